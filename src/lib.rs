@@ -1,0 +1,7 @@
+//! Countersign: a standalone auth microservice behind gRPC.
+//!
+//! The binary is `src/main.rs`; this library is what it and the tests are made of. Imports run one way:
+//! `main → cli → app → {grpc, http} → auth → {token, password, revocation, store} → model`.
+
+pub mod model;
+pub mod store;

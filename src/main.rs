@@ -1,0 +1,3 @@
+//! The `countersign` binary: a runtime in, an exit code out.
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! The plain types of the domain: what a user, a session and a revocation are, and the one pure function that
+//! decides what a refresh token is worth. Nothing here does I/O, asks the time or knows a transport.
+
+pub mod id;
+pub mod revocation;
+pub mod rotation;
+pub mod session;
+pub mod user;
+pub mod username;
+
+pub use countersign_verifier::{
+    Clock, Epoch, ManualClock, Monotonic, SessionId, SystemClock, UnixMillis, UserId,
+};
+pub use id::{MacKeyId, new_user_id};
+pub use revocation::{Actor, Cursor, Revocation, RevocationReason, RevocationScope};
+pub use rotation::{Decision, Generation, Line, Presented, RotationPolicy, decide};
+pub use session::{ClientFacts, NewSession, Session, SessionLimit};
+pub use user::{Credential, CustomClaims, NewUser, PasswordHash, Role, User};
+pub use username::Username;

@@ -1,0 +1,68 @@
+//! A session: one login on one client, and the line of refresh tokens that continues it.
+
+use std::num::NonZeroU32;
+
+use countersign_verifier::{Epoch, SessionId, UnixMillis, UserId};
+
+use super::id::MacKeyId;
+use super::rotation::Line;
+
+/// What the client said of itself at login; shown to people, never decided by. Bounded where it is taken in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClientFacts {
+    /// The address that the login came from.
+    pub address: String,
+    /// The `User-Agent` or the like.
+    pub user_agent: String,
+    /// A name that the user may recognise: "Ada's phone".
+    pub name: String,
+}
+
+/// What the session store keeps. There is no token in it, nor anything that a token can be made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its public id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The user's epoch that was read in the same row as the password hash at login.
+    pub epoch: Epoch,
+    /// Where its refresh tokens stand.
+    pub line: Line,
+    /// The MAC key of the current generation, so that it can be recomputed after the key in use has changed.
+    pub mac_key: MacKeyId,
+    /// When the login was, by the store's clock: `auth_time` in the access tokens.
+    pub created_at: UnixMillis,
+    /// When it dies unless it is refreshed before; never after `expires_at`.
+    pub idle_expires_at: UnixMillis,
+    /// When it dies whatever happens.
+    pub expires_at: UnixMillis,
+    /// What the client said of itself.
+    pub client: ClientFacts,
+}
+
+/// What a login asks the session store to keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSession {
+    /// Its public id, derived from a fresh secret.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The user's epoch that was read in the same row as the password hash.
+    pub epoch: Epoch,
+    /// The MAC key that its first refresh token is made with.
+    pub mac_key: MacKeyId,
+    /// What the client said of itself.
+    pub client: ClientFacts,
+}
+
+/// How many sessions a user may have at once, and what happens to one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionLimit {
+    /// As many as they like.
+    Unlimited,
+    /// At most so many; one more login is refused.
+    Deny(NonZeroU32),
+    /// At most so many; one more login ends those that were refreshed longest ago.
+    EvictOldest(NonZeroU32),
+}

@@ -1,0 +1,306 @@
+//! What the use cases ask of a store, as contracts. Every implementation passes the same conformance suite
+//! (`tests/it/conformance`), so that they cannot drift apart.
+//!
+//! Three things hold for every method:
+//! - It answers or fails within the deadline that the store was built with; no wait is unbounded.
+//! - It is one atomic verb: it happened wholly or not at all, whatever is cut off when. An error leaves open
+//!   which of the two, and every verb may be repeated.
+//! - [`StoreError`] says that the store did not answer. That is never the caller's fault and never news about a
+//!   token: nobody may be logged out because of it.
+
+use async_trait::async_trait;
+
+use crate::model::{
+    Actor, Credential, Cursor, CustomClaims, Epoch, Generation, MacKeyId, NewSession, NewUser, PasswordHash,
+    Presented, Revocation, RevocationReason, Role, RotationPolicy, Session, SessionId, SessionLimit,
+    UnixMillis, User, UserId, Username,
+};
+
+pub mod sqlite;
+
+/// The store did not give an answer that can be relied on.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Down, slow, read-only, full, or cut off in the middle.
+    #[error("{store} is unavailable: {source}")]
+    Unavailable {
+        /// Which store: `sqlite`, `redis`…
+        store: &'static str,
+        /// What its driver said; for the log alone.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It holds something that no version of this program wrote.
+    #[error("{store} holds data that cannot be read: {what}")]
+    Corrupt {
+        /// Which store.
+        store: &'static str,
+        /// What is wrong, without the data.
+        what: String,
+    },
+}
+
+/// Who asks for a change, and why: written to the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause {
+    /// Who.
+    pub actor: Actor,
+    /// Why.
+    pub reason: RevocationReason,
+    /// Until when the ledger row matters: the end of the longest session that it can touch.
+    pub until: UnixMillis,
+}
+
+/// Creating a user failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateUserError {
+    /// There is a user with this username.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Users and their password hashes. Every verb that ends sessions raises the user's epoch and writes the ledger
+/// row in the same transaction.
+#[async_trait]
+pub trait UserStore: Send + Sync + 'static {
+    /// Creates a user, enabled, in epoch 0.
+    async fn create(&self, user: NewUser) -> Result<User, CreateUserError>;
+
+    /// The user and the password hash, read from one row.
+    async fn credential(&self, username: &Username) -> Result<Option<Credential>, StoreError>;
+
+    /// The user with this id.
+    async fn find(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// At most `limit` users whose usernames come after `after`, in order of username.
+    async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, StoreError>;
+
+    /// Sets another password and ends every session. `None` when there is no such user.
+    async fn set_password(
+        &self,
+        id: UserId,
+        hash: &PasswordHash,
+        cause: Cause,
+    ) -> Result<Option<Revocation>, StoreError>;
+
+    /// Replaces the hash of an unchanged password, if `old` is still the one that is stored; ends nothing.
+    /// Says whether it did.
+    async fn rehash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError>;
+
+    /// Lets a disabled user in again. Says whether there is such a user.
+    async fn enable(&self, id: UserId) -> Result<bool, StoreError>;
+
+    /// Locks the user out and ends every session, also when they were locked out before. `None` when there is
+    /// no such user.
+    async fn disable(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError>;
+
+    /// Forgets the user and ends every session. `None` when there is no such user.
+    async fn delete(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError>;
+
+    /// Sets roles, claims or both, and notes in the ledger that they changed; ends nothing. `None` when there is
+    /// no such user.
+    async fn set_attributes(
+        &self,
+        id: UserId,
+        roles: Option<&[Role]>,
+        claims: Option<&CustomClaims>,
+        cause: Cause,
+    ) -> Result<Option<Revocation>, StoreError>;
+
+    /// Ends every session. `None` when there is no such user.
+    async fn revoke_all(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError>;
+}
+
+/// A session to be revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionRevocation {
+    /// Which one.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// Who asks, why, and the session's absolute end.
+    pub cause: Cause,
+}
+
+/// What one read says to a Refresh.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// The user as they are now; `None` when there is none with this id.
+    pub user: Option<User>,
+    /// Whether the ledger revokes this session.
+    pub session_revoked: bool,
+}
+
+/// The ledger as a starting replica loads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerSnapshot {
+    /// The rows that were asked for, in order.
+    pub rows: Vec<Revocation>,
+    /// Where to go on from.
+    pub cursor: Cursor,
+}
+
+/// What has come since a cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerPoll {
+    /// These rows, in commit order with none left out, and where to go on from. Fewer than the limit: there
+    /// are no more.
+    Rows(Vec<Revocation>, Cursor),
+    /// The ledger does not contain what the cursor points at: it was restored from a backup, or lost a
+    /// failover. Everything must be loaded again.
+    AnotherIncarnation,
+}
+
+/// The durable list of what was revoked. Append-only; a row's number is its place in commit order, so a reader
+/// that has seen row *n* has missed none before it.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// Revokes sessions, all in one commit, and returns the rows in the order asked for. Durable when it
+    /// returns. A session that is revoked already gets another row.
+    async fn revoke_sessions(&self, sessions: &[SessionRevocation]) -> Result<Vec<Revocation>, StoreError>;
+
+    /// Everything that a Refresh must know beside the session itself, in one indexed read.
+    async fn standing(&self, user: UserId, session: SessionId) -> Result<Standing, StoreError>;
+
+    /// Every row written at or after `since`, with the cursor that continues it.
+    async fn snapshot(&self, since: UnixMillis) -> Result<LedgerSnapshot, StoreError>;
+
+    /// At most `limit` rows after the cursor.
+    async fn poll(&self, cursor: Cursor, limit: u32) -> Result<LedgerPoll, StoreError>;
+
+    /// Forgets rows that no longer matter at `now`, but never the last one; at most `limit` at a time. Returns
+    /// how many.
+    async fn purge(&self, now: UnixMillis, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// How long sessions live, in force when a session begins or is refreshed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionPolicy {
+    /// How long a session lives without a Refresh.
+    pub idle: std::time::Duration,
+    /// How long a session lives whatever happens; fixed for each session at its login.
+    pub absolute: std::time::Duration,
+    /// How many a user may have.
+    pub limit: SessionLimit,
+    /// What is honoured of old refresh tokens.
+    pub rotation: RotationPolicy,
+}
+
+/// A login's answer from the session store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// The session is there; these others made room for it and are gone from the store. Whoever asked must
+    /// revoke them.
+    Session(Box<Session>, Vec<Session>),
+    /// The user has as many sessions as they may.
+    LimitReached,
+}
+
+/// A refresh token that has been found authentic, presented to the session store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presentation {
+    /// The session that it belongs to.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// Its place in the line.
+    pub presented: Presented,
+    /// The session's absolute end, as the token says.
+    pub expires_at: UnixMillis,
+    /// The user's epoch now; a session of a smaller one is over.
+    pub user_epoch: Epoch,
+    /// The MAC key to mint the next token with.
+    pub mac_key: MacKeyId,
+}
+
+/// Why the session answers as it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Honoured {
+    /// The line went on.
+    Rotated,
+    /// The current token again.
+    Unchanged,
+    /// The identical successor again.
+    Replayed,
+    /// A successor that nobody used was replaced by another.
+    Withdrawn,
+    /// The store had lost writes and followed the token.
+    Adopted,
+}
+
+impl Honoured {
+    /// The name that logs and metrics use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rotated => "rotated",
+            Self::Unchanged => "unchanged",
+            Self::Replayed => "replayed",
+            Self::Withdrawn => "withdrawn",
+            Self::Adopted => "adopted",
+        }
+    }
+}
+
+/// A Refresh's answer from the session store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotation {
+    /// The session as it is now; its current token is the answer.
+    Honoured(Honoured, Box<Session>),
+    /// The predecessor while its answer may be under way; ask again after the refresh deadline.
+    InProgress,
+    /// An old token. The store has changed nothing: whoever asked must revoke the session.
+    Reused,
+    /// The session was not refreshed in time.
+    Idle,
+    /// The session began in another epoch of its user: it was revoked.
+    Superseded,
+    /// There is no such session of this user.
+    Unknown,
+}
+
+/// Sessions and their lines of refresh tokens. Times are the store's own, so that replicas whose clocks differ
+/// agree; tests pass a clock.
+#[async_trait]
+pub trait SessionStore: Send + Sync + 'static {
+    /// Begins a session, and makes room for it as the policy says.
+    async fn create(&self, session: NewSession, policy: &SessionPolicy) -> Result<Created, StoreError>;
+
+    /// Answers a refresh token by the rules of [`crate::model::decide`], and moves the line. Never revokes.
+    async fn rotate(&self, ask: Presentation, policy: &SessionPolicy) -> Result<Rotation, StoreError>;
+
+    /// The session, if it is alive by the store's time.
+    async fn find(&self, user: UserId, session: SessionId) -> Result<Option<Session>, StoreError>;
+
+    /// The user's sessions that are alive by the store's time, the one refreshed last first.
+    async fn list(&self, user: UserId) -> Result<Vec<Session>, StoreError>;
+
+    /// Forgets these sessions of a user; those that are not there are no error.
+    async fn delete(&self, user: UserId, sessions: &[SessionId]) -> Result<(), StoreError>;
+
+    /// Forgets all sessions of a user that began before `epoch`.
+    async fn delete_before(&self, user: UserId, epoch: Epoch) -> Result<(), StoreError>;
+
+    /// Forgets sessions that are dead by the store's time, at most `limit` of them, where the store does not do
+    /// so by itself. Returns how many.
+    async fn purge(&self, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// Whether a store can be asked at all.
+#[async_trait]
+pub trait Probe: Send + Sync + 'static {
+    /// The store's name on `/readyz` and in the log.
+    fn name(&self) -> &'static str;
+
+    /// Asks it for something trivial.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+impl Session {
+    /// What the current refresh token says of its place in the line.
+    pub const fn current(&self) -> Presented {
+        let (generation, issued_at): (Generation, UnixMillis) = (self.line.current, self.line.rotated_at);
+        Presented { generation, issued_at }
+    }
+}
