@@ -264,7 +264,8 @@ pub enum Rotation {
 /// agree; tests pass a clock.
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
-    /// Begins a session, and makes room for it as the policy says.
+    /// Begins a session, and makes room for it as the policy says. Sessions of an earlier epoch are over: they
+    /// take up no room, and may be forgotten on this occasion without being returned.
     async fn create(&self, session: NewSession, policy: &SessionPolicy) -> Result<Created, StoreError>;
 
     /// Answers a refresh token by the rules of [`crate::model::decide`], and moves the line. Never revokes.
@@ -278,9 +279,6 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Forgets these sessions of a user; those that are not there are no error.
     async fn delete(&self, user: UserId, sessions: &[SessionId]) -> Result<(), StoreError>;
-
-    /// Forgets all sessions of a user that began before `epoch`.
-    async fn delete_before(&self, user: UserId, epoch: Epoch) -> Result<(), StoreError>;
 
     /// Forgets sessions that are dead by the store's time, at most `limit` of them, where the store does not do
     /// so by itself. Returns how many.

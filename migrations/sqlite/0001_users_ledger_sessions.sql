@@ -52,6 +52,8 @@ CREATE TABLE sessions (
     generation      INTEGER NOT NULL CHECK (generation >= 0),
     predecessor     INTEGER CHECK (predecessor >= 0),
     rotated_at      INTEGER NOT NULL,
+    -- A JSON array of strings.
+    audiences       TEXT    NOT NULL,
     mac_key         BLOB    NOT NULL CHECK (length(mac_key) = 4),
     created_at      INTEGER NOT NULL,
     idle_expires_at INTEGER NOT NULL,

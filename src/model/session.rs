@@ -29,6 +29,9 @@ pub struct Session {
     pub epoch: Epoch,
     /// Where its refresh tokens stand.
     pub line: Line,
+    /// The audiences that the login asked for, which every access token of the session is minted for; empty for
+    /// the default one, whichever that is when the token is minted.
+    pub audiences: Vec<String>,
     /// The MAC key of the current generation, so that it can be recomputed after the key in use has changed.
     pub mac_key: MacKeyId,
     /// When the login was, by the store's clock: `auth_time` in the access tokens.
@@ -50,6 +53,8 @@ pub struct NewSession {
     pub user: UserId,
     /// The user's epoch that was read in the same row as the password hash.
     pub epoch: Epoch,
+    /// The audiences that the login asked for; empty for the default one.
+    pub audiences: Vec<String>,
     /// The MAC key that its first refresh token is made with.
     pub mac_key: MacKeyId,
     /// What the client said of itself.

@@ -19,6 +19,11 @@ pub(super) fn roles_json(roles: &[Role]) -> String {
     roles.iter().map(Role::as_str).collect::<serde_json::Value>().to_string()
 }
 
+/// A list of names as it is stored.
+pub(super) fn names_json(names: &[String]) -> String {
+    serde_json::Value::from(names).to_string()
+}
+
 pub(super) fn user(row: &SqliteRow) -> Result<User, Failure> {
     let roles: Vec<String> = serde_json::from_str(row.try_get("roles")?)
         .map_err(|_| Failure::Corrupt("users.roles is not a list of names"))?;
@@ -74,6 +79,8 @@ pub(super) fn session(row: &SqliteRow) -> Result<Session, Failure> {
             predecessor: predecessor.map(generation).transpose()?,
             rotated_at: time(row, "rotated_at")?,
         },
+        audiences: serde_json::from_str(row.try_get("audiences")?)
+            .map_err(|_| Failure::Corrupt("sessions.audiences is not a list of names"))?,
         mac_key: MacKeyId::from_bytes(bytes(row, "mac_key")?),
         created_at: time(row, "created_at")?,
         idle_expires_at: time(row, "idle_expires_at")?,

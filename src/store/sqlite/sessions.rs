@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use super::failure::Failure;
 use super::{SqliteStore, rows};
 use crate::model::{
-    Decision, Epoch, Line, NewSession, Session, SessionId, SessionLimit, UnixMillis, UserId, decide,
+    Decision, Line, NewSession, Session, SessionId, SessionLimit, UnixMillis, UserId, decide,
 };
 use crate::store::{Created, Honoured, Presentation, Rotation, SessionPolicy, SessionStore, StoreError};
 
@@ -67,20 +67,6 @@ impl SessionStore for SqliteStore {
         .await
     }
 
-    async fn delete_before(&self, user: UserId, epoch: Epoch) -> Result<(), StoreError> {
-        self.write(move |connection, _| {
-            Box::pin(async move {
-                sqlx::query("DELETE FROM sessions WHERE user_id = ?1 AND epoch < ?2")
-                    .bind(&user.as_bytes()[..])
-                    .bind(rows::number(epoch.0))
-                    .execute(connection)
-                    .await?;
-                Ok(())
-            })
-        })
-        .await
-    }
-
     async fn purge(&self, limit: u32) -> Result<u64, StoreError> {
         self.write(move |connection, now| {
             Box::pin(async move {
@@ -113,6 +99,7 @@ async fn create(
         user: new.user,
         epoch: new.epoch,
         line: Line::begin(now),
+        audiences: new.audiences,
         mac_key: new.mac_key,
         created_at: now,
         idle_expires_at: expires_at.min(now + policy.idle),
@@ -233,9 +220,9 @@ async fn select(
 async fn insert(connection: &mut SqliteConnection, session: &Session) -> Result<(), Failure> {
     sqlx::query(
         "INSERT INTO sessions
-             (user_id, id, epoch, generation, predecessor, rotated_at, mac_key, created_at, idle_expires_at,
-              expires_at, client_address, user_agent, client_name)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             (user_id, id, epoch, generation, predecessor, rotated_at, audiences, mac_key, created_at,
+              idle_expires_at, expires_at, client_address, user_agent, client_name)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )
     .bind(&session.user.as_bytes()[..])
     .bind(&session.id.as_bytes()[..])
@@ -243,6 +230,7 @@ async fn insert(connection: &mut SqliteConnection, session: &Session) -> Result<
     .bind(session.line.current.0)
     .bind(session.line.predecessor.map(|generation| generation.0))
     .bind(session.line.rotated_at.0)
+    .bind(rows::names_json(&session.audiences))
     .bind(session.mac_key.to_bytes().to_vec())
     .bind(session.created_at.0)
     .bind(session.idle_expires_at.0)
