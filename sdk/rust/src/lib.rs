@@ -5,6 +5,10 @@
 
 mod clock;
 mod id;
+mod key;
 
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, UnixMillis};
 pub use id::{Epoch, ParseIdError, SessionId, UserId};
+pub use key::{
+    Algorithm, DuplicateKeyId, InvalidKey, InvalidKeyId, KeyId, KeySet, UnknownAlgorithm, VerifyingKey,
+};
