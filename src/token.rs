@@ -1,8 +1,25 @@
-//! Tokens and the keys they are made with.
+//! Tokens and the keys they are made with: access tokens, refresh tokens, signing keys, MAC keys, and the
+//! directory that keys are kept in.
 
 pub mod access;
+pub mod key_directory;
+pub mod mac_key;
+mod pem_block;
+pub mod refresh;
+mod schedule;
+pub mod signing_key;
+pub mod signing_keys;
 
 pub use access::{
     AccessGrant, AccessToken, AccessTokenIssuer, AttributesTooLarge, AudiencesTooLarge, MintError,
     SignsTokens,
 };
+pub use key_directory::{
+    KeyDirectory, KeyDirectoryError, KeyFileDefect, KeyInfo, KeyKind, KeyState, LoadedKeys, Permissions,
+};
+pub use mac_key::{InvalidMacKey, InvalidMacKeys, MacKey, MacKeys, UnknownMacKey};
+pub use pem_block::InvalidPem;
+pub use refresh::{RefreshClaims, RefreshToken, RefreshTokenDefect, RefreshTokenError, SessionSecret};
+pub use schedule::{Activation, InvalidSchedule};
+pub use signing_key::{InvalidSigningKey, SigningFailed, SigningKey};
+pub use signing_keys::{InvalidSigningKeys, SigningKeys};

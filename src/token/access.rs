@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{CustomClaims, Role, Session, UnixMillis, User};
 use crate::secret::random;
+use crate::token::signing_key::{SigningFailed, SigningKey};
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,22 @@ pub trait SignsTokens {
 
     /// The signature over `message` in the form that JWS asks for (RFC 7518 §3, RFC 8037 §3.1).
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Self::Error>;
+}
+
+impl SignsTokens for SigningKey {
+    type Error = SigningFailed;
+
+    fn key_id(&self) -> &KeyId {
+        self.id()
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        self.algorithm()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+        self.sign(message)
+    }
 }
 
 /// What an access token is made from.

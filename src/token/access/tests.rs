@@ -1,7 +1,5 @@
 use std::convert::Infallible;
 
-use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use countersign_verifier::{
     Epoch, InvalidReason, KeySet, RevocationIndex, SessionId, UserId, VerifyingKey, verify,
 };
@@ -14,41 +12,12 @@ const NOW: UnixMillis = UnixMillis(1_700_000_000_999);
 const ISSUER: &str = "https://auth.example";
 const TTL: Duration = Duration::from_mins(15);
 
-struct Signer {
-    id: KeyId,
-    pair: Ed25519KeyPair,
+fn signer(algorithm: Algorithm) -> SigningKey {
+    SigningKey::generate(KeyId::parse("key-1").unwrap(), algorithm).unwrap()
 }
 
-impl Signer {
-    fn generate() -> Self {
-        Self { id: KeyId::parse("ed-1").unwrap(), pair: Ed25519KeyPair::generate().unwrap() }
-    }
-
-    fn spki(&self) -> Vec<u8> {
-        let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().unwrap();
-        der.as_ref().to_vec()
-    }
-
-    fn keys(&self) -> KeySet {
-        let key = VerifyingKey::from_spki_der(self.id.clone(), Algorithm::EdDSA, &self.spki()).unwrap();
-        KeySet::new([key]).unwrap()
-    }
-}
-
-impl SignsTokens for Signer {
-    type Error = Infallible;
-
-    fn key_id(&self) -> &KeyId {
-        &self.id
-    }
-
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::EdDSA
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Infallible> {
-        Ok(self.pair.sign(message).as_ref().to_vec())
-    }
+fn keys(signer: &SigningKey) -> KeySet {
+    KeySet::new([signer.verifying_key().clone()]).unwrap()
 }
 
 fn user() -> User {
@@ -82,17 +51,17 @@ fn audiences(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-fn mint(signer: &Signer, user: &User, session: &Session, audiences: &[String]) -> AccessToken {
+fn mint(signer: &SigningKey, user: &User, session: &Session, audiences: &[String]) -> AccessToken {
     let grant = AccessGrant { user, session, audiences, now: NOW };
     AccessTokenIssuer::new(ISSUER).mint(signer, &grant, TTL).unwrap()
 }
 
 #[test]
 fn a_minted_token_is_verified_and_says_what_it_was_made_from() {
-    let (signer, user, session) = (Signer::generate(), user(), session());
+    let (signer, user, session) = (signer(Algorithm::EdDSA), user(), session());
     let token = mint(&signer, &user, &session, &audiences(&["orders", "billing"]));
     let rules = Rules::new(ISSUER, audiences(&["billing"]));
-    let at = |now| verify(token.expose(), &rules, &signer.keys(), &[], &RevocationIndex::new(), now);
+    let at = |now| verify(token.expose(), &rules, &keys(&signer), &[], &RevocationIndex::new(), now);
     let verified = at(NOW).unwrap();
     assert_eq!((verified.subject, verified.session), (user.id, session.id));
     assert_eq!(verified.epoch, Epoch(3), "the session's epoch, not what the user's has become since");
@@ -111,12 +80,12 @@ fn a_minted_token_is_verified_and_says_what_it_was_made_from() {
 
 #[test]
 fn no_two_tokens_have_one_name() {
-    let (signer, user, session) = (Signer::generate(), user(), session());
+    let (signer, user, session) = (signer(Algorithm::EdDSA), user(), session());
     let names = [(); 2].map(|()| {
         let token = mint(&signer, &user, &session, &audiences(&["orders"]));
         let rules = Rules::new(ISSUER, audiences(&["orders"]));
         let revocations = RevocationIndex::new();
-        verify(token.expose(), &rules, &signer.keys(), &[], &revocations, NOW).unwrap().token_id
+        verify(token.expose(), &rules, &keys(&signer), &[], &revocations, NOW).unwrap().token_id
     });
     assert_ne!(names[0], names[1]);
     assert_eq!(URL_SAFE_NO_PAD.decode(&names[0]).unwrap().len(), 16);
@@ -124,7 +93,7 @@ fn no_two_tokens_have_one_name() {
 
 #[test]
 fn a_token_never_outlives_its_session() {
-    let signer = Signer::generate();
+    let signer = signer(Algorithm::EdDSA);
     let session = Session { expires_at: NOW + Duration::from_millis(30_500), ..session() };
     let token = mint(&signer, &user(), &session, &audiences(&["orders"]));
     assert_eq!(token.expires_at(), UnixMillis::from_secs(1_700_000_031));
@@ -133,28 +102,42 @@ fn a_token_never_outlives_its_session() {
 
 #[test]
 fn jsonwebtoken_reads_a_minted_token() {
-    use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-    let signer = Signer::generate();
-    let mut validation = Validation::new(Algorithm::EdDSA);
+    for algorithm in Algorithm::ALL {
+        let signer = signer(algorithm);
+        for (names, aud) in [(vec!["orders"], json!("orders")), (vec!["orders", "x"], json!(["orders", "x"]))]
+        {
+            let token = mint(&signer, &user(), &session(), &audiences(&names));
+            let header = jsonwebtoken::decode_header(token.expose()).unwrap();
+            assert_eq!((header.typ.as_deref(), header.kid.as_deref()), (Some("at+jwt"), Some("key-1")));
+            let mut claims = read_by_jsonwebtoken(&token, &signer);
+            assert!(claims.as_object_mut().unwrap().remove("jti").is_some());
+            let expected = json!({
+                "iss": ISSUER, "sub": "01010101-0101-0101-0101-010101010101", "aud": aud,
+                "exp": 1_700_000_900, "iat": 1_700_000_000, "sid": "AgICAgICAgICAgICAgICAg",
+                "username": "ada", "roles": ["admin", "ops"], "auth_time": 1_699_999_940, "amr": ["pwd"],
+                "epoch": 3, "sxp": 1_700_864_000, "tenant": {"id": 7}, "beta": true,
+            });
+            assert_eq!(claims, expected);
+        }
+    }
+}
+
+/// An independent reader. It takes bare public keys, so what stands before them in a `SubjectPublicKeyInfo` is
+/// cut off.
+fn read_by_jsonwebtoken(token: &AccessToken, signer: &SigningKey) -> Value {
+    use jsonwebtoken::{Algorithm as Theirs, DecodingKey, Validation, decode};
+    let spki = signer.verifying_key().spki_der();
+    let (key, algorithm) = match signer.algorithm() {
+        Algorithm::EdDSA => (DecodingKey::from_ed_der(&spki[12..]), Theirs::EdDSA),
+        Algorithm::Es256 => (DecodingKey::from_ec_der(&spki[26..]), Theirs::ES256),
+        Algorithm::Rs256 => (DecodingKey::from_rsa_der(&spki[24..]), Theirs::RS256),
+    };
+    let mut validation = Validation::new(algorithm);
     validation.set_audience(&["orders"]);
     validation.set_issuer(&[ISSUER]);
     validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
     validation.validate_exp = false;
-    let key = DecodingKey::from_ed_der(&signer.spki()[12..]);
-    for (names, aud) in [(vec!["orders"], json!("orders")), (vec!["orders", "x"], json!(["orders", "x"]))] {
-        let token = mint(&signer, &user(), &session(), &audiences(&names));
-        let header = decode_header(token.expose()).unwrap();
-        assert_eq!((header.typ.as_deref(), header.kid.as_deref()), (Some("at+jwt"), Some("ed-1")));
-        let mut claims = decode::<Value>(token.expose(), &key, &validation).unwrap().claims;
-        assert!(claims.as_object_mut().unwrap().remove("jti").is_some());
-        let expected = json!({
-            "iss": ISSUER, "sub": "01010101-0101-0101-0101-010101010101", "aud": aud,
-            "exp": 1_700_000_900, "iat": 1_700_000_000, "sid": "AgICAgICAgICAgICAgICAg",
-            "username": "ada", "roles": ["admin", "ops"], "auth_time": 1_699_999_940, "amr": ["pwd"],
-            "epoch": 3, "sxp": 1_700_864_000, "tenant": {"id": 7}, "beta": true,
-        });
-        assert_eq!(claims, expected);
-    }
+    decode(token.expose(), &key, &validation).unwrap().claims
 }
 
 /// Signs nothing, at the greatest length: RSA with 8192 bits, under the longest key id.
@@ -234,7 +217,7 @@ fn what_no_verifier_would_accept_is_refused_where_it_is_set() {
 
 #[test]
 fn a_token_is_not_shown() {
-    let token = mint(&Signer::generate(), &user(), &session(), &audiences(&["orders"]));
+    let token = mint(&signer(Algorithm::EdDSA), &user(), &session(), &audiences(&["orders"]));
     let shown = format!("{token:?}");
     assert!(token.expose().split('.').all(|part| !shown.contains(part)), "{shown}");
 }

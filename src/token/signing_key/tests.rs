@@ -1,0 +1,97 @@
+use jsonwebtoken::DecodingKey;
+
+use super::*;
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/keys/", $name))
+    };
+}
+
+fn id() -> KeyId {
+    KeyId::parse("k").unwrap()
+}
+
+fn read(pem: &str) -> Result<SigningKey, InvalidSigningKey> {
+    SigningKey::from_pkcs8_pem(id(), pem)
+}
+
+/// Verifies with a JWT library that shares none of this code.
+fn jsonwebtoken_verifies(key: &SigningKey, message: &[u8], signature: &[u8]) -> bool {
+    use base64::Engine as _;
+    // Another test may have installed it already; then this changes nothing.
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    let pem = pem_block::encode(pem_block::PUBLIC_KEY, key.verifying_key().spki_der());
+    let (algorithm, public) = match key.algorithm() {
+        Algorithm::EdDSA => (jsonwebtoken::Algorithm::EdDSA, DecodingKey::from_ed_pem(pem.as_bytes())),
+        Algorithm::Es256 => (jsonwebtoken::Algorithm::ES256, DecodingKey::from_ec_pem(pem.as_bytes())),
+        Algorithm::Rs256 => (jsonwebtoken::Algorithm::RS256, DecodingKey::from_rsa_pem(pem.as_bytes())),
+    };
+    let signature = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(signature);
+    jsonwebtoken::crypto::verify(&signature, message, &public.unwrap(), algorithm).unwrap()
+}
+
+#[test]
+fn a_signature_verifies_here_and_in_another_library() {
+    for algorithm in Algorithm::ALL {
+        let key = SigningKey::generate(id(), algorithm).unwrap();
+        assert_eq!((key.id(), key.algorithm()), (&id(), algorithm));
+        let signature = key.sign(b"header.claims").unwrap();
+        assert!(key.verifying_key().verify(b"header.claims", &signature), "{algorithm}");
+        assert!(!key.verifying_key().verify(b"header.claimz", &signature), "{algorithm}");
+        assert!(jsonwebtoken_verifies(&key, b"header.claims", &signature), "{algorithm}");
+        assert!(!jsonwebtoken_verifies(&key, b"header.claimz", &signature), "{algorithm}");
+    }
+}
+
+#[test]
+fn a_generated_key_is_written_and_read_again() {
+    for algorithm in Algorithm::ALL {
+        let key = SigningKey::generate(id(), algorithm).unwrap();
+        let again = read(&key.to_pkcs8_pem().unwrap()).unwrap();
+        assert_eq!(again.verifying_key().spki_der(), key.verifying_key().spki_der());
+        assert!(key.verifying_key().verify(b"message", &again.sign(b"message").unwrap()));
+    }
+}
+
+#[test]
+fn keys_that_openssl_wrote_are_read() {
+    for (pem, algorithm) in [
+        (fixture!("ed25519.pem"), Algorithm::EdDSA),
+        (fixture!("p256.pem"), Algorithm::Es256),
+        (fixture!("rsa2048.pem"), Algorithm::Rs256),
+    ] {
+        let key = read(pem).unwrap();
+        assert_eq!(key.algorithm(), algorithm);
+        assert!(jsonwebtoken_verifies(&key, b"message", &key.sign(b"message").unwrap()), "{algorithm}");
+    }
+}
+
+#[test]
+fn an_ed25519_key_of_pkcs8_version_2_is_read() {
+    let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    assert_eq!(der.as_ref()[4], 1, "the version number of a v2 document");
+    let key = read(&pem_block::encode(pem_block::PRIVATE_KEY, der.as_ref())).unwrap();
+    assert_eq!(key.algorithm(), Algorithm::EdDSA);
+}
+
+#[test]
+fn keys_of_other_kinds_are_refused() {
+    for pem in [fixture!("p384.pem"), fixture!("rsa1024.pem"), fixture!("x25519.pem")] {
+        assert_eq!(read(pem).unwrap_err(), InvalidSigningKey::Unsupported);
+    }
+    let der = pem_block::decode(fixture!("ed25519.pem"), pem_block::PRIVATE_KEY).unwrap();
+    for length in 0..der.len() {
+        let cut = pem_block::encode(pem_block::PRIVATE_KEY, &der[..length]);
+        assert!(read(&cut).is_err(), "{length}");
+    }
+    let error = read(fixture!("sec1.pem")).unwrap_err().to_string();
+    assert!(error.ends_with("convert it with: openssl pkcs8 -topk8 -nocrypt"), "{error}");
+    assert!(read("").is_err());
+}
+
+#[test]
+fn a_key_is_not_shown() {
+    let shown = format!("{:?}", read(fixture!("ed25519.pem")).unwrap());
+    assert_eq!(shown, "SigningKey { id: KeyId(k), algorithm: EdDSA, activation: Always, .. }");
+}
