@@ -1,6 +1,7 @@
-//! Tokens and the keys they are made with: refresh tokens, signing keys, MAC keys, and the directory that keys
-//! are kept in.
+//! Tokens and the keys they are made with: access tokens, refresh tokens, signing keys, MAC keys, and the
+//! directory that keys are kept in.
 
+pub mod access;
 pub mod key_directory;
 pub mod mac_key;
 mod pem_block;
@@ -9,6 +10,10 @@ mod schedule;
 pub mod signing_key;
 pub mod signing_keys;
 
+pub use access::{
+    AccessGrant, AccessToken, AccessTokenIssuer, AttributesTooLarge, AudiencesTooLarge, MintError,
+    SignsTokens,
+};
 pub use key_directory::{
     KeyDirectory, KeyDirectoryError, KeyFileDefect, KeyInfo, KeyKind, KeyState, LoadedKeys, Permissions,
 };

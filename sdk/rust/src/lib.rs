@@ -3,12 +3,22 @@
 //! The server's own `VerifyAccessToken` runs on this crate, so that there is one implementation of the rules
 //! and not two. It knows nothing of stores, configuration or gRPC: keys and revocations are handed to it.
 
+mod claims;
 mod clock;
 mod id;
+mod invalid;
+mod json;
+mod jws;
 mod key;
+mod revocation;
+mod verify;
 
+pub use claims::Claims;
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, UnixMillis};
 pub use id::{Epoch, ParseIdError, SessionId, UserId};
+pub use invalid::InvalidReason;
 pub use key::{
     Algorithm, DuplicateKeyId, InvalidKey, InvalidKeyId, KeyId, KeySet, UnknownAlgorithm, VerifyingKey,
 };
+pub use revocation::{Freshness, Reload, RevocationIndex, RevocationView};
+pub use verify::{Rules, VerifiedToken, authenticate, verify};

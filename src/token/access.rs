@@ -1,0 +1,250 @@
+//! Access tokens: JWTs after RFC 9068, which `countersign_verifier` verifies.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_verifier::{Algorithm, KeyId, Rules};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::model::{CustomClaims, Role, Session, UnixMillis, User};
+use crate::secret::random;
+use crate::token::signing_key::{SigningFailed, SigningKey};
+
+#[cfg(test)]
+mod tests;
+
+/// How a session begins today: with a password (RFC 8176 §2).
+const AUTHENTICATION_METHODS: [&str; 1] = ["pwd"];
+
+/// Whatever can sign: a private key, in this process or elsewhere.
+pub trait SignsTokens {
+    /// Why it could not.
+    type Error: Error + Send + Sync + 'static;
+
+    /// The `kid` of the key.
+    fn key_id(&self) -> &KeyId;
+
+    /// The `alg` of the key.
+    fn algorithm(&self) -> Algorithm;
+
+    /// The signature over `message` in the form that JWS asks for (RFC 7518 §3, RFC 8037 §3.1).
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Self::Error>;
+}
+
+impl SignsTokens for SigningKey {
+    type Error = SigningFailed;
+
+    fn key_id(&self) -> &KeyId {
+        self.id()
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        self.algorithm()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+        self.sign(message)
+    }
+}
+
+/// What an access token is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct AccessGrant<'a> {
+    /// Whom it speaks of, read just now: roles and claims are taken as they are.
+    pub user: &'a User,
+    /// The session that it belongs to, with the epoch that it began in.
+    pub session: &'a Session,
+    /// Whom it is meant for: at least one.
+    pub audiences: &'a [String],
+    /// When it is made.
+    pub now: UnixMillis,
+}
+
+/// An access token as its owner gets it. Whoever holds it is its subject, so `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    text: String,
+    expires_at: UnixMillis,
+}
+
+impl AccessToken {
+    /// The token, for the answer to its owner and nothing else.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// From when on it is not accepted: a whole second.
+    pub const fn expires_at(&self) -> UnixMillis {
+        self.expires_at
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// A user's roles and claims together would make a token that no verifier accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("roles and claims take {bytes} bytes of JSON together; at most {max} are allowed", max = AccessTokenIssuer::MAX_ATTRIBUTE_BYTES)]
+pub struct AttributesTooLarge {
+    /// How many bytes they take.
+    pub bytes: usize,
+}
+
+/// The audiences together would make a token that no verifier accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the audiences take {bytes} bytes of JSON together; at most {max} are allowed", max = AccessTokenIssuer::MAX_AUDIENCE_BYTES)]
+pub struct AudiencesTooLarge {
+    /// How many bytes they take.
+    pub bytes: usize,
+}
+
+/// No token could be made. None of it is the fault of whoever asked for one.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// There is nobody that it would be meant for.
+    #[error("an access token needs an audience")]
+    NoAudience,
+    /// No verifier would accept it.
+    #[error("an access token of {bytes} bytes would be refused; at most {max} are allowed", max = Rules::MAX_TOKEN_BYTES)]
+    TooLarge {
+        /// How long it would be.
+        bytes: usize,
+    },
+    /// The key could not be used.
+    #[error("signing an access token failed")]
+    Signing(#[source] Box<dyn Error + Send + Sync>),
+    /// The claims could not be written as JSON.
+    #[error("writing the claims of an access token failed")]
+    Encoding(#[from] serde_json::Error),
+}
+
+/// Makes access tokens.
+///
+/// A token must fit into [`Rules::MAX_TOKEN_BYTES`], and every part that can grow has its bound, so that whoever
+/// may log in can be given one: see [`AccessTokenIssuer::check_attributes`] and
+/// [`AccessTokenIssuer::check_audiences`].
+#[derive(Debug, Clone)]
+pub struct AccessTokenIssuer {
+    issuer: String,
+}
+
+impl AccessTokenIssuer {
+    /// The most bytes of JSON that a user's roles and claims may take together.
+    pub const MAX_ATTRIBUTE_BYTES: usize = 3072;
+    /// The most bytes of JSON that the audiences of one token may take together: 16 of 64 bytes do.
+    pub const MAX_AUDIENCE_BYTES: usize = 1088;
+
+    /// Makes tokens with this `iss`.
+    pub fn new(issuer: impl Into<String>) -> Self {
+        Self { issuer: issuer.into() }
+    }
+
+    /// Checks that a user can have these roles and claims: where they are set, so that no Login fails of them.
+    pub fn check_attributes(roles: &[Role], claims: &CustomClaims) -> Result<(), AttributesTooLarge> {
+        // The names of roles need no escaping.
+        let bytes =
+            json_array_bytes(roles.iter().map(|role| role.as_str().len() + 2)) + claims.to_json().len();
+        if bytes > Self::MAX_ATTRIBUTE_BYTES { Err(AttributesTooLarge { bytes }) } else { Ok(()) }
+    }
+
+    /// Checks that one token can be meant for all of these: when they are asked for, before a session begins.
+    pub fn check_audiences(audiences: &[String]) -> Result<(), AudiencesTooLarge> {
+        let escaped = |audience: &String| Value::from(audience.as_str()).to_string().len();
+        let bytes = json_array_bytes(audiences.iter().map(escaped));
+        if bytes > Self::MAX_AUDIENCE_BYTES { Err(AudiencesTooLarge { bytes }) } else { Ok(()) }
+    }
+
+    /// Makes a token that lives for `ttl`, but never beyond the absolute end of its session. Its times are whole
+    /// seconds, rounded down.
+    pub fn mint<S: SignsTokens>(
+        &self,
+        signer: &S,
+        grant: &AccessGrant<'_>,
+        ttl: Duration,
+    ) -> Result<AccessToken, MintError> {
+        let claims = self.claims(grant, ttl)?;
+        let header = Header { typ: "at+jwt", alg: signer.algorithm().name(), kid: signer.key_id().as_str() };
+        let mut text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header)?);
+        text.push('.');
+        URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(&claims)?, &mut text);
+        let signature = signer.sign(text.as_bytes()).map_err(|error| MintError::Signing(Box::new(error)))?;
+        text.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut text);
+        if text.len() > Rules::MAX_TOKEN_BYTES {
+            return Err(MintError::TooLarge { bytes: text.len() });
+        }
+        Ok(AccessToken { text, expires_at: UnixMillis::from_secs(claims.exp) })
+    }
+
+    fn claims<'a>(&'a self, grant: &AccessGrant<'a>, ttl: Duration) -> Result<Claims<'a>, MintError> {
+        let AccessGrant { user, session, audiences, now } = *grant;
+        Ok(Claims {
+            iss: &self.issuer,
+            sub: user.id.to_string(),
+            aud: match audiences {
+                [] => return Err(MintError::NoAudience),
+                [one] => Audiences::One(one),
+                several => Audiences::Several(several),
+            },
+            exp: (now + ttl).min(session.expires_at).as_secs(),
+            iat: now.as_secs(),
+            jti: URL_SAFE_NO_PAD.encode(random::<16>()),
+            sid: session.id.to_string(),
+            username: user.username.as_str(),
+            roles: user.roles.iter().map(Role::as_str).collect(),
+            auth_time: session.created_at.as_secs(),
+            amr: AUTHENTICATION_METHODS,
+            epoch: session.epoch.0,
+            sxp: session.expires_at.as_secs(),
+            custom: user.claims.as_map(),
+        })
+    }
+}
+
+/// Brackets, the elements, the commas between them.
+fn json_array_bytes(elements: impl ExactSizeIterator<Item = usize>) -> usize {
+    2 + elements.len().saturating_sub(1) + elements.sum::<usize>()
+}
+
+/// The JOSE header (RFC 7515 §4, RFC 9068 §2.1).
+#[derive(Serialize)]
+struct Header<'a> {
+    typ: &'static str,
+    alg: &'static str,
+    kid: &'a str,
+}
+
+/// The claims as they are written; `countersign_verifier::Claims` says what each means.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: String,
+    aud: Audiences<'a>,
+    exp: i64,
+    iat: i64,
+    jti: String,
+    sid: String,
+    username: &'a str,
+    roles: Vec<&'a str>,
+    auth_time: i64,
+    amr: [&'static str; 1],
+    epoch: u64,
+    sxp: i64,
+    #[serde(flatten)]
+    custom: &'a Map<String, Value>,
+}
+
+/// A single audience is written as a plain string (RFC 7519 §4.1.3).
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Audiences<'a> {
+    One(&'a str),
+    Several(&'a [String]),
+}
