@@ -56,7 +56,8 @@ pub struct Presented {
 pub struct RotationPolicy {
     /// W: how long the predecessor gets the identical successor again. Zero switches the grace rows off.
     pub grace: Duration,
-    /// D: no answer to a Refresh comes later than this; at most W, unless W is zero.
+    /// D: no answer to a Refresh comes later than this. Less than W, unless W is zero, and better less than half
+    /// of it: `docs/rotation.md` tells what happens otherwise.
     pub deadline: Duration,
     /// Takes a predecessor that comes back after W + D for theft, instead of withdrawing the successor that
     /// nobody ever used.
@@ -107,7 +108,9 @@ pub fn decide(line: &Line, presented: Presented, now: UnixMillis, policy: &Rotat
         return if just_minted { Decision::Unchanged } else { Decision::Rotate(minted_from(current)) };
     }
     if generation >= current {
-        return if issued_at > rotated_at {
+        // A login and the first rotation may fall into one millisecond, so a greater generation minted at
+        // `rotated_at` itself is also one that the store has lost, and not one that another line overtook.
+        return if issued_at > rotated_at || (generation > current && issued_at == rotated_at) {
             let next = Line { current: generation.next(), predecessor: Some(generation), rotated_at: now };
             Decision::Adopt(next)
         } else {
@@ -132,4 +135,131 @@ pub fn decide(line: &Line, presented: Presented, now: UnixMillis, policy: &Rotat
 
 const fn after_grace(policy: &RotationPolicy, next: Line) -> Decision {
     if policy.strict { Decision::Reuse } else { Decision::Withdraw(next) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const W: Duration = Duration::from_secs(10);
+    const D: Duration = Duration::from_secs(2);
+    const JUST_UNDER_W: Duration = Duration::from_millis(9_999);
+    const MILLI: Duration = Duration::from_millis(1);
+    const DAY: Duration = Duration::from_hours(24);
+    const POLICY: RotationPolicy = RotationPolicy { grace: W, deadline: D, strict: false };
+    const T: UnixMillis = UnixMillis::from_secs(1_000_000);
+
+    /// C = 7, minted from P = 5 at T; 6 was withdrawn.
+    const LINE: Line = Line { current: Generation(7), predecessor: Some(Generation(5)), rotated_at: T };
+
+    fn token(generation: u32, issued_at: UnixMillis) -> Presented {
+        Presented { generation: Generation(generation), issued_at }
+    }
+
+    fn line(current: u32, predecessor: u32, rotated_at: UnixMillis) -> Line {
+        Line { current: Generation(current), predecessor: Some(Generation(predecessor)), rotated_at }
+    }
+
+    #[track_caller]
+    fn at(elapsed: Duration, presented: Presented, expected: Decision) {
+        assert_eq!(
+            decide(&LINE, presented, T + elapsed, &POLICY),
+            expected,
+            "{presented:?} after {elapsed:?}"
+        );
+    }
+
+    #[test]
+    fn the_current_token_rotates_once_it_is_as_old_as_the_grace_window() {
+        let current = token(7, T);
+        at(Duration::ZERO, current, Decision::Unchanged);
+        at(JUST_UNDER_W, current, Decision::Unchanged);
+        at(W, current, Decision::Rotate(line(8, 7, T + W)));
+        at(DAY, current, Decision::Rotate(line(8, 7, T + DAY)));
+    }
+
+    #[test]
+    fn the_token_of_a_login_rotates_at_once() {
+        let login = Line::begin(T);
+        assert_eq!(decide(&login, token(0, T), T, &POLICY), Decision::Rotate(line(1, 0, T)));
+    }
+
+    #[test]
+    fn the_predecessor_gets_the_successor_then_has_to_wait_and_then_replaces_it() {
+        let predecessor = token(5, T - DAY);
+        at(Duration::ZERO, predecessor, Decision::Replay);
+        at(W, predecessor, Decision::Replay);
+        at(W + MILLI, predecessor, Decision::InProgress);
+        at(W + D, predecessor, Decision::InProgress);
+        at(W + D + MILLI, predecessor, Decision::Withdraw(line(8, 5, T + W + D + MILLI)));
+    }
+
+    #[test]
+    fn any_other_old_token_is_reuse_at_any_time() {
+        for generation in [0, 4, 6] {
+            for elapsed in [Duration::ZERO, W, W + D, DAY] {
+                at(elapsed, token(generation, T - DAY), Decision::Reuse);
+            }
+        }
+        let login = Line { current: Generation(1), predecessor: None, rotated_at: T };
+        assert_eq!(decide(&login, token(0, T), T, &POLICY), Decision::Reuse);
+    }
+
+    #[test]
+    fn a_token_that_the_store_has_lost_is_followed() {
+        at(DAY, token(8, T + MILLI), Decision::Adopt(line(9, 8, T + DAY)));
+        at(Duration::ZERO, token(70, T + MILLI), Decision::Adopt(line(71, 70, T)));
+        at(DAY, token(7, T + MILLI), Decision::Adopt(line(8, 7, T + DAY)));
+    }
+
+    #[test]
+    fn a_lost_rotation_in_the_millisecond_of_the_login_is_followed() {
+        let login = Line::begin(T);
+        assert_eq!(decide(&login, token(1, T), T + DAY, &POLICY), Decision::Adopt(line(2, 1, T + DAY)));
+    }
+
+    #[test]
+    fn a_token_of_a_lost_interval_is_reuse_once_the_line_went_on_without_it() {
+        for generation in [7, 8, u32::MAX] {
+            at(DAY, token(generation, T - MILLI), Decision::Reuse);
+        }
+    }
+
+    #[test]
+    fn strict_takes_a_late_predecessor_for_reuse_and_changes_nothing_else() {
+        let strict = RotationPolicy { strict: true, ..POLICY };
+        for elapsed in [Duration::ZERO, JUST_UNDER_W, W, W + MILLI, W + D, W + D + MILLI, DAY] {
+            for generation in 4..=8 {
+                let presented = token(generation, if generation < 7 { T - DAY } else { T });
+                let lenient = decide(&LINE, presented, T + elapsed, &POLICY);
+                let expected = if let Decision::Withdraw(_) = lenient { Decision::Reuse } else { lenient };
+                assert_eq!(decide(&LINE, presented, T + elapsed, &strict), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_grace_window_nothing_is_answered_twice() {
+        let policy = RotationPolicy { grace: Duration::ZERO, ..POLICY };
+        let strict = RotationPolicy { strict: true, ..policy };
+        let predecessor = token(5, T - DAY);
+        assert_eq!(decide(&LINE, token(7, T), T, &policy), Decision::Rotate(line(8, 7, T)));
+        assert_eq!(decide(&LINE, predecessor, T, &policy), Decision::Withdraw(line(8, 5, T)));
+        assert_eq!(decide(&LINE, predecessor, T, &strict), Decision::Reuse);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_counts_as_no_time_passed() {
+        let earlier = T - DAY;
+        assert_eq!(decide(&LINE, token(7, T), earlier, &POLICY), Decision::Unchanged);
+        assert_eq!(decide(&LINE, token(5, T), earlier, &POLICY), Decision::Replay);
+    }
+
+    #[test]
+    fn a_line_stands_still_at_the_last_generation() {
+        let last = Line { current: Generation(u32::MAX), predecessor: None, rotated_at: T };
+        let next = line(u32::MAX, u32::MAX, T + W);
+        assert_eq!(decide(&last, token(u32::MAX, T), T + W, &POLICY), Decision::Rotate(next));
+        assert_eq!(decide(&next, token(u32::MAX, T), T + W, &POLICY), Decision::Reuse);
+    }
 }
