@@ -1,0 +1,40 @@
+# Countersign. `make help` lists what there is.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# Tools that only tests need are installed here, never system-wide where that can be helped.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: dev
+dev: ## run the service on its embedded default
+	cargo run --release -- dev
+
+.PHONY: tools
+tools: ## install what the tests need beside Rust
+	@scripts/install-test-tools
+
+.PHONY: test
+test: tools ## run every test
+	cargo test --workspace --locked --quiet
+
+.PHONY: format
+format: ## format the code
+	cargo fmt --all
+
+.PHONY: lint
+lint: tools ## format check, clippy with warnings as errors, buf lint, cargo-deny where it is installed
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked --quiet -- --deny warnings
+	@scripts/lint-extras
+
+.PHONY: docs
+docs: ## write the generated documents anew
+	UPDATE_DOCS=1 cargo test --locked --quiet --test it generated_documents
+
+.PHONY: bench
+bench: ## measure; prints a table
+	cargo bench --locked
