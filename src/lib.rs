@@ -3,7 +3,13 @@
 //! The binary is `src/main.rs`; this library is what it and the tests are made of. Imports run one way:
 //! `main → cli → app → {grpc, http} → auth → {token, password, revocation, store} → model`.
 
+pub mod lifecycle;
+pub mod listener;
 pub mod model;
+pub mod operations;
+pub mod readiness;
+pub mod revocation;
 pub mod secret;
 pub mod store;
+pub mod telemetry;
 pub mod token;

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod key_directory;
+pub mod keyring;
 pub mod mac_key;
 mod pem_block;
 pub mod refresh;
@@ -17,6 +18,7 @@ pub use access::{
 pub use key_directory::{
     KeyDirectory, KeyDirectoryError, KeyFileDefect, KeyInfo, KeyKind, KeyState, LoadedKeys, Permissions,
 };
+pub use keyring::Keyring;
 pub use mac_key::{InvalidMacKey, InvalidMacKeys, MacKey, MacKeys, UnknownMacKey};
 pub use pem_block::InvalidPem;
 pub use refresh::{RefreshClaims, RefreshToken, RefreshTokenDefect, RefreshTokenError, SessionSecret};

@@ -36,6 +36,11 @@ impl RevocationIndex {
         read(&self.generations).current.is_revoked(user, session, epoch)
     }
 
+    /// Whether this session by itself is revoked, whatever its user's epoch.
+    pub fn is_session_revoked(&self, session: SessionId) -> bool {
+        read(&self.generations).current.is_session_revoked(session)
+    }
+
     /// Refuses every access token of a session from now on, and remembers it at least until `forget_at`.
     pub fn revoke_session(&self, session: SessionId, forget_at: UnixMillis) {
         self.write(|tables| tables.revoke_session(session, forget_at));
@@ -121,8 +126,12 @@ struct RaisedEpoch {
 
 impl Tables {
     fn is_revoked(&self, user: UserId, session: SessionId, epoch: Epoch) -> bool {
-        read(self.sessions.shard(session.as_bytes())).contains_key(&session)
+        self.is_session_revoked(session)
             || read(self.users.shard(user.as_bytes())).get(&user).is_some_and(|raised| epoch < raised.epoch)
+    }
+
+    fn is_session_revoked(&self, session: SessionId) -> bool {
+        read(self.sessions.shard(session.as_bytes())).contains_key(&session)
     }
 
     fn revoke_session(&self, session: SessionId, forget_at: UnixMillis) {

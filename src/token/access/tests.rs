@@ -39,6 +39,7 @@ fn session() -> Session {
         user: UserId::from_bytes([1; 16]),
         epoch: Epoch(3),
         line: Line::begin(NOW),
+        audiences: Vec::new(),
         mac_key: MacKeyId::from_bytes([0; 4]),
         created_at: NOW - Duration::from_mins(1),
         idle_expires_at: NOW + Duration::from_hours(24),

@@ -1,0 +1,84 @@
+//! Start, drain, stop.
+//!
+//! Stopping has three steps, each with its own bound: readiness and health say no, so that load balancers look
+//! elsewhere; the listeners close and the calls under way finish; whatever is left is dropped.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How the service stops, and what runs until it does.
+#[derive(Debug, Clone, Default)]
+pub struct Lifecycle {
+    draining: CancellationToken,
+    stopping: CancellationToken,
+    aborting: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Lifecycle {
+    /// Nothing is stopping yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancelled when load balancers should look elsewhere; everything is still served.
+    pub const fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    /// Cancelled when listeners close and background tasks end; calls under way finish.
+    pub const fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Cancelled when the time to finish is over.
+    pub const fn aborting(&self) -> &CancellationToken {
+        &self.aborting
+    }
+
+    /// What must be waited for when stopping: listeners, and mutations whose callers may have gone.
+    pub const fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Goes through the three steps. `drain` is how long load balancers get to notice; `grace` is how long calls
+    /// get to finish. A second signal skips the drain. Says whether everything finished by itself.
+    pub async fn stop(&self, drain: Duration, grace: Duration) -> bool {
+        self.draining.cancel();
+        tracing::info!(drain_seconds = drain.as_secs_f64(), "draining: health says NOT_SERVING");
+        tokio::select! {
+            () = tokio::time::sleep(drain) => {}
+            () = signal() => tracing::info!("second signal: draining no longer"),
+        }
+        self.stopping.cancel();
+        self.tasks.close();
+        let finished = tokio::time::timeout(grace, self.tasks.wait()).await.is_ok();
+        if finished {
+            tracing::info!("stopped: every call finished");
+        } else {
+            tracing::warn!(grace_seconds = grace.as_secs_f64(), "stopped with calls under way");
+        }
+        self.aborting.cancel();
+        finished
+    }
+}
+
+/// Returns when the process is asked to stop: SIGTERM or SIGINT.
+pub async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    match (terminate, interrupt) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "cannot listen for signals; only SIGKILL will stop this process");
+            std::future::pending().await;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Revocation: durable first, then known everywhere.
+//!
+//! A revocation is acknowledged when its row in the [`Ledger`] is committed. The [`recorder`] writes the rows, many
+//! in one commit under load; the [`follower`] keeps this replica's view of the ledger in memory and knows how old
+//! it is.
+
+pub mod follower;
+pub mod recorder;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_verifier::RevocationView;
+
+use crate::model::{Clock, Revocation, RevocationScope, UnixMillis};
+use crate::store::{Ledger, SessionRevocation, StoreError};
+
+use recorder::Recorder;
+
+/// A replica's hold on the ledger: it writes through this, and asks the view in memory.
+#[derive(Clone)]
+pub struct Revocations {
+    view: Arc<RevocationView>,
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    recorder: Recorder,
+    horizon: Duration,
+}
+
+impl Revocations {
+    /// An empty view, and a recorder that runs until the last clone of this is dropped. `horizon` is how long
+    /// after its writing a row can matter to an access token: the longest access token life, and what clocks
+    /// and replicas may differ by.
+    pub fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, horizon: Duration) -> Self {
+        let view = Arc::new(RevocationView::new());
+        let recorder = Recorder::start(ledger.clone());
+        Self { view, ledger, clock, recorder, horizon }
+    }
+
+    /// What this replica knows.
+    pub const fn view(&self) -> &Arc<RevocationView> {
+        &self.view
+    }
+
+    /// Revokes a session. When this returns, the row is durable and this replica refuses the session.
+    pub async fn revoke_session(&self, session: SessionRevocation) -> Result<(), StoreError> {
+        let row = self.recorder.record(session).await?;
+        self.apply(&row);
+        Ok(())
+    }
+
+    /// Takes a committed row into the view at once, without waiting for the next poll.
+    pub fn apply(&self, row: &Revocation) {
+        let index = &self.view.index;
+        let forget_at = self.forget_at(row);
+        match row.scope {
+            RevocationScope::Session { session, .. } => index.revoke_session(session, forget_at),
+            RevocationScope::User { user, epoch } => index.raise_epoch(user, epoch, forget_at),
+            RevocationScope::UserChanged { .. } => {}
+        }
+    }
+
+    fn forget_at(&self, row: &Revocation) -> UnixMillis {
+        row.at + self.horizon
+    }
+}

@@ -1,0 +1,99 @@
+//! Follows the ledger: loads it, polls it, and proves how fresh the view is.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Revocations;
+use crate::model::Cursor;
+use crate::readiness::Readiness;
+use crate::store::{LedgerPoll, StoreError};
+
+/// The most rows that one poll takes; more are fetched at once.
+const PAGE: u32 = 1_000;
+
+/// Keeps a [`Revocations`] view up to date.
+pub struct Follower {
+    revocations: Revocations,
+    readiness: Readiness,
+    every: Duration,
+    cursor: Option<Cursor>,
+}
+
+impl Follower {
+    /// Polls once per `every`, and tells `readiness` how it goes.
+    pub const fn new(revocations: Revocations, readiness: Readiness, every: Duration) -> Self {
+        Self { revocations, readiness, every, cursor: None }
+    }
+
+    /// Follows until `stop` is cancelled.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(self.every);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = tick.tick() => self.step().await,
+            }
+        }
+    }
+
+    /// One poll, or one load where there is nothing to continue from.
+    pub async fn step(&mut self) {
+        // Freshness is proven by a request: what counts is when it was sent, not when its answer came.
+        let sent = self.revocations.clock.monotonic();
+        let result = match self.cursor {
+            Some(cursor) => self.poll(cursor).await,
+            None => self.load().await,
+        };
+        let view = self.revocations.view();
+        match result {
+            Ok(()) => {
+                view.freshness.record_poll_sent(sent);
+                self.readiness.set_ledger_loaded(self.cursor.is_some());
+                self.readiness.set_store("ledger", Ok(()));
+            }
+            Err(error) => self.readiness.set_store("ledger", Err(error.to_string())),
+        }
+        self.readiness.set_staleness(view.staleness(self.revocations.clock.as_ref()));
+        view.index.purge(self.revocations.clock.now());
+    }
+
+    async fn load(&mut self) -> Result<(), StoreError> {
+        let since = self.revocations.clock.now() - self.revocations.horizon;
+        let snapshot = self.revocations.ledger.snapshot(since).await?;
+        // Nothing is taken out: what was revoked before the ledger was replaced by an older one stays revoked.
+        for row in &snapshot.rows {
+            self.revocations.apply(row);
+        }
+        self.cursor = Some(snapshot.cursor);
+        Ok(())
+    }
+
+    async fn poll(&mut self, from: Cursor) -> Result<(), StoreError> {
+        let mut from = from;
+        loop {
+            match self.revocations.ledger.poll(from, PAGE).await? {
+                LedgerPoll::Rows(rows, next) => {
+                    for row in &rows {
+                        self.revocations.apply(row);
+                    }
+                    self.cursor = Some(next);
+                    if rows.len() < PAGE as usize {
+                        return Ok(());
+                    }
+                    from = next;
+                }
+                LedgerPoll::AnotherIncarnation => {
+                    tracing::error!(
+                        seq = from.seq,
+                        "the revocation ledger went back in time: restored from a backup? loading it anew"
+                    );
+                    self.cursor = None;
+                    self.readiness.set_ledger_loaded(false);
+                    return self.load().await;
+                }
+            }
+        }
+    }
+}
