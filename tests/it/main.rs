@@ -1,0 +1,6 @@
+//! The integration tests: one binary, a file for each capability.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod conformance;
+mod sqlite_store;
