@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod conformance;
+mod rotation_properties;
 mod sqlite_store;
