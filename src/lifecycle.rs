@@ -78,7 +78,7 @@ pub async fn signal() {
         }
         (Err(error), _) | (_, Err(error)) => {
             tracing::error!(%error, "cannot listen for signals; only SIGKILL will stop this process");
-            std::future::pending().await;
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -65,7 +65,7 @@ pub enum CreateUserError {
 /// row in the same transaction.
 #[async_trait]
 pub trait UserStore: Send + Sync + 'static {
-    /// Creates a user, enabled, in epoch 0.
+    /// Creates a user, enabled, in epoch 0. The same call again, with the same id, finds the user that it made.
     async fn create(&self, user: NewUser) -> Result<User, CreateUserError>;
 
     /// The user and the password hash, read from one row.
@@ -74,7 +74,7 @@ pub trait UserStore: Send + Sync + 'static {
     /// The user with this id.
     async fn find(&self, id: UserId) -> Result<Option<User>, StoreError>;
 
-    /// At most `limit` users whose usernames come after `after`, in order of username.
+    /// At most `limit` users whose usernames come after `after`, in order of username, byte by byte.
     async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, StoreError>;
 
     /// Sets another password and ends every session. `None` when there is no such user.
@@ -149,7 +149,7 @@ pub enum LedgerPoll {
     /// are no more.
     Rows(Vec<Revocation>, Cursor),
     /// The ledger does not contain what the cursor points at: it was restored from a backup, or lost a
-    /// failover. Everything must be loaded again.
+    /// failover, or the row was purged since. Everything must be loaded again.
     AnotherIncarnation,
 }
 
@@ -170,7 +170,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// At most `limit` rows after the cursor.
     async fn poll(&self, cursor: Cursor, limit: u32) -> Result<LedgerPoll, StoreError>;
 
-    /// Forgets rows that no longer matter at `now`, but never the last one; at most `limit` at a time. Returns
+    /// Forgets rows whose `until` lies before `now`, but never the last one; at most `limit` at a time. Returns
     /// how many.
     async fn purge(&self, now: UnixMillis, limit: u32) -> Result<u64, StoreError>;
 }
@@ -252,9 +252,9 @@ pub enum Rotation {
     InProgress,
     /// An old token. The store has changed nothing: whoever asked must revoke the session.
     Reused,
-    /// The session was not refreshed in time.
+    /// The session is past its idle life, or its absolute one.
     Idle,
-    /// The session began in another epoch of its user: it was revoked.
+    /// The session began in another epoch of its user: it was revoked, or the user was read before they were.
     Superseded,
     /// There is no such session of this user.
     Unknown,
@@ -264,11 +264,15 @@ pub enum Rotation {
 /// agree; tests pass a clock.
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
-    /// Begins a session, and makes room for it as the policy says. Sessions of an earlier epoch are over: they
-    /// take up no room, and may be forgotten on this occasion without being returned.
+    /// Begins a session, and makes room for it as the policy says. Only sessions that are alive by the store's
+    /// time take room, and of these only such as did not begin in an earlier epoch: those are revoked, whether
+    /// or not they have been forgotten yet, and may be forgotten on this occasion. The same call again finds the session that it began.
     async fn create(&self, session: NewSession, policy: &SessionPolicy) -> Result<Created, StoreError>;
 
     /// Answers a refresh token by the rules of [`crate::model::decide`], and moves the line. Never revokes.
+    /// Looks in this order: [`Rotation::Unknown`], [`Rotation::Idle`], [`Rotation::Superseded`], the rules.
+    /// Where the line moves, the MAC key becomes the one that was asked for, and the idle life begins anew, up
+    /// to the absolute end; otherwise nothing changes in the store.
     async fn rotate(&self, ask: Presentation, policy: &SessionPolicy) -> Result<Rotation, StoreError>;
 
     /// The session, if it is alive by the store's time.

@@ -1,3 +1,8 @@
-//! The integration tests, as one binary: a file per capability.
+//! The integration tests: one binary, a file for each capability.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod conformance;
 mod rotation_model;
+mod rotation_properties;
+mod sqlite_store;

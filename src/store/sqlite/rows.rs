@@ -98,7 +98,8 @@ pub(super) fn epoch(row: &SqliteRow) -> Result<Epoch, Failure> {
 }
 
 pub(super) fn unsigned(row: &SqliteRow, column: &'static str) -> Result<u64, Failure> {
-    let value: i64 = row.try_get(column)?;
+    // The driver reads a null as 0 where it is not asked for an option.
+    let value: i64 = row.try_get::<Option<_>, _>(column)?.ok_or(Failure::Corrupt("a number is missing"))?;
     u64::try_from(value).map_err(|_| Failure::Corrupt("a number below zero"))
 }
 

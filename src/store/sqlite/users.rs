@@ -39,10 +39,10 @@ impl UserStore for SqliteStore {
     }
 
     async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, StoreError> {
-        let query =
-            sqlx::query("SELECT * FROM users WHERE ?1 IS NULL OR username > ?1 ORDER BY username LIMIT ?2")
-                .bind(after.map(Username::as_str))
-                .bind(limit);
+        // No username is empty, so that every one comes after the empty text.
+        let query = sqlx::query("SELECT * FROM users WHERE username > ?1 ORDER BY username LIMIT ?2")
+            .bind(after.map_or("", Username::as_str))
+            .bind(limit);
         self.read(async { query.fetch_all(&self.readers).await?.iter().map(rows::user).collect() }).await
     }
 

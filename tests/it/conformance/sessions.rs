@@ -1,0 +1,205 @@
+//! Sessions: every sentence of the trait `SessionStore`, but for the rotation table.
+
+use std::collections::HashSet;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use countersign::model::{Epoch, Generation, Line, Session, SessionId, SessionLimit, new_user_id};
+use countersign::store::{Created, Honoured, Rotation, SessionPolicy};
+
+use super::{
+    ABSOLUTE, GRACE, HOUR, IDLE, MAC_KEY, MS, POLICY, START, World, began, just_before, new_session,
+    session_id,
+};
+
+fn ids(sessions: &[Session]) -> Vec<SessionId> {
+    sessions.iter().map(|session| session.id).collect()
+}
+
+const fn limited(limit: SessionLimit) -> SessionPolicy {
+    SessionPolicy { limit, ..POLICY }
+}
+
+const THREE: NonZeroU32 = NonZeroU32::new(3).unwrap();
+
+pub(crate) async fn a_new_session_stands_at_the_first_generation(world: World) {
+    let new = new_session(new_user_id(), Epoch(7));
+    let (session, evicted) = began(world.sessions.create(new.clone(), &POLICY).await.unwrap());
+    assert_eq!(evicted, []);
+    assert_eq!(
+        session,
+        Session {
+            id: new.id,
+            user: new.user,
+            epoch: Epoch(7),
+            line: Line { current: Generation(0), predecessor: None, rotated_at: START },
+            mac_key: MAC_KEY,
+            created_at: START,
+            idle_expires_at: START + IDLE,
+            expires_at: START + ABSOLUTE,
+            client: new.client,
+        }
+    );
+    assert_eq!(world.sessions.find(new.user, new.id).await.unwrap(), Some(session));
+
+    let brief = SessionPolicy { absolute: IDLE / 2, ..POLICY };
+    let (session, _) = began(world.sessions.create(new_session(new.user, Epoch(7)), &brief).await.unwrap());
+    assert_eq!(session.idle_expires_at, START + IDLE / 2, "no idle life is longer than the absolute one");
+}
+
+pub(crate) async fn the_same_login_again_finds_its_session(world: World) {
+    let one = limited(SessionLimit::Deny(NonZeroU32::MIN));
+    let new = new_session(new_user_id(), Epoch(0));
+    let first = began(world.sessions.create(new.clone(), &one).await.unwrap());
+    world.clock.advance(HOUR);
+    assert_eq!(began(world.sessions.create(new, &one).await.unwrap()), first);
+}
+
+pub(crate) async fn a_session_is_found_by_its_user_alone(world: World) {
+    let session = world.login(new_user_id(), Epoch(0)).await;
+    let stranger = new_user_id();
+    assert_eq!(world.sessions.find(stranger, session.id).await.unwrap(), None);
+    assert_eq!(world.sessions.find(session.user, session_id()).await.unwrap(), None);
+    assert_eq!(world.sessions.list(stranger).await.unwrap(), []);
+    world.sessions.delete(stranger, &[session.id]).await.unwrap();
+    let with_another_user = Session { user: stranger, ..session.clone() };
+    assert_eq!(world.present(&with_another_user, session.current()).await, Rotation::Unknown);
+    assert_eq!(world.sessions.find(session.user, session.id).await.unwrap(), Some(session));
+}
+
+pub(crate) async fn sessions_are_listed_by_last_refresh(world: World) {
+    let user = new_user_id();
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        sessions.push(world.login(user, Epoch(0)).await);
+        world.clock.advance(HOUR);
+    }
+    world.login(new_user_id(), Epoch(0)).await;
+    sessions[0] = world.refresh(&sessions[0]).await;
+    let listed = world.sessions.list(user).await.unwrap();
+    assert_eq!(listed, [sessions[0].clone(), sessions[2].clone(), sessions[1].clone()]);
+}
+
+pub(crate) async fn a_session_dies_of_idleness_unless_it_is_refreshed(world: World) {
+    let user = new_user_id();
+    let idle = world.login(user, Epoch(0)).await;
+    let kept = world.login(user, Epoch(0)).await;
+    world.clock.advance(just_before(IDLE));
+    assert_eq!(world.sessions.list(user).await.unwrap().len(), 2);
+    assert!(world.sessions.find(user, idle.id).await.unwrap().is_some());
+    let kept = world.refresh(&kept).await;
+    assert_eq!(kept.idle_expires_at, START + (just_before(2 * IDLE)));
+
+    world.clock.advance(MS);
+    assert_eq!(world.present(&idle, idle.current()).await, Rotation::Idle);
+    assert_eq!(world.sessions.find(user, idle.id).await.unwrap(), None);
+    assert_eq!(world.sessions.list(user).await.unwrap(), [kept]);
+}
+
+pub(crate) async fn no_refresh_outlives_the_absolute_end(world: World) {
+    let mut session = world.login(new_user_id(), Epoch(0)).await;
+    for _ in 0..7 {
+        world.clock.advance(just_before(IDLE / 2));
+        if session.created_at + ABSOLUTE <= session.line.rotated_at + IDLE / 2 {
+            break;
+        }
+        session = world.refresh(&session).await;
+        assert_eq!(session.expires_at, START + ABSOLUTE, "the absolute end does not move");
+        assert_eq!(session.idle_expires_at, session.expires_at.min(session.line.rotated_at + IDLE));
+    }
+    assert_eq!(session.idle_expires_at, START + ABSOLUTE);
+    world.clock.set_wall(START + just_before(ABSOLUTE));
+    assert!(world.sessions.find(session.user, session.id).await.unwrap().is_some());
+    world.clock.set_wall(START + ABSOLUTE);
+    assert_eq!(world.present(&session, session.current()).await, Rotation::Idle);
+    assert_eq!(world.sessions.find(session.user, session.id).await.unwrap(), None);
+}
+
+pub(crate) async fn a_full_house_denies_one_more(world: World) {
+    let (user, policy) = (new_user_id(), limited(SessionLimit::Deny(THREE)));
+    for _ in 0..3 {
+        began(world.sessions.create(new_session(user, Epoch(0)), &policy).await.unwrap());
+    }
+    let before = world.sessions.list(user).await.unwrap();
+    let denied = world.sessions.create(new_session(user, Epoch(0)), &policy).await.unwrap();
+    assert_eq!(denied, Created::LimitReached);
+    assert_eq!(world.sessions.list(user).await.unwrap(), before);
+
+    began(world.sessions.create(new_session(new_user_id(), Epoch(0)), &policy).await.unwrap());
+    world.sessions.delete(user, &[before[0].id]).await.unwrap();
+    began(world.sessions.create(new_session(user, Epoch(0)), &policy).await.unwrap());
+}
+
+pub(crate) async fn a_full_house_ends_the_session_refreshed_longest_ago(world: World) {
+    let user = new_user_id();
+    let mut sessions = Vec::new();
+    for _ in 0..5 {
+        sessions.push(world.login(user, Epoch(0)).await);
+        world.clock.advance(GRACE + HOUR);
+    }
+    sessions[0] = world.refresh(&sessions[0]).await;
+    world.clock.advance(MS);
+
+    let policy = limited(SessionLimit::EvictOldest(THREE));
+    let (new, evicted) = began(world.sessions.create(new_session(user, Epoch(0)), &policy).await.unwrap());
+    let evicted: HashSet<SessionId> = evicted.iter().map(|session| session.id).collect();
+    assert_eq!(evicted, ids(&sessions[1..4]).into_iter().collect(), "so many that the limit holds again");
+    let left = world.sessions.list(user).await.unwrap();
+    assert_eq!(left, [new, sessions[0].clone(), sessions[4].clone()]);
+    assert_eq!(world.present(&sessions[1], sessions[1].current()).await, Rotation::Unknown);
+}
+
+pub(crate) async fn the_dead_and_the_revoked_take_no_room(world: World) {
+    let user = new_user_id();
+    for _ in 0..3 {
+        world.login(user, Epoch(0)).await;
+    }
+    let deny = limited(SessionLimit::Deny(THREE));
+    assert_eq!(
+        world.sessions.create(new_session(user, Epoch(0)), &deny).await.unwrap(),
+        Created::LimitReached
+    );
+    began(world.sessions.create(new_session(user, Epoch(1)), &deny).await.unwrap());
+
+    world.clock.advance(IDLE);
+    let evict = limited(SessionLimit::EvictOldest(NonZeroU32::MIN));
+    let (new, evicted) = began(world.sessions.create(new_session(user, Epoch(1)), &evict).await.unwrap());
+    assert_eq!(evicted, [], "a session that is dead already is not ended again");
+    assert_eq!(world.sessions.list(user).await.unwrap(), [new]);
+}
+
+pub(crate) async fn deleting_forgets_those_named_and_no_others(world: World) {
+    let user = new_user_id();
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        sessions.push(world.login(user, Epoch(0)).await);
+    }
+    world.sessions.delete(user, &[]).await.unwrap();
+    for _ in 0..2 {
+        world.sessions.delete(user, &[sessions[0].id, session_id(), sessions[2].id]).await.unwrap();
+        let left: HashSet<_> = ids(&world.sessions.list(user).await.unwrap()).into_iter().collect();
+        assert_eq!(left, HashSet::from([sessions[1].id, sessions[3].id]));
+    }
+    assert_eq!(world.present(&sessions[0], sessions[0].current()).await, Rotation::Unknown);
+}
+
+/// A store that forgets by itself returns 0.
+pub(crate) async fn purging_forgets_the_dead_alone(world: World) {
+    let user = new_user_id();
+    for _ in 0..3 {
+        world.login(user, Epoch(0)).await;
+    }
+    world.clock.advance(Duration::from_secs(1));
+    let alive = world.login(user, Epoch(0)).await;
+    assert_eq!(world.sessions.purge(10).await.unwrap(), 0);
+
+    world.clock.advance(just_before(IDLE.saturating_sub(Duration::from_secs(1))));
+    assert_eq!(world.sessions.purge(10).await.unwrap(), 0);
+    world.clock.advance(MS);
+    assert!(world.sessions.purge(2).await.unwrap() <= 2);
+    assert!(world.sessions.purge(10).await.unwrap() <= 1);
+    assert_eq!(world.sessions.purge(10).await.unwrap(), 0);
+    assert_eq!(world.sessions.list(user).await.unwrap(), std::slice::from_ref(&alive));
+    let answer = world.present(&alive, alive.current()).await;
+    assert!(matches!(answer, Rotation::Honoured(Honoured::Rotated, _)), "{answer:?}");
+}

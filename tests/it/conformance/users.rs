@@ -1,0 +1,193 @@
+//! Users: every sentence of the trait `UserStore`.
+
+use countersign::model::{
+    Credential, CustomClaims, Epoch, RevocationReason, RevocationScope, Role, UserId, new_user_id,
+};
+use countersign::store::{Cause, CreateUserError};
+
+use super::{HOUR, OPERATOR, START, World, hash, new_user, session_id, username};
+
+pub(crate) async fn a_new_user_is_enabled_and_in_epoch_zero(world: World) {
+    let new = new_user("ada");
+    let user = world.users.create(new.clone()).await.unwrap();
+    assert_eq!((user.id, &user.username), (new.id, &new.username));
+    assert_eq!((&user.roles, &user.claims), (&new.roles, &new.claims));
+    assert_eq!((user.disabled, user.epoch), (false, Epoch(0)));
+    assert_eq!((user.created_at, user.updated_at), (START, START));
+
+    assert_eq!(world.users.find(new.id).await.unwrap().as_ref(), Some(&user));
+    let credential = world.users.credential(&new.username).await.unwrap();
+    assert_eq!(credential, Some(Credential { user, password_hash: new.password_hash }));
+    assert_eq!(world.head().await.seq, 0, "a new user is no news to the ledger");
+}
+
+pub(crate) async fn a_username_is_taken_once(world: World) {
+    let first = new_user("ada");
+    let user = world.users.create(first.clone()).await.unwrap();
+    let second = world.users.create(new_user("ada")).await;
+    assert!(matches!(second, Err(CreateUserError::UsernameTaken)), "{second:?}");
+    assert_eq!(world.users.create(first).await.unwrap(), user, "the same call again");
+    assert_eq!(world.users.list(None, 10).await.unwrap(), [user]);
+}
+
+pub(crate) async fn whoever_is_not_there_is_none(world: World) {
+    world.add_user("ada").await;
+    let (users, nobody) = (&world.users, new_user_id());
+    assert_eq!(users.find(nobody).await.unwrap(), None);
+    assert_eq!(users.credential(&username("ad")).await.unwrap(), None);
+    assert_eq!(users.credential(&username("ada%")).await.unwrap(), None);
+    assert_eq!(users.set_password(nobody, &hash("new"), OPERATOR).await.unwrap(), None);
+    assert!(!users.rehash(nobody, &hash("old"), &hash("new")).await.unwrap());
+    assert!(!users.enable(nobody).await.unwrap());
+    assert_eq!(users.disable(nobody, OPERATOR).await.unwrap(), None);
+    assert_eq!(users.delete(nobody, OPERATOR).await.unwrap(), None);
+    assert_eq!(users.set_attributes(nobody, Some(&[]), None, OPERATOR).await.unwrap(), None);
+    assert_eq!(users.revoke_all(nobody, OPERATOR).await.unwrap(), None);
+    assert_eq!(world.head().await.seq, 0, "nothing happened, so nothing is in the ledger");
+}
+
+pub(crate) async fn users_are_listed_by_username_page_by_page(world: World) {
+    let names = ["ada", "ada2", "b_b", "bab", "zoë", "émile", "日本"];
+    for name in ["émile", "bab", "ada2", "zoë", "日本", "ada", "b_b"] {
+        world.add_user(name).await;
+    }
+    for limit in 1..=8 {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = world.users.list(after.as_ref(), limit).await.unwrap();
+            assert!(page.len() <= limit as usize);
+            let Some(last) = page.last() else { break };
+            after = Some(last.username.clone());
+            seen.extend(page.iter().map(|user| user.username.as_str().to_owned()));
+        }
+        assert_eq!(seen, names, "in pages of {limit}");
+    }
+    let after_nobody = world.users.list(Some(&username("c")), 1).await.unwrap();
+    assert_eq!(after_nobody[0].username.as_str(), "zoë", "the name before a page need not exist");
+}
+
+/// One of the verbs that end all sessions of a user.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    SetPassword,
+    Disable,
+    RevokeAll,
+    Delete,
+}
+
+async fn end(world: &World, ending: Ending, id: UserId, cause: Cause) -> countersign::model::Revocation {
+    let users = &world.users;
+    match ending {
+        Ending::SetPassword => users.set_password(id, &hash("new"), cause).await,
+        Ending::Disable => users.disable(id, cause).await,
+        Ending::RevokeAll => users.revoke_all(id, cause).await,
+        Ending::Delete => users.delete(id, cause).await,
+    }
+    .unwrap()
+    .unwrap()
+}
+
+pub(crate) async fn every_end_of_all_sessions_raises_the_epoch(world: World) {
+    let user = world.add_user("ada").await;
+    let bystander = world.add_user("bob").await;
+    let endings = [
+        (Ending::SetPassword, RevocationReason::PasswordChanged),
+        (Ending::RevokeAll, RevocationReason::LogoutEverywhere),
+        (Ending::Disable, RevocationReason::UserDisabled),
+        (Ending::Disable, RevocationReason::UserDisabled),
+        (Ending::Delete, RevocationReason::UserDeleted),
+    ];
+    let mut epoch = user.epoch;
+    for (ending, reason) in endings {
+        world.clock.advance(HOUR);
+        let before = world.head().await;
+        let cause = Cause { reason, until: START + 100 * HOUR, ..OPERATOR };
+        let row = end(&world, ending, user.id, cause).await;
+        epoch = epoch.next();
+        assert_eq!(row.scope, RevocationScope::User { user: user.id, epoch }, "{ending:?}");
+        assert_eq!((row.reason, row.until), (reason, cause.until), "{ending:?}");
+        assert_eq!(row.at, countersign::model::Clock::now(world.clock.as_ref()), "{ending:?}");
+        assert_eq!(row.seq, before.seq + 1, "{ending:?}");
+        assert_eq!(world.rows_after(before).await, [row], "{ending:?}");
+        let now = world.ledger.standing(user.id, session_id()).await.unwrap();
+        assert_eq!(
+            now.user.map(|user| (user.epoch, user.updated_at)),
+            match ending {
+                Ending::Delete => None,
+                _ => Some((epoch, row.at)),
+            }
+        );
+    }
+    assert_eq!(world.users.find(bystander.id).await.unwrap(), Some(bystander));
+}
+
+pub(crate) async fn a_changed_password_is_the_one_that_counts(world: World) {
+    let user = world.add_user("ada").await;
+    world.users.set_password(user.id, &hash("$new"), OPERATOR).await.unwrap().unwrap();
+    let credential = world.users.credential(&user.username).await.unwrap().unwrap();
+    assert_eq!((credential.password_hash, credential.user.epoch), (hash("$new"), Epoch(1)));
+}
+
+pub(crate) async fn a_rehash_replaces_only_the_hash_that_it_was_made_for(world: World) {
+    let new = new_user("ada");
+    world.users.create(new.clone()).await.unwrap();
+    assert!(!world.users.rehash(new.id, &hash("another"), &hash("new")).await.unwrap());
+    let kept = world.users.credential(&new.username).await.unwrap().unwrap();
+    assert_eq!(kept.password_hash, new.password_hash);
+
+    assert!(world.users.rehash(new.id, &new.password_hash, &hash("new")).await.unwrap());
+    let replaced = world.users.credential(&new.username).await.unwrap().unwrap();
+    assert_eq!((replaced.password_hash, replaced.user.epoch), (hash("new"), Epoch(0)));
+    assert_eq!(world.head().await.seq, 0, "the password is the same, so nothing ended");
+}
+
+pub(crate) async fn a_disabled_user_can_be_let_in_again(world: World) {
+    let user = world.add_user("ada").await;
+    world.users.disable(user.id, OPERATOR).await.unwrap().unwrap();
+    assert!(world.users.find(user.id).await.unwrap().unwrap().disabled);
+    assert!(world.users.credential(&user.username).await.unwrap().unwrap().user.disabled);
+    let before = world.head().await;
+    for _ in 0..2 {
+        assert!(world.users.enable(user.id).await.unwrap());
+        let enabled = world.users.find(user.id).await.unwrap().unwrap();
+        assert_eq!((enabled.disabled, enabled.epoch), (false, Epoch(1)), "what was ended stays ended");
+    }
+    assert_eq!(world.head().await, before);
+}
+
+pub(crate) async fn a_deleted_user_leaves_the_name_and_the_epoch_behind(world: World) {
+    let user = world.add_user("ada").await;
+    let row = world.users.delete(user.id, OPERATOR).await.unwrap().unwrap();
+    assert_eq!(row.scope, RevocationScope::User { user: user.id, epoch: Epoch(1) });
+    assert_eq!(world.users.find(user.id).await.unwrap(), None);
+    assert_eq!(world.users.credential(&user.username).await.unwrap(), None);
+    assert_eq!(world.users.list(None, 10).await.unwrap(), []);
+    assert_eq!(world.users.delete(user.id, OPERATOR).await.unwrap(), None);
+    let next = world.add_user("ada").await;
+    assert_ne!(next.id, user.id);
+}
+
+pub(crate) async fn attributes_are_set_apart_and_end_nothing(world: World) {
+    let user = world.add_user("ada").await;
+    let roles = Role::parse_all(["ops"]).unwrap();
+    let claims = CustomClaims::parse(r#"{"plan":"gold"}"#).unwrap();
+    let cause = Cause { reason: RevocationReason::UserChanged, ..OPERATOR };
+
+    world.clock.advance(HOUR);
+    let row = world.users.set_attributes(user.id, Some(&roles), None, cause).await.unwrap().unwrap();
+    assert_eq!(row.scope, RevocationScope::UserChanged { user: user.id });
+    assert_eq!((row.seq, row.reason, row.at), (1, RevocationReason::UserChanged, START + HOUR));
+    let changed = world.users.find(user.id).await.unwrap().unwrap();
+    assert_eq!((&changed.roles, &changed.claims), (&roles, &user.claims));
+    assert_eq!((changed.epoch, changed.updated_at), (Epoch(0), START + HOUR));
+
+    world.users.set_attributes(user.id, None, Some(&claims), cause).await.unwrap().unwrap();
+    let changed = world.users.find(user.id).await.unwrap().unwrap();
+    assert_eq!((&changed.roles, &changed.claims), (&roles, &claims));
+
+    let none = CustomClaims::default();
+    world.users.set_attributes(user.id, Some(&[]), Some(&none), cause).await.unwrap().unwrap();
+    let changed = world.users.find(user.id).await.unwrap().unwrap();
+    assert_eq!((changed.roles, changed.claims, changed.epoch), (vec![], none, Epoch(0)));
+    assert_eq!(world.head().await.seq, 3);
+}

@@ -1,0 +1,361 @@
+//! Random histories of clients, thieves, lost responses and lost writes over the real store, checked at every step
+//! against a model in memory and against the invariants 1 to 4 of the design.
+//!
+//! Sessions and ledger are in two databases, as they are in production: writes of the first may be lost, while
+//! the second keeps what it acknowledged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::model::{
+    Clock as _, Decision, Epoch, Generation, MacKeyId, ManualClock, Presented, Session, SessionId,
+    UnixMillis, UserId, decide,
+};
+use countersign::store::sqlite::SqliteStore;
+use countersign::store::{
+    Honoured, Ledger as _, Presentation, Rotation, SessionRevocation, SessionStore, UserStore,
+};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::conformance::{
+    ABSOLUTE, DEADLINE, GRACE, IDLE, MS, OPERATOR, POLICY, START, began, just_before, new_session, new_user,
+    presentation,
+};
+use crate::sqlite_store::File;
+
+/// What may happen next.
+#[derive(Debug, Clone)]
+enum Step {
+    Login,
+    /// The client refreshes with the token that it holds, and hears the answer or not.
+    Refresh(Index, Heard),
+    /// Somebody presents any token that was ever issued for a session.
+    Present(Index, Index),
+    Advance(Duration),
+    /// The session store is copied aside.
+    Save,
+    /// The copy takes its place: all writes since are lost.
+    Restore,
+    Logout(Index),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Yes,
+    No,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let heard = prop_oneof![2 => Just(Heard::Yes), 1 => Just(Heard::No)];
+    prop_oneof![
+        2 => Just(Step::Login),
+        14 => (any::<Index>(), heard).prop_map(|(session, heard)| Step::Refresh(session, heard)),
+        5 => (any::<Index>(), any::<Index>()).prop_map(|(session, token)| Step::Present(session, token)),
+        12 => pause().prop_map(Step::Advance),
+        2 => Just(Step::Save),
+        1 => Just(Step::Restore),
+        1 => any::<Index>().prop_map(Step::Logout),
+    ]
+}
+
+/// Pauses that meet the boundaries of the table often.
+fn pause() -> impl Strategy<Value = Duration> {
+    let quiet = GRACE + DEADLINE;
+    let edges = [GRACE, quiet, DEADLINE, IDLE].map(|edge| [just_before(edge), edge, edge + MS]).concat();
+    let up_to =
+        |longest: Duration| (0..=u64::try_from(longest.as_millis()).unwrap()).prop_map(Duration::from_millis);
+    prop_oneof![
+        8 => proptest::sample::select(edges),
+        2 => Just(MS),
+        3 => up_to(2 * quiet),
+        2 => up_to(IDLE),
+        1 => up_to(2 * IDLE),
+    ]
+}
+
+/// What the session store should hold, and what led to it. A copy of the store goes with a copy of this.
+#[derive(Debug, Clone, Default)]
+struct Model {
+    sessions: BTreeMap<SessionId, Session>,
+    /// Every token minted in this history of the store, in order, each with the one that it was minted from.
+    minted: BTreeMap<SessionId, Vec<(Presented, Option<Presented>)>>,
+}
+
+impl Model {
+    fn begin(&mut self, session: &Session) {
+        self.minted.insert(session.id, vec![(session.current(), None)]);
+        self.sessions.insert(session.id, session.clone());
+    }
+
+    fn alive(&self, session: SessionId, now: UnixMillis) -> Option<&Session> {
+        self.sessions.get(&session).filter(|session| session.idle_expires_at > now)
+    }
+
+    /// The contract of [`SessionStore::rotate`] in a few lines.
+    fn rotate(&mut self, ask: &Presentation, now: UnixMillis) -> Rotation {
+        let Some(session) = self.sessions.get_mut(&ask.session) else { return Rotation::Unknown };
+        if session.idle_expires_at <= now {
+            return Rotation::Idle;
+        }
+        let decision = decide(&session.line, ask.presented, now, &POLICY.rotation);
+        let honoured = match decision {
+            Decision::Rotate(_) => Honoured::Rotated,
+            Decision::Unchanged => Honoured::Unchanged,
+            Decision::Replay => Honoured::Replayed,
+            Decision::Withdraw(_) => Honoured::Withdrawn,
+            Decision::Adopt(_) => Honoured::Adopted,
+            Decision::InProgress => return Rotation::InProgress,
+            Decision::Reuse => return Rotation::Reused,
+        };
+        if let Some(line) = decision.next_line() {
+            session.line = line;
+            session.mac_key = ask.mac_key;
+            session.idle_expires_at = session.expires_at.min(now + IDLE);
+            let minted = self.minted.entry(session.id).or_default();
+            minted.push((session.current(), Some(ask.presented)));
+        }
+        Rotation::Honoured(honoured, Box::new(session.clone()))
+    }
+}
+
+/// A login, seen from outside the store: nothing of it is ever rolled back.
+#[derive(Debug)]
+struct Client {
+    session: Session,
+    /// Every token that was ever issued to anybody.
+    issued: Vec<Presented>,
+    /// The token that the client holds.
+    held: Presented,
+    /// The answer that it did not hear, and when that was given.
+    unheard: Option<(Session, UnixMillis)>,
+    /// Whether somebody else has moved the line.
+    stolen: bool,
+    revoked: bool,
+}
+
+/// The stores, the model and the clients.
+struct Run {
+    clock: Arc<ManualClock>,
+    file: File,
+    sessions: SqliteStore,
+    ledger: SqliteStore,
+    _ledger_file: File,
+    user: UserId,
+    model: Model,
+    saved: Option<Model>,
+    clients: Vec<Client>,
+    presentations: u32,
+}
+
+impl Run {
+    async fn new() -> Self {
+        let clock = Arc::new(ManualClock::new(START));
+        let (file, ledger_file) = (File::new(), File::new());
+        let sessions = file.open(clock.clone()).await;
+        let ledger = ledger_file.open(clock.clone()).await;
+        let user = UserStore::create(&ledger, new_user("ada")).await.unwrap().id;
+        Self {
+            clock,
+            file,
+            sessions,
+            ledger,
+            _ledger_file: ledger_file,
+            user,
+            model: Model::default(),
+            saved: None,
+            clients: Vec::new(),
+            presentations: 0,
+        }
+    }
+
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Login if self.clients.len() < 3 => self.login().await,
+            Step::Login => {}
+            Step::Advance(by) => self.clock.advance(by),
+            Step::Save => {
+                self.file.save();
+                self.saved = Some(self.model.clone());
+                self.clock.advance(MS);
+            }
+            Step::Restore => self.restore().await,
+            Step::Refresh(..) | Step::Present(..) | Step::Logout(_) if self.clients.is_empty() => {}
+            Step::Refresh(client, heard) => {
+                let client = client.index(self.clients.len());
+                self.refresh(client, heard).await;
+            }
+            Step::Present(client, token) => {
+                let client = client.index(self.clients.len());
+                let token = *token.get(&self.clients[client].issued);
+                if token == self.clients[client].held {
+                    self.refresh(client, Heard::No).await;
+                } else {
+                    self.steal(client, token).await;
+                }
+            }
+            Step::Logout(client) => self.revoke(client.index(self.clients.len())).await,
+        }
+        for client in &self.clients {
+            let found = SessionStore::find(&self.sessions, self.user, client.session.id).await.unwrap();
+            assert_eq!(found.as_ref(), self.model.alive(client.session.id, self.clock.now()));
+        }
+    }
+
+    async fn login(&mut self) {
+        let new = new_session(self.user, Epoch(0));
+        let (session, _) = began(SessionStore::create(&self.sessions, new, &POLICY).await.unwrap());
+        assert_eq!(session.expires_at, self.clock.now() + ABSOLUTE);
+        self.model.begin(&session);
+        self.clients.push(Client {
+            issued: vec![session.current()],
+            held: session.current(),
+            session,
+            unheard: None,
+            stolen: false,
+            revoked: false,
+        });
+    }
+
+    async fn restore(&mut self) {
+        let Some(saved) = self.saved.clone() else { return };
+        self.sessions.close().await;
+        self.file.restore();
+        self.sessions = self.file.open(self.clock.clone()).await;
+        self.model = saved;
+        self.clock.advance(MS);
+        for client in &mut self.clients {
+            client.unheard = None;
+        }
+    }
+
+    async fn revoke(&mut self, client: usize) {
+        let session = self.clients[client].session.id;
+        let revocation = SessionRevocation { session, user: self.user, cause: OPERATOR };
+        self.ledger.revoke_sessions(&[revocation]).await.unwrap();
+        self.clients[client].revoked = true;
+    }
+
+    /// What Refresh does: asks the ledger, then the session store; revokes where a token is reused. `None` when
+    /// the session is revoked.
+    async fn present(&mut self, client: usize, presented: Presented) -> Option<Rotation> {
+        let session = self.clients[client].session.clone();
+        let standing = self.ledger.standing(self.user, session.id).await.unwrap();
+        assert_eq!(standing.session_revoked, self.clients[client].revoked, "what is revoked stays revoked");
+        if standing.session_revoked {
+            return None;
+        }
+        self.presentations += 1;
+        let mac_key = MacKeyId::from_bytes(self.presentations.to_be_bytes());
+        let ask = Presentation { mac_key, ..presentation(&session, presented) };
+
+        let before = self.model.clone();
+        let wanted = self.model.rotate(&ask, self.clock.now());
+        let answer = self.sessions.rotate(ask, &POLICY).await.unwrap();
+        assert_eq!(answer, wanted, "the store answers as the model");
+        assert_one_line(&before, session.id, presented, &answer);
+
+        if let Rotation::Honoured(_, session) = &answer {
+            self.clients[client].issued.push(session.current());
+        }
+        if answer == Rotation::Reused {
+            self.revoke(client).await;
+        }
+        Some(answer)
+    }
+
+    async fn refresh(&mut self, client: usize, heard: Heard) {
+        let now = self.clock.now();
+        let Client { session, held, unheard, stolen, .. } = &self.clients[client];
+        let (id, held, unheard, stolen) = (session.id, *held, unheard.clone(), *stolen);
+        let alive = self.model.alive(id, now).is_some();
+        let Some(mut answer) = self.present(client, held).await else { return };
+        if answer == Rotation::InProgress {
+            // As it is told to, the client waits for the refresh deadline and asks again.
+            self.clock.advance(DEADLINE);
+            let Some(later) = self.present(client, held).await else { return };
+            assert!(
+                matches!(later, Rotation::Honoured(..) | Rotation::Idle),
+                "told to wait in vain: {later:?}"
+            );
+            answer = later;
+        } else if alive && !stolen {
+            assert!(matches!(answer, Rotation::Honoured(..)), "an honest client is logged out: {answer:?}");
+        }
+        let Rotation::Honoured(_, session) = answer else { return };
+        if let Some((successor, at)) = unheard
+            && !stolen
+            && now.since(at) <= GRACE
+        {
+            assert_eq!(*session, successor, "within the grace window it is the identical successor");
+        }
+        let client = &mut self.clients[client];
+        match heard {
+            Heard::Yes => {
+                client.held = session.current();
+                client.unheard = None;
+            }
+            Heard::No => {
+                let minted_at = session.line.rotated_at;
+                client.unheard = (session.current() != held).then_some((*session, minted_at));
+            }
+        }
+    }
+
+    /// Somebody else presents a token that the client does not hold.
+    async fn steal(&mut self, client: usize, token: Presented) {
+        if let Some(Rotation::Honoured(honoured, _)) = self.present(client, token).await {
+            let moved = matches!(honoured, Honoured::Rotated | Honoured::Withdrawn | Honoured::Adopted);
+            self.clients[client].stolen |= moved;
+        }
+    }
+}
+
+/// Invariants 1 and 3, by what was minted in this history of the store and not by the rules: only the last token
+/// rotates; only the one that it was minted from is honoured beside it; every other one of this history kills.
+fn assert_one_line(before: &Model, session: SessionId, presented: Presented, answer: &Rotation) {
+    let minted = before.minted.get(&session).map_or(&[][..], Vec::as_slice);
+    let Some(&(current, predecessor)) = minted.last() else {
+        assert_eq!(*answer, Rotation::Unknown);
+        return;
+    };
+    if *answer == Rotation::Idle {
+        return;
+    }
+    let of_this_history = minted.iter().any(|&(token, _)| token == presented);
+    if of_this_history && presented != current && Some(presented) != predecessor {
+        assert_eq!(*answer, Rotation::Reused, "withdrawn, or older than the predecessor");
+    }
+    let Rotation::Honoured(honoured, session) = answer else { return };
+    let after = session.current();
+    match honoured {
+        Honoured::Rotated => assert_eq!(presented, current, "only the current token rotates"),
+        Honoured::Unchanged => assert_eq!((presented, after), (current, current)),
+        Honoured::Replayed => assert_eq!(after, current),
+        Honoured::Withdrawn => {}
+        Honoured::Adopted => assert!(!of_this_history, "nothing was lost that could be adopted"),
+    }
+    if matches!(honoured, Honoured::Rotated | Honoured::Withdrawn | Honoured::Adopted) {
+        let highest = minted.iter().map(|(token, _)| token.generation).max().unwrap_or(Generation::FIRST);
+        assert!(after.generation > highest, "no number is minted twice in one history");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_history_forks_a_session_or_logs_an_honest_client_out(
+        steps in proptest::collection::vec(step(), 40)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut run = Run::new().await;
+            run.login().await;
+            for step in steps {
+                run.step(step).await;
+            }
+        });
+    }
+}

@@ -1,0 +1,409 @@
+//! The SQLite store: the conformance suite, and what is SQLite's alone (the file, the schema, other processes,
+//! restored copies, damaged rows).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::model::{Clock as _, Cursor, Epoch, ManualClock, RevocationScope, UnixMillis, new_user_id};
+use countersign::store::sqlite::{OpenError, SchemaError, SqliteOptions, SqliteStore};
+use countersign::store::{
+    Ledger, LedgerPoll, Probe as _, SessionRevocation, SessionStore, StoreError, UserStore,
+};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::conformance::{
+    Backend, OPERATOR, POLICY, START, Stores, hash, new_session, new_user, presentation, session_id, username,
+};
+
+/// Users, ledger and sessions in one file.
+pub(crate) struct Sqlite;
+
+impl Backend for Sqlite {
+    async fn fresh(clock: Arc<ManualClock>) -> Stores {
+        let file = File::new();
+        let store = Arc::new(file.open(clock).await);
+        Stores { users: store.clone(), ledger: store.clone(), sessions: store, keep: Box::new(file) }
+    }
+}
+
+mod conformance {
+    crate::conformance::every_case!(crate::sqlite_store::Sqlite);
+}
+
+/// A database file in a directory of its own.
+pub(crate) struct File {
+    directory: TempDir,
+}
+
+impl File {
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("countersign.db")
+    }
+
+    /// Opens and migrates it, with a deadline that a busy machine keeps.
+    pub(crate) async fn open(&self, clock: Arc<ManualClock>) -> SqliteStore {
+        let options = SqliteOptions { deadline: Duration::from_secs(20), ..SqliteOptions::new(self.path()) };
+        let store = SqliteStore::open(options, clock).await.unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    /// Copies the database as it is; nothing may be writing.
+    pub(crate) fn save(&self) {
+        for suffix in ["", "-wal"] {
+            let (from, to) = (self.beside(suffix), self.beside(&format!(".saved{suffix}")));
+            if from.exists() {
+                std::fs::copy(from, to).unwrap();
+            } else {
+                std::fs::remove_file(to).ok();
+            }
+        }
+    }
+
+    /// Puts the copy in the place of the database, which must be closed.
+    pub(crate) fn restore(&self) {
+        for suffix in ["", "-wal", "-shm"] {
+            std::fs::remove_file(self.beside(suffix)).ok();
+        }
+        for suffix in ["", "-wal"] {
+            let saved = self.beside(&format!(".saved{suffix}"));
+            if saved.exists() {
+                std::fs::copy(saved, self.beside(suffix)).unwrap();
+            }
+        }
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut path = self.path().into_os_string();
+        path.push(suffix);
+        path.into()
+    }
+
+    /// A connection of another program.
+    async fn connect(&self) -> SqliteConnection {
+        SqliteConnectOptions::new().filename(self.path()).connect().await.unwrap()
+    }
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(START))
+}
+
+fn revoking() -> SessionRevocation {
+    SessionRevocation { session: session_id(), user: new_user_id(), cause: OPERATOR }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn no_other_account_can_read_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = File::new();
+    let store = file.open(clock()).await;
+    UserStore::create(&store, new_user("ada")).await.unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        let mode = std::fs::metadata(file.beside(suffix)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{suffix:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let (file, clock) = (File::new(), clock());
+    let store = file.open(clock.clone()).await;
+    let user = UserStore::create(&store, new_user("ada")).await.unwrap();
+    SessionStore::create(&store, new_session(user.id, Epoch(0)), &POLICY).await.unwrap();
+    let sessions = SessionStore::list(&store, user.id).await.unwrap();
+    let rows = store.revoke_sessions(&[revoking()]).await.unwrap();
+    let snapshot = store.snapshot(UnixMillis(0)).await.unwrap();
+    store.close().await;
+    assert!(matches!(store.check().await, Err(StoreError::Unavailable { .. })), "it is closed");
+
+    let store = file.open(clock).await;
+    store.check_schema().await.unwrap();
+    assert_eq!(UserStore::find(&store, user.id).await.unwrap(), Some(user.clone()));
+    assert_eq!(SessionStore::list(&store, user.id).await.unwrap(), sessions);
+    assert_eq!(store.snapshot(UnixMillis(0)).await.unwrap(), snapshot);
+    assert_eq!(snapshot.rows, rows);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_a_database_is_named_in_the_error() {
+    let file = File::new();
+    let nowhere = file.path().join("nowhere.db");
+    let error = SqliteStore::open(SqliteOptions::new(&nowhere), clock()).await.unwrap_err();
+    assert!(matches!(error, OpenError::File { .. }), "{error}");
+    assert!(error.to_string().contains("nowhere.db"), "{error}");
+
+    std::fs::write(file.path(), "This is not a database, whatever its name says. ".repeat(100)).unwrap();
+    let error = SqliteStore::open(SqliteOptions::new(file.path()), clock()).await.unwrap_err();
+    assert!(matches!(error, OpenError::Database { .. }), "{error}");
+    assert!(error.to_string().contains("not a database"), "{error}");
+}
+
+#[tokio::test]
+async fn an_older_and_a_newer_schema_are_told_apart() {
+    let file = File::new();
+    let store = SqliteStore::open(SqliteOptions::new(file.path()), clock()).await.unwrap();
+    let older = store.check_schema().await.unwrap_err();
+    assert!(matches!(older, SchemaError::Older { found: 0, .. }), "{older}");
+    assert!(older.to_string().contains("countersign migrate"), "{older}");
+    assert!(store.check().await.is_err(), "without a schema it is not ready");
+
+    store.migrate().await.unwrap();
+    let birth = store.snapshot(UnixMillis(0)).await.unwrap().cursor;
+    store.migrate().await.unwrap();
+    assert_eq!(store.snapshot(UnixMillis(0)).await.unwrap().cursor, birth, "the second did nothing");
+    store.check_schema().await.unwrap();
+    store.check().await.unwrap();
+
+    sqlx::query("INSERT INTO _sqlx_migrations VALUES (9999, 'later', CURRENT_TIMESTAMP, TRUE, x'00', 1)")
+        .execute(&mut file.connect().await)
+        .await
+        .unwrap();
+    for newer in [store.check_schema().await.unwrap_err(), store.migrate().await.unwrap_err()] {
+        assert!(matches!(newer, SchemaError::Newer { found: 9999, .. }), "{newer}");
+        assert!(newer.to_string().contains("newer than this binary"), "{newer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_migrate_at_once_do_it_once() {
+    let file = File::new();
+    let first = SqliteStore::open(SqliteOptions::new(file.path()), clock()).await.unwrap();
+    let second = SqliteStore::open(SqliteOptions::new(file.path()), clock()).await.unwrap();
+    let (one, other) = tokio::join!(first.migrate(), second.migrate());
+    one.unwrap();
+    other.unwrap();
+    let (one, other) = tokio::join!(first.snapshot(UnixMillis(0)), second.snapshot(UnixMillis(0)));
+    assert_eq!(one.unwrap().cursor, other.unwrap().cursor, "the ledger was born once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_process_that_writes_is_waited_for_but_not_for_ever() {
+    let file = File::new();
+    file.open(clock()).await.close().await;
+    let options =
+        SqliteOptions { busy_timeout: Duration::from_millis(100), ..SqliteOptions::new(file.path()) };
+    let store = SqliteStore::open(options, clock()).await.unwrap();
+    let user = UserStore::create(&store, new_user("ada")).await.unwrap();
+
+    let mut other = file.connect().await;
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let refused = store.revoke_all(user.id, OPERATOR).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+    assert_eq!(UserStore::find(&store, user.id).await.unwrap(), Some(user.clone()), "reading goes on");
+    lock.rollback().await.unwrap();
+    let row = store.revoke_all(user.id, OPERATOR).await.unwrap().unwrap();
+    assert_eq!(row.scope, RevocationScope::User { user: user.id, epoch: Epoch(1) }, "the first left nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_is_held_up_answers_within_the_deadline() {
+    let file = File::new();
+    file.open(clock()).await.close().await;
+    let options = SqliteOptions {
+        busy_timeout: Duration::from_mins(10),
+        deadline: Duration::from_millis(50),
+        ..SqliteOptions::new(file.path())
+    };
+    let store = SqliteStore::open(options, clock()).await.unwrap();
+    let mut other = file.connect().await;
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    for _ in 0..3 {
+        let late = store.revoke_sessions(&[revoking()]).await;
+        assert!(matches!(late, Err(StoreError::Unavailable { .. })), "{late:?}");
+    }
+    lock.rollback().await.unwrap();
+}
+
+/// Two processes, such as the server and the command line, share the ledger's numbers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_write_one_ledger() {
+    let (file, clock) = (File::new(), clock());
+    let (server, command_line) = (file.open(clock.clone()).await, file.open(clock).await);
+    let birth = server.snapshot(UnixMillis(0)).await.unwrap().cursor;
+    let write = |store: SqliteStore| async move {
+        for _ in 0..50 {
+            store.revoke_sessions(&[revoking()]).await.unwrap();
+        }
+    };
+    tokio::join!(write(server.clone()), write(command_line));
+    let LedgerPoll::Rows(rows, _) = server.poll(birth, 1000).await.unwrap() else {
+        panic!("the ledger is the same")
+    };
+    assert!(rows.iter().map(|row| row.seq).eq(1..=100));
+}
+
+/// A reader has followed the ledger; then an old copy is restored and goes on, for as many rows as given.
+async fn poll_after_a_restore(rows_after: usize) -> (LedgerPoll, LedgerPoll) {
+    let (file, clock) = (File::new(), clock());
+    let store = file.open(clock.clone()).await;
+    let saved = store.revoke_sessions(&[revoking(), revoking()]).await.unwrap()[1];
+    file.save();
+    let lost = store.revoke_sessions(&[revoking(), revoking()]).await.unwrap()[1];
+    store.close().await;
+
+    file.restore();
+    let store = file.open(clock).await;
+    for _ in 0..rows_after {
+        store.revoke_sessions(&[revoking()]).await.unwrap();
+    }
+    let poll = async |row: countersign::model::Revocation| {
+        store.poll(Cursor { seq: row.seq, mark: row.mark }, 100).await.unwrap()
+    };
+    (poll(saved).await, poll(lost).await)
+}
+
+#[tokio::test]
+async fn a_restored_copy_is_found_out_even_when_it_has_overtaken_the_reader() {
+    for rows_after in [0, 1, 2, 3, 10] {
+        let (saved, lost) = poll_after_a_restore(rows_after).await;
+        let LedgerPoll::Rows(rows, _) = saved else { panic!("what was saved is still true") };
+        assert_eq!(rows.len(), rows_after);
+        assert_eq!(lost, LedgerPoll::AnotherIncarnation, "after {rows_after} more rows");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_was_made_anew_is_another_incarnation() {
+    let (file, clock) = (File::new(), clock());
+    let store = file.open(clock.clone()).await;
+    let birth = store.snapshot(UnixMillis(0)).await.unwrap().cursor;
+    store.close().await;
+    std::fs::remove_file(file.path()).unwrap();
+    let store = file.open(clock).await;
+    assert_eq!(store.poll(birth, 9).await.unwrap(), LedgerPoll::AnotherIncarnation);
+}
+
+/// Damages the file as no version of the program would, past the schema's own checks.
+async fn damage(file: &File, statement: &str) {
+    let mut other = file.connect().await;
+    sqlx::query("PRAGMA ignore_check_constraints = ON").execute(&mut other).await.unwrap();
+    let done = sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut other).await.unwrap();
+    assert!(done.rows_affected() > 0, "{statement}");
+    other.close().await.unwrap();
+}
+
+fn is_corrupt<T: std::fmt::Debug>(answer: Result<T, StoreError>, damage: &str) {
+    match answer {
+        Err(StoreError::Corrupt { what, .. }) => assert!(!what.contains("MARKER"), "{what} shows the data"),
+        other => panic!("{damage}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_user_is_an_error_and_no_panic() {
+    let file = File::new();
+    let store = file.open(clock()).await;
+    let user = UserStore::create(&store, new_user("ada")).await.unwrap();
+    for column in [
+        "roles = 'MARKER'",
+        "roles = '{}'",
+        "roles = '[1]'",
+        "roles = '[\"MARKER role\"]'",
+        "claims = 'MARKER'",
+        "claims = '[]'",
+        "claims = '{\"sub\":\"MARKER\"}'",
+        "epoch = -1",
+        "username = CAST(x'FF4D41524B4552' AS TEXT)",
+    ] {
+        damage(&file, &format!("UPDATE users SET {column}")).await;
+        is_corrupt(UserStore::find(&store, user.id).await, column);
+        is_corrupt(UserStore::list(&store, None, 10).await, column);
+        is_corrupt(store.standing(user.id, session_id()).await, column);
+        if !column.starts_with("username") {
+            is_corrupt(store.credential(&username("ada")).await, column);
+        }
+        let mend = "UPDATE users SET roles = '[]', claims = '{}', epoch = 0, username = 'ada'";
+        damage(&file, mend).await;
+        assert!(UserStore::find(&store, user.id).await.unwrap().is_some(), "it is mended");
+    }
+    damage(&file, "UPDATE users SET epoch = 9223372036854775807").await;
+    assert!(store.revoke_all(user.id, OPERATOR).await.is_err(), "an epoch has nowhere to go");
+    assert!(store.set_password(user.id, &hash("new"), OPERATOR).await.is_err());
+    assert_eq!(store.snapshot(UnixMillis(0)).await.unwrap().cursor.seq, 0, "and nothing is half done");
+}
+
+#[tokio::test]
+async fn a_damaged_session_is_an_error_and_no_panic() {
+    let (file, clock) = (File::new(), clock());
+    let store = file.open(clock.clone()).await;
+    let new = new_session(new_user_id(), Epoch(0));
+    SessionStore::create(&store, new.clone(), &POLICY).await.unwrap();
+    let session = SessionStore::find(&store, new.user, new.id).await.unwrap().unwrap();
+    for column in [
+        "generation = -1",
+        "generation = 4294967296",
+        "predecessor = 4294967296",
+        "epoch = -1",
+        "mac_key = x'4D41524B4552'",
+        "mac_key = x''",
+        "client_name = CAST(x'FF4D41524B4552' AS TEXT)",
+    ] {
+        damage(&file, &format!("UPDATE sessions SET {column}")).await;
+        is_corrupt(SessionStore::find(&store, new.user, new.id).await, column);
+        is_corrupt(SessionStore::list(&store, new.user).await, column);
+        is_corrupt(store.rotate(presentation(&session, session.current()), &POLICY).await, column);
+        let mend = "UPDATE sessions SET generation = 0, predecessor = NULL, epoch = 0,
+                    mac_key = x'00000000', client_name = ''";
+        damage(&file, mend).await;
+        assert!(SessionStore::find(&store, new.user, new.id).await.unwrap().is_some(), "it is mended");
+    }
+    assert_eq!(clock.now(), START);
+}
+
+#[tokio::test]
+async fn a_damaged_ledger_is_an_error_and_no_panic() {
+    let file = File::new();
+    let store = file.open(clock()).await;
+    let birth = store.snapshot(UnixMillis(0)).await.unwrap().cursor;
+    store.revoke_sessions(&[revoking()]).await.unwrap();
+    for column in [
+        "scope = 'MARKER'",
+        "scope = 'user'",
+        "scope = 'session', session_id = NULL",
+        "scope = 'session', session_id = x'4D41524B4552'",
+        "scope = 'user', epoch = -1",
+        "scope = 'user_changed', user_id = x''",
+        "scope = 'user_changed', reason = 'MARKER'",
+    ] {
+        damage(&file, &format!("UPDATE ledger SET {column}")).await;
+        is_corrupt(store.snapshot(UnixMillis(0)).await, column);
+        is_corrupt(store.poll(birth, 10).await, column);
+        damage(
+            &file,
+            "UPDATE ledger SET scope = 'user_changed', user_id = zeroblob(16), reason = 'operator'",
+        )
+        .await;
+        store.poll(birth, 10).await.unwrap();
+    }
+    damage(&file, "DELETE FROM ledger_head").await;
+    is_corrupt(store.snapshot(UnixMillis(0)).await, "no head");
+    is_corrupt(store.poll(birth, 10).await, "no head");
+    is_corrupt(store.revoke_sessions(&[revoking()]).await, "no head");
+    is_corrupt(store.check().await, "no head");
+}
+
+#[tokio::test]
+async fn a_file_damaged_under_an_open_store_is_an_error_and_no_panic() {
+    let file = File::new();
+    file.open(clock()).await.close().await;
+    let store = file.open(clock()).await;
+    overwrite(&file.path());
+    let answer = SessionStore::list(&store, new_user_id()).await;
+    assert!(answer.is_err(), "{answer:?}");
+}
+
+/// Fills everything behind the first page with nonsense.
+fn overwrite(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[4096..].fill(0x5A);
+    std::fs::write(path, bytes).unwrap();
+}
