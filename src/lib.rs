@@ -4,5 +4,6 @@
 //! `main → cli → app → {grpc, http} → auth → {token, password, revocation, store} → model`.
 
 pub mod model;
+pub mod password;
 pub mod secret;
 pub mod store;
