@@ -7,6 +7,7 @@ pub mod lifecycle;
 pub mod listener;
 pub mod model;
 pub mod operations;
+pub mod password;
 pub mod readiness;
 pub mod revocation;
 pub mod secret;

@@ -16,4 +16,4 @@ pub use revocation::{Actor, Cursor, Revocation, RevocationReason, RevocationScop
 pub use rotation::{Decision, Generation, Line, Presented, RotationPolicy, decide};
 pub use session::{ClientFacts, NewSession, Session, SessionLimit};
 pub use user::{Credential, CustomClaims, NewUser, PasswordHash, Role, User};
-pub use username::Username;
+pub use username::{InvalidUsername, Username};

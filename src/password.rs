@@ -1,0 +1,11 @@
+//! Passwords: which ones may be set, how they are hashed, and the threads that do the hashing.
+//!
+//! A password is its exact bytes: never trimmed, normalised or case-folded on the way to the hash.
+
+pub mod argon2id;
+pub mod policy;
+pub mod pool;
+
+pub use argon2id::{Argon2idHash, CorruptHash, HashParameters, InvalidHashParameters, WorkingMemory};
+pub use policy::{InvalidPassword, Password, check_new};
+pub use pool::{HashingPool, PoolError, PoolOptions, PoolStats, Verdict};

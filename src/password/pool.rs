@@ -1,0 +1,216 @@
+//! Hashing away from the threads that answer calls: a fixed number of threads, each with memory of its own, fed
+//! from a bounded queue that knows until when its callers wait.
+//!
+//! A login that cannot be served in time is refused at once, so that overload costs the caller nothing but the
+//! refusal, and costs Verify and Refresh nothing at all. Nothing here sets a timer: whoever asks is answered when
+//! a thread comes to the job, and may stop waiting at any time; the job is then dropped unhashed.
+
+mod queue;
+mod worker;
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use self::queue::{Job, Queue, Task};
+use super::argon2id::{Argon2idHash, CorruptHash, HashParameters};
+use super::policy::Password;
+use crate::model::{Clock, Monotonic, PasswordHash};
+
+/// How large a pool is, and what its hashes cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// How many threads hash; at least one. Each holds the memory of one hash.
+    pub threads: usize,
+    /// How many jobs may wait while every thread is busy; at least one.
+    pub queue: usize,
+    /// What a new hash costs, and the hash that is computed for an unknown user.
+    pub parameters: HashParameters,
+}
+
+impl Default for PoolOptions {
+    /// A thread for each core, 256 waiting jobs, the default cost.
+    fn default() -> Self {
+        Self {
+            threads: thread::available_parallelism().map_or(1, usize::from),
+            queue: 256,
+            parameters: HashParameters::default(),
+        }
+    }
+}
+
+/// Why there is no answer about a password. None of these says anything of the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PoolError {
+    /// The queue is full, or too long for the deadline.
+    #[error("too many passwords are waiting to be hashed")]
+    Overloaded {
+        /// When it is worth asking again.
+        retry_after: Duration,
+    },
+    /// The deadline passed before a thread came to the job.
+    #[error("the deadline passed before the password was hashed")]
+    Deadline,
+    /// The stored hash cannot be verified against. For the log, and an operator: it took the time of a hash
+    /// all the same, so that the caller need not be told.
+    #[error(transparent)]
+    CorruptHash(#[from] CorruptHash),
+    /// The pool is shutting down.
+    #[error("the hashing threads have stopped")]
+    Closed,
+    /// A defect of ours: hashing panicked. The thread goes on.
+    #[error("hashing panicked")]
+    Panicked,
+}
+
+/// What verifying a password found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the password is the one that was hashed. Never true where there was no hash.
+    pub matches: bool,
+    /// Whether it matches and should be hashed again, because new hashes have other parameters.
+    pub needs_rehash: bool,
+}
+
+/// What a pool does and has done since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolStats {
+    /// Jobs that wait now.
+    pub queued: usize,
+    /// Threads that hash now.
+    pub busy: usize,
+    /// All threads.
+    pub threads: usize,
+    /// Hashes that were computed.
+    pub hashed: u64,
+    /// Jobs that were refused because of overload.
+    pub refused: u64,
+    /// Jobs whose deadline passed before they were hashed.
+    pub expired: u64,
+    /// Jobs that were dropped unhashed because nobody waited for them any more.
+    pub abandoned: u64,
+    /// Jobs whose hashing panicked.
+    pub panicked: u64,
+    /// The moving average of the time that one hash takes; zero before the first.
+    pub average: Duration,
+}
+
+/// The hashing threads. Dropping it is [`HashingPool::shutdown`].
+pub struct HashingPool {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl HashingPool {
+    /// Starts the threads. Fails when the operating system gives no more of them.
+    pub fn start(options: PoolOptions, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        Self::launch(Shared::new(options, clock), options)
+    }
+
+    fn launch(shared: Shared, options: PoolOptions) -> io::Result<Self> {
+        let mut pool = Self { shared: Arc::new(shared), threads: Vec::new() };
+        for number in 0..options.threads.max(1) {
+            let shared = Arc::clone(&pool.shared);
+            let thread = thread::Builder::new().name(format!("hashing-{number}"));
+            pool.threads.push(thread.spawn(move || worker::run(&shared))?);
+        }
+        Ok(pool)
+    }
+
+    /// Hashes a new password with a fresh salt.
+    pub async fn hash(&self, password: Password, deadline: Monotonic) -> Result<PasswordHash, PoolError> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(Job { password, deadline, task: Task::Hash { reply } })?;
+        answer.await.unwrap_or(Err(PoolError::Closed))
+    }
+
+    /// Verifies a password against a hash. Without one, or with one that is corrupt, it is tried against a decoy
+    /// with the pool's own parameters: the same work in the same time as for a hash that the pool made.
+    pub async fn verify(
+        &self,
+        password: Password,
+        against: Option<PasswordHash>,
+        deadline: Monotonic,
+    ) -> Result<Verdict, PoolError> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(Job { password, deadline, task: Task::Verify { against, reply } })?;
+        answer.await.unwrap_or(Err(PoolError::Closed))
+    }
+
+    fn submit(&self, job: Job) -> Result<(), PoolError> {
+        self.shared.queue().admit(job, self.shared.clock.monotonic())?;
+        self.shared.work.notify_one();
+        Ok(())
+    }
+
+    /// What the pool does and has done.
+    pub fn stats(&self) -> PoolStats {
+        self.shared.queue().stats()
+    }
+
+    /// Takes no more jobs, and answers those that wait with [`PoolError::Closed`]; those being hashed are
+    /// finished and answered. Does not wait for them.
+    pub fn close(&self) {
+        self.shared.queue().close();
+        self.shared.work.notify_all();
+    }
+
+    /// Closes the pool and waits for the threads: as long as one hash takes.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}
+
+impl Drop for HashingPool {
+    fn drop(&mut self) {
+        self.close();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has nothing to tell that its caller was not told.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for HashingPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("HashingPool").field(&self.stats()).finish()
+    }
+}
+
+/// What the pool and its threads share.
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Told when a job is admitted, and when the queue is closed.
+    work: Condvar,
+    clock: Arc<dyn Clock>,
+    parameters: HashParameters,
+    decoy: Argon2idHash,
+    /// Called by a thread before each hash, so that a test can hold the threads or make them panic.
+    #[cfg(test)]
+    before_hash: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Shared {
+    fn new(options: PoolOptions, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            queue: Mutex::new(Queue::new(options.queue.max(1), options.threads.max(1))),
+            work: Condvar::new(),
+            clock,
+            parameters: options.parameters,
+            decoy: Argon2idHash::decoy(options.parameters),
+            #[cfg(test)]
+            before_hash: Box::new(|| ()),
+        }
+    }
+
+    /// The queue is whole after each of its methods, so a panic elsewhere while it was locked spoils nothing.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;
