@@ -1,0 +1,3 @@
+//! The integration tests, one file per capability, as one binary.
+
+mod configuration;
