@@ -3,6 +3,8 @@
 //! The binary is `src/main.rs`; this library is what it and the tests are made of. Imports run one way:
 //! `main → cli → app → {grpc, http} → auth → {token, password, revocation, store} → model`.
 
+pub mod cli;
+pub mod config;
 pub mod lifecycle;
 pub mod listener;
 pub mod model;

@@ -61,7 +61,7 @@ macro_rules! topic {
             sessions_are_listed_by_last_refresh, a_session_dies_of_idleness_unless_it_is_refreshed,
             no_refresh_outlives_the_absolute_end, a_full_house_denies_one_more,
             a_full_house_ends_the_session_refreshed_longest_ago, the_dead_and_the_revoked_take_no_room,
-            purging_forgets_the_dead_alone);
+            deleting_forgets_those_named_and_no_others, purging_forgets_the_dead_alone);
     };
     ($backend:ty, rotation) => {
         $crate::conformance::topic!($backend, rotation: every_row_of_the_table_holds_at_its_boundaries,

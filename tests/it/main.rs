@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod command_line;
+mod configuration;
 mod conformance;
 mod rotation_model;
 mod rotation_properties;

@@ -1,0 +1,184 @@
+//! `countersign key`
+
+use std::io::Write;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use super::Failure;
+use super::data::Data;
+use super::output::{json_line, rfc3339};
+use super::program::{BoxError, Program};
+use crate::config::duration;
+use crate::model::UnixMillis;
+
+/// Lists and makes keys.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// List the keys, without their secrets
+    List(List),
+    /// Make a key, which every replica must have before it is used
+    Generate(Generate),
+}
+
+/// Lists the keys.
+#[derive(Debug, Args)]
+pub struct List {
+    /// One JSON object on each line
+    #[arg(long)]
+    pub json: bool,
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// Makes a key.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// What it is for
+    #[arg(long)]
+    pub kind: KeyKind,
+    /// How long from now it is used, such as 1h; by default, as soon as every replica is sure to have it
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub activate_in: Option<Duration>,
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// Signs access tokens
+    Signing,
+    /// Makes refresh tokens
+    Refresh,
+}
+
+impl KeyKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signing => "signing",
+            Self::Refresh => "refresh",
+        }
+    }
+}
+
+/// What a key is used for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    /// Nothing yet.
+    Pending,
+    /// New tokens are made with it.
+    Current,
+    /// Tokens that were made with it are still taken.
+    VerifyOnly,
+}
+
+impl KeyState {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Current => "current",
+            Self::VerifyOnly => "verify_only",
+        }
+    }
+}
+
+/// What may be shown of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// What it is for.
+    pub kind: KeyKind,
+    /// Its name: the `kid` of a signing key.
+    pub id: String,
+    /// Its algorithm, such as `EdDSA`.
+    pub algorithm: String,
+    /// What it is used for now.
+    pub state: KeyState,
+    /// From when on new tokens are made with it.
+    pub activate_at: UnixMillis,
+}
+
+/// What `countersign key` does.
+#[async_trait]
+pub trait KeyAdministration: Send + Sync {
+    /// Every key.
+    async fn list(&self) -> Result<Vec<KeyFacts>, BoxError>;
+
+    /// Makes a key that is used from `activate_in` on; when `None`, from when every replica is sure to have it.
+    async fn generate(&self, kind: KeyKind, activate_in: Option<Duration>) -> Result<KeyFacts, BoxError>;
+}
+
+#[derive(Serialize)]
+struct KeyLine<'a> {
+    kind: KeyKind,
+    id: &'a str,
+    algorithm: &'a str,
+    state: KeyState,
+    activate_at: String,
+}
+
+impl Key {
+    pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
+        match self {
+            Self::List(List { json, data }) => {
+                let keys = program.keys(&data.load()?).await?.list().await?;
+                write_keys(out, &keys, json)
+            }
+            Self::Generate(Generate { kind, activate_in, data }) => {
+                let key = program.keys(&data.load()?).await?.generate(kind, activate_in).await?;
+                let (kind, from) = (kind.as_str(), rfc3339(key.activate_at));
+                writeln!(out, "made {kind} key {} ({}), in use from {from}", key.id, key.algorithm)?;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn write_keys(out: &mut dyn Write, keys: &[KeyFacts], json: bool) -> Result<(), Failure> {
+    if !json {
+        writeln!(out, "{:<8} {:<11} {:<9} {:<20} ID", "KIND", "STATE", "ALGORITHM", "IN USE FROM")?;
+    }
+    for KeyFacts { kind, id, algorithm, state, activate_at } in keys {
+        let activate_at = rfc3339(*activate_at);
+        if json {
+            json_line(out, &KeyLine { kind: *kind, id, algorithm, state: *state, activate_at })?;
+        } else {
+            let (kind, state) = (kind.as_str(), state.as_str());
+            writeln!(out, "{kind:<8} {state:<11} {algorithm:<9} {activate_at:<20} {id}")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_listed_for_people_and_for_programs() {
+        let key = KeyFacts {
+            kind: KeyKind::Signing,
+            id: "abc".to_owned(),
+            algorithm: "EdDSA".to_owned(),
+            state: KeyState::VerifyOnly,
+            activate_at: UnixMillis::from_secs(0),
+        };
+        let listed = |json| {
+            let mut out = Vec::new();
+            write_keys(&mut out, std::slice::from_ref(&key), json).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            listed(true),
+            r#"{"kind":"signing","id":"abc","algorithm":"EdDSA","state":"verify_only","activate_at":"1970-01-01T00:00:00Z"}
+"#
+        );
+        assert!(listed(false).contains("signing  verify_only EdDSA     1970-01-01T00:00:00Z abc\n"));
+    }
+}

@@ -1,0 +1,40 @@
+//! What the command line asks of the rest of the service.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use super::key::KeyAdministration;
+use super::user::UserAdministration;
+use crate::config::Config;
+
+/// Any error; its text is for the operator.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where `dev` keeps its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DevData {
+    /// The directory; it need not be there yet.
+    pub directory: PathBuf,
+    /// Whether it is thrown away in the end.
+    pub ephemeral: bool,
+}
+
+/// The service behind the command line. Configurations that it is given have been checked.
+#[async_trait]
+pub trait Program: Send + Sync {
+    /// Runs everything in this process, with a first user, until it is told to stop.
+    async fn dev(&self, config: Config, data: DevData) -> Result<(), BoxError>;
+
+    /// Runs the service until it is told to stop; brings the database to this release's schema before, if asked to.
+    async fn serve(&self, config: Config, migrate: bool) -> Result<(), BoxError>;
+
+    /// Brings the database to this release's schema.
+    async fn migrate(&self, config: &Config) -> Result<(), BoxError>;
+
+    /// Opens what is needed to administer users.
+    async fn users(&self, config: &Config) -> Result<Box<dyn UserAdministration>, BoxError>;
+
+    /// Opens what is needed to administer keys.
+    async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError>;
+}

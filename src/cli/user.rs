@@ -1,0 +1,198 @@
+//! `countersign user`
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+
+use super::Failure;
+use super::data::Data;
+use super::password_input::PasswordInput;
+use super::program::{BoxError, Program};
+use crate::model::{CustomClaims, Role, Username};
+
+mod administration;
+mod attributes;
+mod listing;
+
+pub use administration::{UserAdministration, UserAdministrationError};
+pub use attributes::{ClaimsInput, RequiredClaims, RequiredRoles, Roles};
+
+/// Creates, shows and changes users.
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Create a user
+    Create(Create),
+    /// List all users
+    List(List),
+    /// Show a user
+    Show(Show),
+    /// Set another password, and end all sessions of the user
+    SetPassword(SetPassword),
+    /// Replace the roles of a user
+    SetRoles(SetRoles),
+    /// Replace the custom claims of a user
+    SetClaims(SetClaims),
+    /// Let a disabled user in again
+    Enable(Named),
+    /// Lock a user out, and end all their sessions
+    Disable(Named),
+    /// Forget a user, and end all their sessions
+    Delete(Named),
+}
+
+/// Creates a user.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Who, and which data.
+    #[command(flatten)]
+    pub user: Named,
+    /// What they may do.
+    #[command(flatten)]
+    pub roles: Roles,
+    /// What else their access tokens say.
+    #[command(flatten)]
+    pub claims: ClaimsInput,
+    /// Where their password is read.
+    #[command(flatten)]
+    pub password: PasswordInput,
+}
+
+/// Lists users.
+#[derive(Debug, Args)]
+pub struct List {
+    /// One JSON object on each line
+    #[arg(long)]
+    pub json: bool,
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// Shows a user.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Who, and which data.
+    #[command(flatten)]
+    pub user: Named,
+}
+
+/// Sets a password.
+#[derive(Debug, Args)]
+pub struct SetPassword {
+    /// Who, and which data.
+    #[command(flatten)]
+    pub user: Named,
+    /// Where the password is read.
+    #[command(flatten)]
+    pub password: PasswordInput,
+}
+
+/// Sets roles.
+#[derive(Debug, Args)]
+pub struct SetRoles {
+    /// Who, and which data.
+    #[command(flatten)]
+    pub user: Named,
+    /// The roles.
+    #[command(flatten)]
+    pub roles: RequiredRoles,
+}
+
+/// Sets claims.
+#[derive(Debug, Args)]
+pub struct SetClaims {
+    /// Who, and which data.
+    #[command(flatten)]
+    pub user: Named,
+    /// The claims.
+    #[command(flatten)]
+    pub claims: RequiredClaims,
+}
+
+/// A user.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// What they log in with
+    #[arg(value_parser = username)]
+    pub username: Username,
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+fn username(typed: &str) -> Result<Username, String> {
+    Username::parse(typed).map_err(|error| error.to_string())
+}
+
+impl User {
+    pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
+        match self {
+            Self::Create(command) => command.run(program, out).await,
+            Self::List(List { json, data }) => {
+                let users = program.users(&data.load()?).await?;
+                listing::write_all(users.as_ref(), out, json).await
+            }
+            Self::Show(Show { json, user: Named { username, data } }) => {
+                let user = program.users(&data.load()?).await?.show(&username).await.map_err(failed)?;
+                listing::write_one(out, &user, json)
+            }
+            Self::SetPassword(SetPassword { user: Named { username, data }, password }) => {
+                let config = data.load()?;
+                let password = password.read()?;
+                program.users(&config).await?.set_password(&username, password).await.map_err(failed)?;
+                done(out, &username, "has another password; all their sessions are over")
+            }
+            Self::SetRoles(SetRoles { user: Named { username, data }, roles }) => {
+                let roles = roles.into_roles()?;
+                program.users(&data.load()?).await?.set_roles(&username, roles).await.map_err(failed)?;
+                done(out, &username, "has other roles from their next refresh on")
+            }
+            Self::SetClaims(SetClaims { user: Named { username, data }, claims }) => {
+                let claims = claims.into_claims()?;
+                program.users(&data.load()?).await?.set_claims(&username, claims).await.map_err(failed)?;
+                done(out, &username, "has other claims from their next refresh on")
+            }
+            Self::Enable(Named { username, data }) => {
+                program.users(&data.load()?).await?.enable(&username).await.map_err(failed)?;
+                done(out, &username, "is enabled")
+            }
+            Self::Disable(Named { username, data }) => {
+                program.users(&data.load()?).await?.disable(&username).await.map_err(failed)?;
+                done(out, &username, "is disabled; all their sessions are over")
+            }
+            Self::Delete(Named { username, data }) => {
+                program.users(&data.load()?).await?.delete(&username).await.map_err(failed)?;
+                done(out, &username, "is deleted; all their sessions are over")
+            }
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
+        let Self { user: Named { username, data }, roles, claims, password } = self;
+        let roles: Vec<Role> = roles.into_roles()?;
+        let claims: CustomClaims = claims.into_claims()?;
+        // A configuration that cannot be used is better known before a password is typed twice.
+        let config = data.load()?;
+        let password = password.read()?;
+        let users = program.users(&config).await?;
+        let user = users.create(username, password, roles, claims).await.map_err(failed)?;
+        done(out, &user.username, &format!("is created, with the id {}", user.id))
+    }
+}
+
+fn done(out: &mut dyn Write, username: &Username, what: &str) -> Result<(), Failure> {
+    writeln!(out, "{} {what}", username.as_str())?;
+    Ok(())
+}
+
+fn failed(error: UserAdministrationError) -> Failure {
+    Failure::from(BoxError::from(error))
+}
+
+#[cfg(test)]
+mod tests;

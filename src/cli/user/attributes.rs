@@ -1,0 +1,112 @@
+//! Roles and claims on the command line.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args};
+
+use crate::cli::Failure;
+use crate::cli::program::BoxError;
+use crate::model::{CustomClaims, Role};
+
+/// The largest file with claims, in bytes: more room than claims have, for those who write them with blanks.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+/// The roles of a new user.
+#[derive(Debug, Args)]
+pub struct Roles {
+    /// A role of the user; may be given several times
+    #[arg(long = "role", value_name = "ROLE", value_parser = role)]
+    pub roles: Vec<Role>,
+}
+
+/// The roles that replace those of a user.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("new_roles").args(["roles", "none"]).required(true))]
+pub struct RequiredRoles {
+    /// A role of the user; may be given several times
+    #[arg(long = "role", value_name = "ROLE", value_parser = role)]
+    pub roles: Vec<Role>,
+    /// Take all roles away
+    #[arg(long)]
+    pub none: bool,
+}
+
+/// The custom claims of a new user.
+#[derive(Debug, Args)]
+pub struct ClaimsInput {
+    /// Claims for the user's access tokens, as a JSON object
+    #[arg(long, value_name = "JSON", value_parser = claims, conflicts_with = "claims_file")]
+    pub claims: Option<CustomClaims>,
+    /// A file with such an object
+    #[arg(long, value_name = "FILE")]
+    pub claims_file: Option<PathBuf>,
+}
+
+/// The custom claims that replace those of a user.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("new_claims").args(["claims", "claims_file"]).required(true))]
+pub struct RequiredClaims {
+    /// The claims; `{}` takes all away.
+    #[command(flatten)]
+    pub input: ClaimsInput,
+}
+
+fn role(name: &str) -> Result<Role, String> {
+    Role::parse(name).map_err(|error| error.to_string())
+}
+
+fn claims(json: &str) -> Result<CustomClaims, String> {
+    CustomClaims::parse(json).map_err(|error| error.to_string())
+}
+
+/// Sorts roles, and looks at how many there are.
+fn together(roles: &[Role]) -> Result<Vec<Role>, Failure> {
+    Role::parse_all(roles.iter().map(Role::as_str)).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+impl Roles {
+    pub(super) fn into_roles(self) -> Result<Vec<Role>, Failure> {
+        together(&self.roles)
+    }
+}
+
+impl RequiredRoles {
+    pub(super) fn into_roles(self) -> Result<Vec<Role>, Failure> {
+        together(&self.roles)
+    }
+}
+
+impl ClaimsInput {
+    pub(super) fn into_claims(self) -> Result<CustomClaims, Failure> {
+        match (self.claims, self.claims_file) {
+            (Some(claims), _) => Ok(claims),
+            (None, Some(file)) => read(&file),
+            (None, None) => Ok(CustomClaims::default()),
+        }
+    }
+}
+
+impl RequiredClaims {
+    pub(super) fn into_claims(self) -> Result<CustomClaims, Failure> {
+        self.input.into_claims()
+    }
+}
+
+fn read(path: &Path) -> Result<CustomClaims, Failure> {
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read the claims from {}", path.display())]
+    struct Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    }
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+        .map_err(|source| BoxError::from(Unreadable { path: path.to_owned(), source }))?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(Failure::Usage(format!("{} is larger than {MAX_FILE_BYTES} bytes", path.display())));
+    }
+    claims(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+}

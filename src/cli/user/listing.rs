@@ -1,0 +1,96 @@
+//! How users are shown.
+
+use std::io::Write;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{UserAdministration, failed};
+use crate::cli::Failure;
+use crate::cli::output::{json_line, rfc3339};
+use crate::model::{Role, User};
+
+/// How many users are asked for at once.
+const PAGE: u32 = 500;
+
+/// A user as programs read them.
+#[derive(Serialize)]
+struct UserLine<'a> {
+    id: String,
+    username: &'a str,
+    disabled: bool,
+    roles: Vec<&'a str>,
+    claims: &'a Map<String, Value>,
+    created_at: String,
+    updated_at: String,
+}
+
+impl<'a> From<&'a User> for UserLine<'a> {
+    fn from(user: &'a User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            username: user.username.as_str(),
+            disabled: user.disabled,
+            roles: user.roles.iter().map(Role::as_str).collect(),
+            claims: user.claims.as_map(),
+            created_at: rfc3339(user.created_at),
+            updated_at: rfc3339(user.updated_at),
+        }
+    }
+}
+
+const fn status(user: &User) -> &'static str {
+    if user.disabled { "disabled" } else { "enabled" }
+}
+
+fn roles(user: &User) -> String {
+    user.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// Writes every user, page by page, so that there may be more of them than memory holds.
+pub(super) async fn write_all(
+    users: &dyn UserAdministration,
+    out: &mut dyn Write,
+    json: bool,
+) -> Result<(), Failure> {
+    if !json {
+        writeln!(out, "{:<36} {:<8} {:<20} {:<24} ROLES", "ID", "STATUS", "CREATED", "USERNAME")?;
+    }
+    let mut after = None;
+    loop {
+        let page = users.list(after.as_ref(), PAGE).await.map_err(failed)?;
+        for user in &page {
+            if json {
+                json_line(out, &UserLine::from(user))?;
+            } else {
+                let (created, username) = (rfc3339(user.created_at), user.username.as_str());
+                let (id, status, roles) = (user.id.to_string(), status(user), roles(user));
+                writeln!(out, "{id:<36} {status:<8} {created:<20} {username:<24} {roles}")?;
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() >= PAGE as usize => after = Some(last.username.clone()),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Writes one user.
+pub(super) fn write_one(out: &mut dyn Write, user: &User, json: bool) -> Result<(), Failure> {
+    if json {
+        return json_line(out, &UserLine::from(user));
+    }
+    let lines = [
+        ("id", user.id.to_string()),
+        ("username", user.username.as_str().to_owned()),
+        ("status", status(user).to_owned()),
+        ("roles", roles(user)),
+        ("claims", user.claims.to_json()),
+        ("created", rfc3339(user.created_at)),
+        ("updated", rfc3339(user.updated_at)),
+    ];
+    for (name, value) in lines {
+        writeln!(out, "{name:<9} {value}")?;
+    }
+    Ok(())
+}

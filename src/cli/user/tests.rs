@@ -1,0 +1,238 @@
+//! `countersign user …` against a service that only writes down what it was asked.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use clap::Parser as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use tempfile::TempDir;
+
+use super::*;
+use crate::cli::key::KeyAdministration;
+use crate::cli::{Cli, DevData, run};
+use crate::config::Config;
+use crate::model::{Epoch, UnixMillis, UserId};
+
+/// Takes every order, and has users `user000` and so on.
+#[derive(Clone, Default)]
+struct Recorder {
+    orders: Arc<Mutex<Vec<String>>>,
+    users: usize,
+}
+
+impl Recorder {
+    fn note(&self, order: String) {
+        self.orders.lock().unwrap().push(order);
+    }
+}
+
+fn user(username: Username) -> crate::model::User {
+    crate::model::User {
+        id: UserId::from_bytes([1; 16]),
+        username,
+        roles: Role::parse_all(["admin", "ops"]).unwrap(),
+        claims: CustomClaims::parse(r#"{"tenant":"acme"}"#).unwrap(),
+        disabled: false,
+        epoch: Epoch(0),
+        created_at: UnixMillis(0),
+        updated_at: UnixMillis(1000),
+    }
+}
+
+#[async_trait]
+impl Program for Recorder {
+    async fn dev(&self, config: Config, data: DevData) -> Result<(), BoxError> {
+        let there = data.directory.is_dir();
+        self.note(format!("dev {} {} there={there}", config.grpc.listen, data.ephemeral));
+        Ok(())
+    }
+    async fn serve(&self, config: Config, migrate: bool) -> Result<(), BoxError> {
+        self.note(format!("serve {} {migrate}", config.log.level));
+        Ok(())
+    }
+    async fn migrate(&self, _config: &Config) -> Result<(), BoxError> {
+        self.note("migrate".to_owned());
+        Ok(())
+    }
+    async fn users(&self, _config: &Config) -> Result<Box<dyn UserAdministration>, BoxError> {
+        Ok(Box::new(self.clone()))
+    }
+    async fn keys(&self, _config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {
+        Err("no keys here".into())
+    }
+}
+
+#[async_trait]
+impl UserAdministration for Recorder {
+    async fn create(
+        &self,
+        username: Username,
+        password: SecretString,
+        roles: Vec<Role>,
+        claims: CustomClaims,
+    ) -> Result<crate::model::User, UserAdministrationError> {
+        let roles: Vec<&str> = roles.iter().map(Role::as_str).collect();
+        let (password, claims) = (password.expose_secret(), claims.to_json());
+        self.note(format!("create {} {password} {} {claims}", username.as_str(), roles.join(",")));
+        Ok(user(username))
+    }
+    async fn list(
+        &self,
+        after: Option<&Username>,
+        limit: u32,
+    ) -> Result<Vec<crate::model::User>, UserAdministrationError> {
+        let from = after.map_or(0, |last| last.as_str()["user".len()..].parse::<usize>().unwrap() + 1);
+        let names = (from..self.users).take(limit as usize).map(|n| format!("user{n:04}"));
+        Ok(names.map(|name| user(Username::parse(&name).unwrap())).collect())
+    }
+    async fn show(&self, username: &Username) -> Result<crate::model::User, UserAdministrationError> {
+        if username.as_str() == "nobody" {
+            return Err(UserAdministrationError::NoSuchUser(username.clone()));
+        }
+        Ok(user(username.clone()))
+    }
+    async fn set_password(
+        &self,
+        username: &Username,
+        password: SecretString,
+    ) -> Result<(), UserAdministrationError> {
+        self.note(format!("set_password {} {}", username.as_str(), password.expose_secret()));
+        Ok(())
+    }
+    async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdministrationError> {
+        let roles: Vec<&str> = roles.iter().map(Role::as_str).collect();
+        self.note(format!("set_roles {} [{}]", username.as_str(), roles.join(",")));
+        Ok(())
+    }
+    async fn set_claims(
+        &self,
+        username: &Username,
+        claims: CustomClaims,
+    ) -> Result<(), UserAdministrationError> {
+        self.note(format!("set_claims {} {}", username.as_str(), claims.to_json()));
+        Ok(())
+    }
+    async fn enable(&self, username: &Username) -> Result<(), UserAdministrationError> {
+        self.note(format!("enable {}", username.as_str()));
+        Ok(())
+    }
+    async fn disable(&self, username: &Username) -> Result<(), UserAdministrationError> {
+        self.note(format!("disable {}", username.as_str()));
+        Ok(())
+    }
+    async fn delete(&self, username: &Username) -> Result<(), UserAdministrationError> {
+        self.note(format!("delete {}", username.as_str()));
+        Ok(())
+    }
+}
+
+/// Runs a command line on a data directory, which holds a password in `password` and claims in `claims`.
+async fn order(recorder: &Recorder, arguments: &str) -> Result<String, String> {
+    let data = TempDir::new().unwrap();
+    std::fs::write(data.path().join("password"), "correct horse\n").unwrap();
+    std::fs::write(data.path().join("claims"), "{ \"plan\": 1 }\n").unwrap();
+    let directory = data.path().to_str().unwrap();
+    let arguments = arguments.replace("DATA", directory);
+    let cli = Cli::try_parse_from(std::iter::once("countersign").chain(arguments.split_whitespace()))
+        .map_err(|error| error.to_string())?;
+    let mut out = Vec::new();
+    run(cli, recorder, &mut out).await.map_err(|failure| failure.report())?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+async fn ordered(arguments: &str) -> String {
+    let recorder = Recorder::default();
+    order(&recorder, arguments).await.unwrap();
+    let mut orders = recorder.orders.lock().unwrap();
+    assert_eq!(orders.len(), 1, "{orders:?}");
+    orders.remove(0)
+}
+
+#[tokio::test]
+async fn each_command_orders_what_it_says() {
+    for (arguments, expected) in [
+        (
+            "user create ada --data-dir DATA --password-file DATA/password --role ops --role admin --claims {\"a\":1}",
+            "create ada correct horse admin,ops {\"a\":1}",
+        ),
+        ("user create ada --data-dir DATA --password-file DATA/password", "create ada correct horse  {}"),
+        (
+            "user set-password ada --data-dir DATA --password-file DATA/password",
+            "set_password ada correct horse",
+        ),
+        ("user set-roles ada --data-dir DATA --role ops", "set_roles ada [ops]"),
+        ("user set-roles ada --data-dir DATA --none", "set_roles ada []"),
+        ("user set-claims ada --data-dir DATA --claims-file DATA/claims", "set_claims ada {\"plan\":1}"),
+        ("user enable ada --data-dir DATA", "enable ada"),
+        ("user disable ada --data-dir DATA", "disable ada"),
+        ("user delete ada --data-dir DATA", "delete ada"),
+        ("dev --data-dir DATA --grpc-listen 127.0.0.1:7", "dev 127.0.0.1:7 false there=true"),
+        ("dev --ephemeral", "dev 127.0.0.1:50051 true there=true"),
+    ] {
+        assert_eq!(ordered(arguments).await, expected, "{arguments}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_order_reaches_nobody() {
+    for (arguments, expected) in [
+        ("user set-roles ada --data-dir DATA", "--role"),
+        ("user set-roles ada --data-dir DATA --none --role ops", "cannot be used with"),
+        ("user set-roles ada --data-dir DATA --role a,b", "ASCII letters"),
+        ("user set-claims ada --data-dir DATA", "--claims"),
+        ("user set-claims ada --data-dir DATA --claims {\"sub\":1}", "reserved"),
+        ("user set-claims ada --data-dir DATA --claims-file DATA/absent", "absent"),
+        ("user set-claims ada --data-dir DATA --claims-file DATA/password", "must be a JSON object"),
+        ("user set-password ada --data-dir DATA --password-file DATA/absent", "absent"),
+        ("user set-password ada --data-dir DATA --password-file x --password-stdin", "cannot be used with"),
+        ("user set-password ada correct-horse --data-dir DATA", "unexpected argument"),
+        ("user create ada --password correct-horse --data-dir DATA", "unexpected argument '--password'"),
+        ("user create ada --data-dir DATA --config x --password-stdin", "cannot be used with"),
+        ("user disable ada --data-dir DATA/absent", "there is no data directory"),
+        ("user disable --data-dir DATA", "USERNAME"),
+        ("dev --ephemeral --data-dir DATA", "cannot be used with"),
+        ("dev --grpc-listen localhost:1", "invalid socket address"),
+    ] {
+        let recorder = Recorder::default();
+        let error = order(&recorder, arguments).await.expect_err(arguments);
+        assert!(error.contains(expected), "{arguments}: {error}");
+        assert!(recorder.orders.lock().unwrap().is_empty(), "{arguments}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_shown_for_people_and_for_programs() {
+    let recorder = Recorder::default();
+    let line = order(&recorder, "user show ada --json --data-dir DATA").await.unwrap();
+    assert_eq!(
+        line,
+        concat!(
+            r#"{"id":"01010101-0101-0101-0101-010101010101","username":"ada","disabled":false,"#,
+            r#""roles":["admin","ops"],"claims":{"tenant":"acme"},"#,
+            r#""created_at":"1970-01-01T00:00:00Z","updated_at":"1970-01-01T00:00:01Z"}"#,
+            "\n"
+        )
+    );
+    let text = order(&recorder, "user show ada --data-dir DATA").await.unwrap();
+    for part in ["username  ada\n", "status    enabled\n", "roles     admin,ops\n", r#"{"tenant":"acme"}"#] {
+        assert!(text.contains(part), "{text}");
+    }
+    let error = order(&recorder, "user show nobody --data-dir DATA").await.unwrap_err();
+    assert_eq!(error, "error: there is no user \"nobody\"\n");
+}
+
+#[tokio::test]
+async fn every_user_is_listed_once_however_many_there_are() {
+    for users in [0, 1, 499, 500, 501, 1000, 1203] {
+        let recorder = Recorder { users, ..Recorder::default() };
+        let lines = order(&recorder, "user list --json --data-dir DATA").await.unwrap();
+        let names: Vec<String> = lines
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["username"].to_string())
+            .collect();
+        let expected: Vec<String> = (0..users).map(|n| format!("\"user{n:04}\"")).collect();
+        assert_eq!(names, expected);
+        let table = order(&recorder, "user list --data-dir DATA").await.unwrap();
+        assert_eq!(table.lines().count(), users + 1, "and a head");
+    }
+}

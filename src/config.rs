@@ -1,0 +1,165 @@
+//! Configuration, in layers: defaults, then a TOML file, then the environment, then flags; each overrides the one
+//! before it, key by key.
+//!
+//! The key `k` of the section `[s]` is the environment variable `COUNTERSIGN__S__K`. A secret may also be given as
+//! the name of a file that holds it: `k_file` in TOML, `COUNTERSIGN__S__K_FILE` in the environment. Whatever is
+//! wrong is one [`ConfigError`] that names the key and where its value came from, before any port is bound.
+//! `countersign.example.toml` shows every key.
+
+use std::path::Path;
+
+use figment::Figment;
+use serde::{Deserialize, Serialize};
+
+mod bounds;
+mod database;
+pub mod duration;
+mod error;
+mod grpc;
+mod keys;
+mod layers;
+mod log;
+mod operations;
+mod passwords;
+mod revocation;
+mod rotation;
+mod secret;
+mod sessions;
+mod shutdown;
+mod tokens;
+
+pub use database::{Database, DatabaseLocation};
+pub use error::{ConfigError, Problem};
+pub use grpc::Grpc;
+pub use keys::{Algorithm, CreateMissing, Keys, Permissions};
+pub use layers::{Override, process_environment};
+pub use log::{Log, LogFormat};
+pub use operations::Operations;
+pub use passwords::Passwords;
+pub use revocation::{OnStale, Revocation};
+pub use rotation::Rotation;
+pub use sessions::{OnLimit, Sessions};
+pub use shutdown::Shutdown;
+pub use tokens::Tokens;
+
+use layers::{Layer, Schema};
+
+/// Everything that can be configured, checked as a whole. [`Config::default`] lacks what has no default, and is
+/// therefore no valid configuration by itself.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[grpc]`: the service itself.
+    pub grpc: Grpc,
+    /// `[operations]`: health for machines that do not speak gRPC.
+    pub operations: Operations,
+    /// `[tokens]`: what access tokens say and how long they live.
+    pub tokens: Tokens,
+    /// `[sessions]`: how long sessions live and how many a user may have.
+    pub sessions: Sessions,
+    /// `[rotation]`: what is honoured of old refresh tokens.
+    pub rotation: Rotation,
+    /// `[revocation]`: how old the view of what is revoked may be.
+    pub revocation: Revocation,
+    /// `[passwords]`: what a password hash costs.
+    pub passwords: Passwords,
+    /// `[database]`: where users, sessions and the revocation ledger live.
+    pub database: Database,
+    /// `[keys]`: where the keys are that make and check tokens.
+    pub keys: Keys,
+    /// `[log]`: what is written to standard error.
+    pub log: Log,
+    /// `[shutdown]`: how the process goes.
+    pub shutdown: Shutdown,
+}
+
+impl Config {
+    /// Loads the configuration of `serve`. Of `environment` only names that begin with `COUNTERSIGN__` matter, and
+    /// each of those must be one that is known.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        overrides: &[Override],
+    ) -> Result<Self, ConfigError> {
+        Self::assemble(&[], file, environment, overrides)
+    }
+
+    /// Loads the configuration of `dev`: its own defaults, with everything under `data_dir`, then the environment
+    /// and flags.
+    pub fn load_dev(
+        data_dir: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+        overrides: &[Override],
+    ) -> Result<Self, ConfigError> {
+        let Some(directory) = data_dir.to_str().filter(|directory| !directory.is_empty()) else {
+            return Err(ConfigError::DataDirectory { directory: data_dir.to_owned() });
+        };
+        let database = data_dir.join("countersign.db");
+        let prefix = if data_dir.is_absolute() { "sqlite://" } else { "sqlite:" };
+        let of_dev = [
+            ("grpc.reflection", "true".to_owned()),
+            ("database.url", format!("{prefix}{}", database.display())),
+            ("keys.directory", format!("{}/keys", directory.trim_end_matches('/'))),
+            ("log.format", "text".to_owned()),
+            ("shutdown.drain_delay", "0s".to_owned()),
+        ]
+        .map(|(key, value)| Override { key, flag: "the defaults of `countersign dev`", value });
+        Self::assemble(&of_dev, None, environment, overrides)
+    }
+
+    /// The defaults of `dev`: readable logs, reflection, and SQLite and keys under `data_dir`.
+    pub fn dev(data_dir: &Path) -> Result<Self, ConfigError> {
+        Self::load_dev(data_dir, [], &[])
+    }
+
+    fn assemble(
+        preset: &[Override],
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        overrides: &[Override],
+    ) -> Result<Self, ConfigError> {
+        let schema = Schema::new()?;
+        let mut layers = vec![Layer::defaults(&schema)];
+        layers.extend(Layer::overrides(preset, &schema)?);
+        if let Some(file) = file {
+            layers.extend(Layer::file(file, &schema)?);
+        }
+        layers.extend(Layer::environment(environment, &schema)?);
+        layers.extend(Layer::overrides(overrides, &schema)?);
+
+        let figment = layers.into_iter().fold(Figment::new(), Figment::merge);
+        let config: Self = figment.extract().map_err(|error| ConfigError::from_extraction(&error))?;
+        config.check().map_err(|problem| problem.located(&figment))?;
+        Ok(config)
+    }
+
+    /// Whether missing keys are made at start. On a database that only this machine has they are; replicas that
+    /// share one must be given the same keys.
+    pub fn create_missing_keys(&self) -> bool {
+        match self.keys.create_missing {
+            CreateMissing::Always => true,
+            CreateMissing::Never => false,
+            CreateMissing::Auto => matches!(self.database.location(), Ok(DatabaseLocation::Sqlite(_))),
+        }
+    }
+
+    /// The effective configuration as TOML, each secret as `(redacted)`.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+
+    /// Finds the first thing that is wrong.
+    fn check(&self) -> Result<(), Problem> {
+        self.grpc.check()?;
+        self.operations.check(&self.grpc)?;
+        self.tokens.check()?;
+        self.rotation.check()?;
+        self.sessions.check(&self.rotation, &self.tokens)?;
+        self.revocation.check()?;
+        self.passwords.check()?;
+        self.database.check()?;
+        self.keys.check()?;
+        self.log.check()?;
+        self.shutdown.check()
+    }
+}

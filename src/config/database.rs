@@ -1,0 +1,136 @@
+//! `[database]`
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::error::Problem;
+use super::{bounds, duration, secret};
+
+/// Where users, sessions and the revocation ledger live.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite:///absolute/path` or `sqlite:relative/path`; no default. A secret, because it may hold a password.
+    /// `COUNTERSIGN__DATABASE__URL`, or a file that holds it: `COUNTERSIGN__DATABASE__URL_FILE`
+    #[serde(serialize_with = "secret::redacted")]
+    pub url: SecretString,
+    /// How many connections read at once, beside the one that writes; 1 to 64. `COUNTERSIGN__DATABASE__READERS`
+    pub readers: u32,
+    /// How long one question may take, the wait for a connection included; 10ms to 1m.
+    /// `COUNTERSIGN__DATABASE__TIMEOUT`
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+}
+
+/// What the database's URL names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseLocation {
+    /// The file of an embedded database.
+    Sqlite(PathBuf),
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: SecretString::default(), readers: 4, timeout: Duration::from_millis(1500) }
+    }
+}
+
+impl Database {
+    const URL: &'static str = "database.url";
+
+    /// Takes the URL apart. A loaded configuration has been through this, and does not fail here.
+    pub fn location(&self) -> Result<DatabaseLocation, Problem> {
+        let url = self.url.expose_secret();
+        if url.is_empty() {
+            return Err(Problem::required(Self::URL));
+        }
+        let Some((scheme, rest)) = url.split_once(':') else {
+            return Err(Problem::new(Self::URL, "is not a URL: write sqlite:///path/to/file"));
+        };
+        match scheme {
+            "sqlite" => sqlite_path(rest).map(DatabaseLocation::Sqlite),
+            "postgres" | "postgresql" | "mysql" | "mariadb" => Err(Problem::new(
+                Self::URL,
+                format!("{scheme} is not in this release; use sqlite:///path/to/file"),
+            )),
+            // What stands before the colon may be anything, a password too, so it is not shown.
+            _ => Err(Problem::new(Self::URL, "has a scheme that is not known: use sqlite:///path/to/file")),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        self.location()?;
+        bounds::number("database.readers", self.readers, &(1..=64))?;
+        bounds::time("database.timeout", self.timeout, ["10ms", "1m"])
+    }
+}
+
+fn sqlite_path(rest: &str) -> Result<PathBuf, Problem> {
+    let refuse = |what: &str| Err(Problem::new(Database::URL, what));
+    let path = match rest.strip_prefix("//") {
+        Some(path) if path.starts_with('/') => path,
+        Some(_) => {
+            return refuse("must be sqlite:///absolute/path or sqlite:relative/path, not sqlite://path");
+        }
+        None => rest,
+    };
+    if path.is_empty() || path.ends_with('/') {
+        return refuse("names no file");
+    }
+    if path.contains(":memory:") {
+        return refuse("cannot be in memory: every connection would have a database of its own");
+    }
+    if path.contains(['?', '#', '%', '\0']) {
+        return refuse("takes no parameters and no escapes: ?, # and % must not be in it");
+    }
+    Ok(PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn location(url: &str) -> Result<DatabaseLocation, Problem> {
+        Database { url: url.into(), ..Database::default() }.location()
+    }
+
+    #[test]
+    fn a_url_names_an_absolute_or_a_relative_file() {
+        for (url, path) in [
+            ("sqlite:///var/lib/countersign.db", "/var/lib/countersign.db"),
+            ("sqlite:/var/lib/countersign.db", "/var/lib/countersign.db"),
+            ("sqlite:data/countersign.db", "data/countersign.db"),
+        ] {
+            assert_eq!(location(url), Ok(DatabaseLocation::Sqlite(path.into())));
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_used_is_refused_without_being_shown() {
+        for (url, what) in [
+            ("", "is required"),
+            ("s3cret", "is not a URL"),
+            ("s3cret:x", "not known"),
+            ("postgres://u:s3cret@h/d", "postgres is not in this release"),
+            ("mysql://u:s3cret@h/d", "mysql is not in this release"),
+            ("sqlite://s3cret.db", "not sqlite://path"),
+            ("sqlite:", "names no file"),
+            ("sqlite:///", "names no file"),
+            ("sqlite::memory:", "in memory"),
+            ("sqlite:s3cret.db?mode=rwc", "no parameters"),
+        ] {
+            let problem = location(url).unwrap_err().to_string();
+            assert!(problem.starts_with("database.url: ") && problem.contains(what), "{url}: {problem}");
+            assert!(!problem.contains("s3cret"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn the_url_is_not_in_debug_output() {
+        let database = Database { url: "sqlite:s3cret.db".into(), ..Database::default() };
+        assert!(!format!("{database:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,59 @@
+//! `[grpc]`
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Problem;
+use super::{bounds, duration};
+
+/// The gRPC service. How long a Refresh may take is `rotation.deadline`, because the rules of rotation count on it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grpc {
+    /// The address to serve on; port 0 takes any free one. `COUNTERSIGN__GRPC__LISTEN`
+    #[serde(deserialize_with = "bounds::address")]
+    pub listen: SocketAddr,
+    /// Whether the service describes itself to tools such as grpcurl. `COUNTERSIGN__GRPC__REFLECTION`
+    pub reflection: bool,
+    /// The most connections at once, 1 to 1,000,000; one more is closed. `COUNTERSIGN__GRPC__MAX_CONNECTIONS`
+    pub max_connections: u32,
+    /// How long a Login may take, the wait for a hashing thread included; 100ms to 1m.
+    /// `COUNTERSIGN__GRPC__LOGIN_TIMEOUT`
+    #[serde(with = "duration")]
+    pub login_timeout: Duration,
+    /// How long a `VerifyAccessToken` may take; 10ms to 1m. `COUNTERSIGN__GRPC__VERIFY_TIMEOUT`
+    #[serde(with = "duration")]
+    pub verify_timeout: Duration,
+    /// How long a Logout may take; 100ms to 1m. `COUNTERSIGN__GRPC__LOGOUT_TIMEOUT`
+    #[serde(with = "duration")]
+    pub logout_timeout: Duration,
+    /// The largest request that is decoded, in bytes; 16384 (a token with the most claims fits in) to 4194304.
+    /// `COUNTERSIGN__GRPC__MAX_MESSAGE_BYTES`
+    pub max_message_bytes: usize,
+}
+
+impl Default for Grpc {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
+            reflection: false,
+            max_connections: 10_000,
+            login_timeout: Duration::from_secs(5),
+            verify_timeout: Duration::from_secs(1),
+            logout_timeout: Duration::from_secs(5),
+            max_message_bytes: 65_536,
+        }
+    }
+}
+
+impl Grpc {
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        bounds::number("grpc.max_connections", self.max_connections, &(1..=1_000_000))?;
+        bounds::time("grpc.login_timeout", self.login_timeout, ["100ms", "1m"])?;
+        bounds::time("grpc.verify_timeout", self.verify_timeout, ["10ms", "1m"])?;
+        bounds::time("grpc.logout_timeout", self.logout_timeout, ["100ms", "1m"])?;
+        bounds::number("grpc.max_message_bytes", self.max_message_bytes, &(16_384..=4_194_304))
+    }
+}

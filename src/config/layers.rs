@@ -1,0 +1,257 @@
+//! The layers that a configuration is made of. Each is checked against the known keys by itself, so that an error
+//! can name the file, the variable or the flag that is to blame.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use figment::value::{Dict, Map, Value};
+use figment::{Metadata, Profile, Provider};
+
+use super::secret::{self, SECRETS};
+use super::{Config, ConfigError};
+
+/// What every environment variable of ours begins with.
+const PREFIX: &str = "COUNTERSIGN__";
+
+/// The name of the lowest layer.
+pub(super) const DEFAULTS: &str = "the defaults";
+
+/// The largest configuration file.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The environment variable that sets `key`.
+pub(super) fn variable_of(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
+}
+
+/// A value from the command line.
+#[derive(Debug, Clone)]
+pub struct Override {
+    /// The key with its section, such as `grpc.listen`.
+    pub key: &'static str,
+    /// What the user wrote it as, such as `--grpc-listen`: named in errors.
+    pub flag: &'static str,
+    /// The value as an environment variable would have it.
+    pub value: String,
+}
+
+/// The variables of this process that are ours.
+pub fn process_environment() -> Result<Vec<(String, String)>, ConfigError> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .map(|(name, value)| match value.into_string() {
+            Ok(value) => Ok((name, value)),
+            Err(_) => Err(ConfigError::NotUnicode { name }),
+        })
+        .collect()
+}
+
+/// Every known key with its default, from which the type that it must have is seen.
+pub(super) struct Schema(BTreeMap<String, Dict>);
+
+impl Schema {
+    pub(super) fn new() -> Result<Self, ConfigError> {
+        let defaults =
+            Value::serialize(Config::default()).map_err(|error| ConfigError::from_extraction(&error))?;
+        let sections = defaults.into_dict().unwrap_or_default().into_iter();
+        Ok(Self(sections.filter_map(|(section, keys)| Some((section, keys.into_dict()?))).collect()))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.iter().flat_map(|(section, keys)| keys.keys().map(move |key| format!("{section}.{key}")))
+    }
+
+    fn default_of(&self, key: &str) -> Option<&Value> {
+        let (section, key) = key.split_once('.')?;
+        self.0.get(section)?.get(key)
+    }
+
+    /// The error for `key`, with a known key that has the same last part or begins the same.
+    fn unknown(&self, key: &str, origin: &str) -> ConfigError {
+        let last = key.rsplit('.').next().unwrap_or(key);
+        let suggestion = self.keys().find(|known| known.rsplit('.').next() == Some(last));
+        ConfigError::UnknownKey { key: key.to_owned(), origin: origin.to_owned(), suggestion }
+    }
+
+    /// Refuses a value of another type than the default's.
+    fn check_type(&self, key: &str, value: &Value, origin: &str) -> Result<(), ConfigError> {
+        let default = self.default_of(key).ok_or_else(|| self.unknown(key, origin))?;
+        let (expected, found) = (type_name(default), type_name(value));
+        if expected == found {
+            return Ok(());
+        }
+        let problem = format!("must be {expected}, not {found}");
+        Err(ConfigError::Invalid { key: key.to_owned(), problem, origin: format!(" (from {origin})") })
+    }
+
+    /// Reads the text of a variable or a flag as the type that the key has.
+    fn parse_text(&self, key: &str, text: &str, origin: &str) -> Result<Value, ConfigError> {
+        let invalid = |problem: String| ConfigError::Invalid {
+            key: key.to_owned(),
+            problem,
+            origin: format!(" (from {origin})"),
+        };
+        match self.default_of(key) {
+            None => Err(self.unknown(key, origin)),
+            Some(Value::Num(..)) => text
+                .parse::<i64>()
+                .map(Value::from)
+                .map_err(|_| invalid(format!("{text:?} is not a whole number"))),
+            Some(Value::Bool(..)) => text
+                .parse::<bool>()
+                .map(Value::from)
+                .map_err(|_| invalid(format!("{text:?} is neither true nor false"))),
+            Some(Value::Array(..)) => {
+                Ok(Value::from(text.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>()))
+            }
+            Some(_) => Ok(Value::from(text)),
+        }
+    }
+}
+
+const fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::String(..) | Value::Char(..) => "a string",
+        Value::Bool(..) => "true or false",
+        Value::Num(..) => "a number",
+        Value::Array(..) => "a list",
+        Value::Dict(..) => "a table",
+        Value::Empty(..) => "nothing",
+    }
+}
+
+/// Values with one origin.
+pub(super) struct Layer {
+    origin: String,
+    values: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.origin.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.values.clone()))
+    }
+}
+
+impl Layer {
+    /// The lowest layer, with a value for every key.
+    pub(super) fn defaults(schema: &Schema) -> Self {
+        let values = schema.0.iter().map(|(section, keys)| (section.clone(), Value::from(keys.clone())));
+        Self { origin: DEFAULTS.to_owned(), values: values.collect() }
+    }
+
+    /// One value.
+    fn single(origin: String, key: &str, value: Value) -> Self {
+        Self { origin, values: figment::util::nest(key, value).into_dict().unwrap_or_default() }
+    }
+
+    /// A secret that stands in a file of its own.
+    fn secret(key: &str, file: &str, named_by: &str) -> Result<Self, ConfigError> {
+        let path = PathBuf::from(file);
+        let text = secret::read(&path).map_err(|problem| ConfigError::SecretFile {
+            key: key.to_owned(),
+            file: path,
+            problem,
+            named_by: named_by.to_owned(),
+        })?;
+        Ok(Self::single(format!("{file}, named by {named_by}"), key, Value::from(text)))
+    }
+
+    /// A layer for each flag.
+    pub(super) fn overrides(overrides: &[Override], schema: &Schema) -> Result<Vec<Self>, ConfigError> {
+        let layers = overrides.iter().map(|Override { key, flag, value }| {
+            Ok(Self::single((*flag).to_owned(), key, schema.parse_text(key, value, flag)?))
+        });
+        layers.collect()
+    }
+
+    /// A layer for each variable of ours. A secret's file is as good as its value, but both are one too many.
+    pub(super) fn environment(
+        variables: impl IntoIterator<Item = (String, String)>,
+        schema: &Schema,
+    ) -> Result<Vec<Self>, ConfigError> {
+        let names: BTreeMap<String, String> = schema.keys().map(|key| (variable_of(&key), key)).collect();
+        let files: BTreeMap<String, &str> =
+            SECRETS.iter().map(|key| (format!("{}_FILE", variable_of(key)), *key)).collect();
+        let variables: BTreeMap<String, String> =
+            variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+
+        let layers = variables.iter().map(|(name, text)| {
+            if let Some(key) = files.get(name) {
+                let value = variable_of(key);
+                if variables.contains_key(&value) {
+                    let (key, file) = ((*key).to_owned(), name.clone());
+                    let origin = "the environment".to_owned();
+                    return Err(ConfigError::SecretTwice { key, value, file, origin });
+                }
+                return Self::secret(key, text, name);
+            }
+            let Some(key) = names.get(name) else {
+                let key = name.trim_start_matches(PREFIX).replace("__", ".").to_ascii_lowercase();
+                return Err(schema.unknown(&key, name));
+            };
+            Ok(Self::single(name.clone(), key, schema.parse_text(key, text, name)?))
+        });
+        layers.collect()
+    }
+
+    /// The layer of a TOML file, and above it one for each secret whose file it names.
+    pub(super) fn file(path: &Path, schema: &Schema) -> Result<Vec<Self>, ConfigError> {
+        let origin = path.display().to_string();
+        let mut values = read_toml(path)?;
+        let mut secrets = Vec::new();
+        for (section, keys) in &mut values {
+            if !schema.0.contains_key(section) {
+                return Err(schema.unknown(section, &origin));
+            }
+            let Value::Dict(_, keys) = keys else {
+                let problem = format!("must be a section, written [{section}]");
+                let origin = format!(" (from {origin})");
+                return Err(ConfigError::Invalid { key: section.clone(), problem, origin });
+            };
+            for secret in SECRETS.iter().filter_map(|key| key.strip_prefix(&format!("{section}."))) {
+                let (key, named_by) = (format!("{section}.{secret}"), format!("{secret}_file"));
+                let Some(file) = keys.remove(&named_by) else { continue };
+                if keys.contains_key(secret) {
+                    let (value, file) = (secret.to_owned(), named_by);
+                    return Err(ConfigError::SecretTwice { key, value, file, origin });
+                }
+                let Value::String(_, file) = file else {
+                    let (key, problem) = (format!("{section}.{named_by}"), "must be a string".to_owned());
+                    return Err(ConfigError::Invalid { key, problem, origin: format!(" (from {origin})") });
+                };
+                secrets.push(Self::secret(&key, &file, &format!("{section}.{named_by} in {origin}"))?);
+            }
+            for (key, value) in keys {
+                schema.check_type(&format!("{section}.{key}"), value, &origin)?;
+            }
+        }
+        let mut layers = vec![Self { origin, values }];
+        layers.append(&mut secrets);
+        Ok(layers)
+    }
+}
+
+/// Reads a TOML file. Errors say where and what, and do not quote the line: a secret may stand in it.
+fn read_toml(path: &Path) -> Result<Dict, ConfigError> {
+    let file_error = |source| ConfigError::File { path: path.to_owned(), source };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(file_error)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(file_error)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        let reason = format!("it is larger than {MAX_FILE_BYTES} bytes");
+        return Err(file_error(std::io::Error::new(std::io::ErrorKind::FileTooLarge, reason)));
+    }
+    let table: toml::Table = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
+        path: path.to_owned(),
+        line: error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count()),
+        message: error.message().replace('\n', ", "),
+    })?;
+    let values = Value::serialize(table).map_err(|error| ConfigError::from_extraction(&error))?;
+    Ok(values.into_dict().unwrap_or_default())
+}

@@ -1,0 +1,33 @@
+//! `[operations]`
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Problem;
+use super::{Grpc, bounds};
+
+/// The port for operators: `/livez`, `/readyz`. Plain HTTP; not for the world.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operations {
+    /// The address to serve on; port 0 takes any free one. `COUNTERSIGN__OPERATIONS__LISTEN`
+    #[serde(deserialize_with = "bounds::address")]
+    pub listen: SocketAddr,
+}
+
+impl Default for Operations {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)) }
+    }
+}
+
+impl Operations {
+    pub(super) fn check(&self, grpc: &Grpc) -> Result<(), Problem> {
+        if self.listen == grpc.listen && self.listen.port() != 0 {
+            let what = format!("{} is the address of grpc.listen, too", self.listen);
+            return Err(Problem::between("operations.listen", "grpc.listen", what));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,373 @@
+//! Configuration: the layers and their order, secrets in files, and what a mistake is answered with.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it set it up")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use countersign::config::{Config, DatabaseLocation, LogFormat, Override};
+use secrecy::ExposeSecret as _;
+use tempfile::TempDir;
+
+/// What has no default.
+const REQUIRED: &str = "[database]\nurl = 'sqlite:///d/c.db'\n[keys]\ndirectory = '/d/keys'\n";
+const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/countersign.example.toml");
+
+fn write(directory: &TempDir, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    let path = directory.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Loads a file with this text, and says in one line what is wrong with it.
+fn load(toml: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let directory = TempDir::new().unwrap();
+    let file = write(&directory, "test.toml", toml);
+    Config::load(Some(&file), variables(environment), &[]).map_err(|error| error.to_string())
+}
+
+fn with_required(toml: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let mut environment = environment.to_vec();
+    environment.push(("COUNTERSIGN__DATABASE__URL", "sqlite:///d/c.db"));
+    environment.push(("COUNTERSIGN__KEYS__DIRECTORY", "/d/keys"));
+    load(toml, &environment)
+}
+
+#[test]
+fn each_layer_overrides_the_one_before_it_key_by_key() {
+    let toml =
+        format!("[grpc]\nlisten = '127.0.0.1:1'\nmax_connections = 7\nlogin_timeout = '7s'\n{REQUIRED}");
+    let environment = variables(&[
+        ("COUNTERSIGN__GRPC__LISTEN", "127.0.0.1:2"),
+        ("COUNTERSIGN__GRPC__MAX_CONNECTIONS", "8"),
+    ]);
+    let flag = Override { key: "grpc.listen", flag: "--grpc-listen", value: "127.0.0.1:3".to_owned() };
+    let directory = TempDir::new().unwrap();
+    let file = write(&directory, "c.toml", toml);
+
+    let config = Config::load(Some(&file), environment, &[flag]).unwrap();
+    assert_eq!(config.grpc.listen.port(), 3, "the flag");
+    assert_eq!(config.grpc.max_connections, 8, "the environment");
+    assert_eq!(config.grpc.login_timeout, Duration::from_secs(7), "the file");
+    assert_eq!(config.grpc.logout_timeout, Duration::from_secs(5), "the default");
+}
+
+#[test]
+fn variables_are_read_as_the_type_that_the_key_has() {
+    let config = with_required(
+        "",
+        &[
+            ("COUNTERSIGN__TOKENS__ISSUER", "1234"),
+            ("COUNTERSIGN__TOKENS__AUDIENCES", "true, 17"),
+            ("COUNTERSIGN__ROTATION__STRICT", "true"),
+            ("COUNTERSIGN__PASSWORDS__QUEUE", "9"),
+            ("COUNTERSIGN_SERVICE_PORT", "what Kubernetes sets for a service of this name"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.tokens.issuer, "1234");
+    assert_eq!(config.tokens.audiences, ["true", "17"]);
+    assert_eq!(config.tokens.default_audience(), "true");
+    assert!(config.rotation.strict);
+    assert_eq!(config.passwords.queue, 9);
+}
+
+#[test]
+fn the_environment_alone_is_enough() {
+    let environment =
+        [("COUNTERSIGN__DATABASE__URL", "sqlite:c.db"), ("COUNTERSIGN__KEYS__DIRECTORY", "keys")];
+    let config = Config::load(None, variables(&environment), &[]).unwrap();
+    assert_eq!(config.database.location(), Ok(DatabaseLocation::Sqlite("c.db".into())));
+    assert!(config.create_missing_keys(), "nobody else has this database");
+}
+
+/// Every wrong value: the layer that has it, and what the one line must say.
+#[test]
+fn a_bad_value_is_named_with_its_key_and_its_source() {
+    let cases: &[(&str, &[&str])] = &[
+        ("[grpc]\nlisten = 'localhost:1'", &["grpc.listen", "localhost:1", "IP address"]),
+        ("[grpc]\nlisten = 50051", &["grpc.listen", "must be a string, not a number"]),
+        ("[grpc]\nreflection = 'yes'", &["grpc.reflection", "must be true or false, not a string"]),
+        ("[grpc]\nmax_connections = 0", &["grpc.max_connections", "0 is not between 1 and 1000000"]),
+        ("[grpc]\nmax_connections = -1", &["grpc.max_connections", "-1 is not a whole number from 0"]),
+        ("[grpc]\nmax_message_bytes = 1", &["grpc.max_message_bytes", "between 16384 and 4194304"]),
+        ("[grpc]\nlogin_timeout = '0s'", &["grpc.login_timeout", "0s is not between 100ms and 1m"]),
+        ("[grpc]\nverify_timeout = '2m'", &["grpc.verify_timeout", "between 10ms and 1m"]),
+        ("[grpc]\nlogout_timeout = '1'", &["grpc.logout_timeout", "\"1\" is not a duration"]),
+        ("[operations]\nlisten = '127.0.0.1:50051'", &["operations.listen", "grpc.listen, too"]),
+        ("[tokens]\nissuer = ''", &["tokens.issuer", "must not be empty"]),
+        ("[tokens]\nissuer = 'a b'", &["tokens.issuer", "blank"]),
+        ("[tokens]\naudiences = []", &["tokens.audiences", "1 to 32"]),
+        ("[tokens]\naudiences = 'a'", &["tokens.audiences", "must be a list, not a string"]),
+        ("[tokens]\naudiences = [1]", &["tokens.audiences", "must be a string, not the number 1"]),
+        ("[tokens]\naudiences = ['a', 'a']", &["tokens.audiences", "twice"]),
+        ("[tokens]\ndefault_audience = 'b'", &["tokens.default_audience", "not one of tokens.audiences"]),
+        ("[tokens]\naccess_ttl = '2d'", &["tokens.access_ttl", "between 1s and 1d"]),
+        ("[tokens]\naccess_ttl = '1500ms'", &["tokens.access_ttl", "whole number of seconds"]),
+        ("[tokens]\nleeway = '2m'", &["tokens.leeway", "between 0s and 1m"]),
+        ("[sessions]\nidle = '91d'", &["sessions.idle", "longer than sessions.absolute, which is 90d"]),
+        ("[sessions]\nidle = '12s'", &["sessions.idle", "rotation.grace and rotation.deadline", "12s"]),
+        ("[sessions]\nidle = '1m'\nabsolute = '2m'", &["tokens.access_ttl", "sessions.absolute from"]),
+        ("[sessions]\nmax_per_user = 10001", &["sessions.max_per_user", "between 0 and 10000"]),
+        ("[sessions]\non_limit = 'x'", &["sessions.on_limit", "\"x\" is none of evict_oldest, deny"]),
+        ("[rotation]\ndeadline = '11s'", &["rotation.deadline", "rotation.grace, which is 10s"]),
+        ("[rotation]\ngrace = '1s'", &["rotation.deadline", "rotation.grace from"]),
+        ("[rotation]\ngrace = '1h'", &["rotation.grace", "between 0s and 5m"]),
+        ("[revocation]\nmax_staleness = '1s'", &["revocation.max_staleness", "poll_interval, which is 1s"]),
+        ("[revocation]\npoll_interval = '1ms'", &["revocation.poll_interval", "between 10ms and 1m"]),
+        ("[revocation]\non_stale = 'ignore'", &["revocation.on_stale", "none of fail, serve"]),
+        ("[passwords]\nparallelism = 0", &["passwords.parallelism", "between 1 and 16"]),
+        ("[passwords]\nmemory_kib = 7", &["passwords.memory_kib", "between 8 and 1048576"]),
+        ("[passwords]\niterations = 0", &["passwords.iterations", "between 1 and 100"]),
+        ("[passwords]\nthreads = 5000", &["passwords.threads", "between 0 and 1024"]),
+        ("[passwords]\nqueue = 0", &["passwords.queue", "between 1 and 100000"]),
+        ("[database]\nreaders = 0", &["database.readers", "between 1 and 64"]),
+        ("[database]\nreaders = 1.5", &["database.readers", "1.5 is not a whole number"]),
+        ("[database]\ntimeout = 2020-01-01", &["database.timeout", "must be a string"]),
+        ("[keys]\nalgorithm = 'HS256'", &["keys.algorithm", "HS256", "none of EdDSA, ES256, RS256"]),
+        ("[keys]\ncreate_missing = true", &["keys.create_missing", "must be a string"]),
+        ("[keys]\npermissions = '0644'", &["keys.permissions", "none of strict, mounted"]),
+        ("[keys]\nreload_interval = '1ms'", &["keys.reload_interval", "between 100ms and 1h"]),
+        ("[log]\nformat = 0", &["log.format", "must be a string, not a number"]),
+        ("[log]\nformat = 'xml'", &["log.format", "xml", "none of json, text"]),
+        ("[log]\nlevel = 'a=b=c'", &["log.level", "a=b=c"]),
+        ("[shutdown]\ndrain_delay = '1h'", &["shutdown.drain_delay", "between 0s and 10m"]),
+        ("[shutdown]\ngrace = '1h'", &["shutdown.grace", "between 0s and 10m"]),
+        ("[grpc]\nlissen = 'x'", &["grpc.lissen", "no such key"]),
+        ("[operations]\nreflection = true", &["operations.reflection", "did you mean grpc.reflection?"]),
+        ("[nowhere]\na = 1", &["nowhere", "no such key"]),
+        ("grpc = 1", &["grpc", "must be a section, written [grpc]"]),
+        ("listen = 'x'", &["listen", "did you mean grpc.listen?"]),
+        ("[grpc", &["line 1"]),
+        ("[grpc]\nlisten = 'a'\nlisten = 'b'", &["line 3", "duplicate key"]),
+    ];
+    for (toml, expected) in cases {
+        let error = with_required(toml, &[]).expect_err(toml);
+        for part in expected.iter().chain(&["test.toml"]) {
+            assert!(error.contains(part), "{toml:?}: {part:?} is missing in: {error}");
+        }
+        assert!(!error.contains('\n'), "one line: {error}");
+    }
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    let cases = [
+        ("COUNTERSIGN__GRPC__MAX_CONNECTIONS", "many", "\"many\" is not a whole number"),
+        ("COUNTERSIGN__GRPC__REFLECTION", "yes", "\"yes\" is neither true nor false"),
+        ("COUNTERSIGN__GRPC__LISTEN", "nowhere", "IP address"),
+        ("COUNTERSIGN__TOKENS__AUDIENCES", "a,,b", "must not be empty"),
+        ("COUNTERSIGN__LOG__FORMAT", "xml", "none of json, text"),
+        ("COUNTERSIGN__GRPC__LISSEN", "x", "no such key"),
+        ("COUNTERSIGN__LISTEN", "x", "no such key"),
+        ("COUNTERSIGN__grpc__listen", "127.0.0.1:1", "did you mean grpc.listen?"),
+        ("COUNTERSIGN__", "", "no such key"),
+        ("COUNTERSIGN__REDIS__URL", "redis://u:s3cret@h", "no such key"),
+        ("COUNTERSIGN__TOKENS__ISSUER_FILE", "/run/x", "no such key"),
+    ];
+    for (name, value, expected) in cases {
+        let error = with_required("", &[(name, value)]).expect_err(name);
+        assert!(error.contains(name) && error.contains(expected), "{name}={value}: {error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn a_bad_flag_is_named() {
+    let flag = Override { key: "log.level", flag: "--log-level", value: "a=b=c".to_owned() };
+    let error = Config::load_dev(Path::new("data"), [], &[flag]).unwrap_err().to_string();
+    assert!(error.starts_with("log.level: ") && error.ends_with("(from --log-level)"), "{error}");
+}
+
+#[test]
+fn what_has_no_default_is_asked_for_with_every_way_to_give_it() {
+    let error = load("[keys]\ndirectory = 'k'", &[]).unwrap_err();
+    for part in
+        ["database.url: is required", "COUNTERSIGN__DATABASE__URL,", "COUNTERSIGN__DATABASE__URL_FILE"]
+    {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let error = load("[database]\nurl = 'sqlite:c.db'", &[]).unwrap_err();
+    assert!(error.contains("keys.directory: is required") && !error.contains("_FILE"), "{error}");
+}
+
+#[test]
+fn the_configuration_file_must_be_there_and_readable() {
+    let directory = TempDir::new().unwrap();
+    for path in [directory.path().join("absent.toml"), directory.path().to_owned()] {
+        let error = Config::load(Some(&path), [], &[]).unwrap_err();
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+        assert!(std::error::Error::source(&error).is_some(), "with the system's reason");
+    }
+    let large = write(&directory, "large.toml", "#".repeat(1024 * 1024 + 1));
+    let error = Config::load(Some(&large), [], &[]).unwrap_err();
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("larger"), "{error}");
+}
+
+#[test]
+fn a_secret_is_read_from_the_file_that_a_key_or_a_variable_names() {
+    let directory = TempDir::new().unwrap();
+    for (content, url) in [
+        ("sqlite:///s/a.db", "sqlite:///s/a.db"),
+        ("sqlite:///s/a.db\n", "sqlite:///s/a.db"),
+        ("sqlite:///s/a.db\r\n", "sqlite:///s/a.db"),
+        ("sqlite:///s/a.db\n\n", "sqlite:///s/a.db\n"),
+    ] {
+        let file = write(&directory, "url", content);
+        let file = file.to_str().unwrap();
+        let by_variable = [("COUNTERSIGN__DATABASE__URL_FILE", file)];
+        let config = load("[keys]\ndirectory = 'k'", &by_variable).unwrap();
+        assert_eq!(config.database.url.expose_secret(), url);
+
+        let by_key = load(&format!("[keys]\ndirectory = 'k'\n[database]\nurl_file = '{file}'"), &[]).unwrap();
+        assert_eq!(by_key.database.url.expose_secret(), url);
+
+        let over_the_file = load(REQUIRED, &by_variable).unwrap();
+        assert_eq!(over_the_file.database.url.expose_secret(), url, "the environment overrides the file");
+    }
+    let below = format!(
+        "[keys]\ndirectory = 'k'\n[database]\nurl_file = '{}'",
+        directory.path().join("url").display()
+    );
+    let config = load(&below, &[("COUNTERSIGN__DATABASE__URL", "sqlite:///v/a.db")]).unwrap();
+    assert_eq!(config.database.url.expose_secret(), "sqlite:///v/a.db");
+}
+
+#[test]
+fn a_secret_file_that_cannot_be_used_is_named_with_its_key() {
+    let directory = TempDir::new().unwrap();
+    let files = [
+        (directory.path().join("absent"), "cannot be read"),
+        (write(&directory, "empty", "\n"), "is empty"),
+        (write(&directory, "large", "s3cret".repeat(11_000)), "is larger than 65536 bytes"),
+        (write(&directory, "binary", b"\xFFs3cret"), "is not UTF-8"),
+    ];
+    for (file, expected) in files {
+        let file = file.to_str().unwrap();
+        let by_variable = with_file_variable(file);
+        let by_key = load(&format!("[database]\nurl_file = '{file}'"), &[]).unwrap_err();
+        for error in [&by_variable, &by_key] {
+            assert!(error.starts_with("database.url: ") && error.contains(file), "{error}");
+            assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
+        }
+        assert!(by_variable.contains("COUNTERSIGN__DATABASE__URL_FILE"), "{by_variable}");
+        assert!(by_key.contains("database.url_file in ") && by_key.contains("test.toml"), "{by_key}");
+    }
+    let wrong_inside = write(&directory, "url", "s3cret://h");
+    let error = with_file_variable(wrong_inside.to_str().unwrap());
+    assert!(error.contains("COUNTERSIGN__DATABASE__URL_FILE") && !error.contains("s3cret"), "{error}");
+}
+
+fn with_file_variable(file: &str) -> String {
+    load("[keys]\ndirectory = 'k'", &[("COUNTERSIGN__DATABASE__URL_FILE", file)]).unwrap_err()
+}
+
+#[test]
+fn a_secret_by_value_and_by_file_at_once_is_an_error() {
+    let error = load("[database]\nurl = 's3cret'\nurl_file = '/run/x'", &[]).unwrap_err();
+    for part in ["database.url: given twice", "url_file", "test.toml"] {
+        assert!(error.contains(part) && !error.contains("s3cret"), "{error}");
+    }
+    let both =
+        [("COUNTERSIGN__DATABASE__URL", "s3cret"), ("COUNTERSIGN__DATABASE__URL_FILE", "/run/secrets/x")];
+    let error = load("", &both).unwrap_err();
+    for part in ["given twice", "COUNTERSIGN__DATABASE__URL and", "COUNTERSIGN__DATABASE__URL_FILE"] {
+        assert!(error.contains(part) && !error.contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn no_error_shows_the_value_of_a_secret() {
+    for toml in [
+        "[database]\nurl = s3cret://h",
+        "[database]\nurl = 's3cret",
+        "[database]\nurl = 's3cret' 'x'",
+        "[database]\nurl = ['s3cret']",
+        "[database]\nurl = 's3cret'",
+        "[database]\nurl = { s3cret = 's3cret' }",
+        "[database]\nurl_file = ['s3cret']",
+        "[database]\nurl = '''\ns3cret",
+    ] {
+        let error = load(toml, &[]).expect_err(toml);
+        assert!(!error.contains("s3cret"), "{toml:?}: {error}");
+    }
+}
+
+#[test]
+fn dev_keeps_everything_in_one_directory_and_is_still_configured_by_the_environment() {
+    let config = Config::dev(Path::new("data/")).unwrap();
+    assert_eq!(config.database.location(), Ok(DatabaseLocation::Sqlite("data/countersign.db".into())));
+    assert_eq!(config.keys.directory, Path::new("data/keys"));
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert!(config.grpc.reflection && config.create_missing_keys());
+    assert!(config.grpc.listen.ip().is_loopback() && config.operations.listen.ip().is_loopback());
+
+    let absolute = Config::dev(Path::new("/srv/data")).unwrap();
+    assert_eq!(absolute.database.location(), Ok(DatabaseLocation::Sqlite("/srv/data/countersign.db".into())));
+
+    let environment = variables(&[("COUNTERSIGN__GRPC__LISTEN", "127.0.0.1:7")]);
+    assert_eq!(Config::load_dev(Path::new("d"), environment, &[]).unwrap().grpc.listen.port(), 7);
+    assert!(Config::dev(Path::new("")).is_err());
+}
+
+#[test]
+fn what_is_printed_loads_again_and_shows_no_secret() {
+    let config = with_required("[tokens]\naudiences = ['a', 'b']\naccess_ttl = '90s'", &[]).unwrap();
+    let printed = config.to_toml().unwrap();
+    assert!(printed.contains("url = \"(redacted)\"") && !printed.contains("c.db"), "{printed}");
+
+    let error = load(&printed, &[]).unwrap_err();
+    assert!(error.starts_with("database.url: "), "what is redacted is not taken for a value: {error}");
+    let again = load(&printed, &[("COUNTERSIGN__DATABASE__URL", "sqlite:///d/c.db")]).unwrap();
+    assert_eq!(again.to_toml().unwrap(), printed);
+    assert_eq!(again.tokens.access_ttl, Duration::from_secs(90));
+}
+
+/// `section.key` with its value, of every key in a document.
+fn entries(document: &toml::Table) -> Vec<(String, toml::Value)> {
+    let sections = document.iter().filter_map(|(section, keys)| Some((section, keys.as_table()?)));
+    sections
+        .flat_map(|(section, keys)| {
+            keys.iter().map(move |(key, value)| (format!("{section}.{key}"), value.clone()))
+        })
+        .collect()
+}
+
+#[test]
+fn the_example_loads_and_shows_every_key_with_its_default() {
+    let config = Config::load(Some(Path::new(EXAMPLE)), [], &[]).unwrap();
+    let required = BTreeSet::from(["database.url".to_owned(), "keys.directory".to_owned()]);
+    let defaults: toml::Table = Config::default().to_toml().unwrap().parse().unwrap();
+    let loaded: toml::Table = config.to_toml().unwrap().parse().unwrap();
+    let differing: BTreeSet<String> = entries(&defaults)
+        .into_iter()
+        .zip(entries(&loaded))
+        .filter(|(default, loaded)| default != loaded)
+        .map(|((key, _), _)| key)
+        .collect();
+    assert_eq!(differing, required, "only what has no default differs from it");
+
+    let text = std::fs::read_to_string(EXAMPLE).unwrap();
+    let written: BTreeSet<String> = entries(&text.parse().unwrap()).into_iter().map(|(key, _)| key).collect();
+    let known: BTreeSet<String> = entries(&defaults).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(written, known);
+}
+
+/// The documentation of each field is where people look for its variable.
+#[test]
+fn every_field_names_its_variable() {
+    let defaults: toml::Table = Config::default().to_toml().unwrap().parse().unwrap();
+    for (key, _) in entries(&defaults) {
+        let (section, _) = key.split_once('.').unwrap();
+        let source = format!("{}/src/config/{section}.rs", env!("CARGO_MANIFEST_DIR"));
+        let variable = format!("`COUNTERSIGN__{}`", key.replace('.', "__").to_uppercase());
+        let text = std::fs::read_to_string(&source).unwrap();
+        assert!(text.contains(&variable), "{source} does not name {variable}");
+    }
+}
