@@ -1,3 +1,4 @@
+use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -59,12 +60,32 @@ fn manual_clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(UnixMillis(0)))
 }
 
-fn start(threads: usize, queue: usize, clock: Arc<ManualClock>, gate: &Arc<Gate>) -> HashingPool {
+/// A pool whose gate opens when a test ends, however it ends: otherwise its threads could not be joined.
+struct GatedPool {
+    pool: HashingPool,
+    gate: Arc<Gate>,
+}
+
+impl Deref for GatedPool {
+    type Target = HashingPool;
+
+    fn deref(&self) -> &HashingPool {
+        &self.pool
+    }
+}
+
+impl Drop for GatedPool {
+    fn drop(&mut self) {
+        self.gate.open();
+    }
+}
+
+fn start(threads: usize, queue: usize, clock: Arc<ManualClock>, gate: &Arc<Gate>) -> GatedPool {
     let options = PoolOptions { threads, queue, parameters: small() };
     let mut shared = Shared::new(options, clock);
-    let gate = Arc::clone(gate);
-    shared.before_hash = Box::new(move || gate.pass());
-    HashingPool::launch(shared, options).unwrap()
+    let held_by = Arc::clone(gate);
+    shared.before_hash = Box::new(move || held_by.pass());
+    GatedPool { pool: HashingPool::launch(shared, options).unwrap(), gate: Arc::clone(gate) }
 }
 
 fn password(text: &str) -> Password {
@@ -206,7 +227,7 @@ fn closing_finishes_what_is_being_hashed_and_answers_the_rest() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert!(runtime.block_on(hashing).is_ok());
     }
-    pool.shutdown();
+    drop(pool);
     assert_eq!(shared.strong_count(), 0, "every thread has ended");
 }
 
