@@ -8,6 +8,7 @@ use countersign::app::App;
 use countersign::config::Config;
 use countersign::grpc::proto::v1::LoginRequest;
 use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
+use countersign::model::{CustomClaims, Username};
 use countersign::password::Password;
 
 /// Tries of each kind, interleaved.
@@ -19,16 +20,17 @@ const KINDS: [(&str, &str); 3] =
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut config = Config::dev(folder.path());
+    let mut config = Config::dev(folder.path()).expect("a configuration");
     config.grpc.listen = ([127, 0, 0, 1], 0).into();
     config.operations.listen = ([127, 0, 0, 1], 0).into();
     let app = App::build(config, true).await.expect("the service starts");
-    let admin = app.user_admin();
+    let admin = app.user_admin().expect("threads to hash on");
     for name in ["present", "disabled"] {
-        let password = Password::new("correct horse battery".to_owned().into()).expect("a password");
-        admin.create(name, password, &[], None).await.expect("a user");
+        let password = Password::new("correct horse battery".to_owned()).expect("a password");
+        let username = Username::parse(name).expect("a username");
+        admin.create(username, password, Vec::new(), CustomClaims::default()).await.expect("a user");
     }
-    admin.disable("disabled").await.expect("disabled");
+    admin.disable(&Username::parse("disabled").expect("a username")).await.expect("disabled");
     let address = app.grpc_address().expect("an address");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(app.run(async { drop(stopped.await) }));

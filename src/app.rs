@@ -1,7 +1,9 @@
 //! Puts the service together: the only place that names concrete stores.
 
-pub mod administration;
+mod administration;
 mod background;
+
+pub use administration::Administration;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,20 +12,23 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use crate::auth::{Authenticate, Authenticator, Parts, Policy};
-use crate::config::Config;
-use crate::grpc::{self, Health};
+use countersign_verifier::Rules;
+
+use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
+use crate::config::{Config, ConfigError, DatabaseLocation, OnStale};
+use crate::grpc::{self, Deadlines, GrpcOptions, Health};
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Limits};
 use crate::model::{Clock, SystemClock};
 use crate::operations;
-use crate::password::HashingPool;
+use crate::password::{HashParameters, HashingPool, InvalidHashParameters, PoolOptions};
 use crate::readiness::Readiness;
 use crate::revocation::Revocations;
 use crate::revocation::follower::Follower;
-use crate::store::sqlite::{OpenError, SqliteStore};
-use crate::token::key_directory::{self, KeyDirectoryError, LoadedKeys};
-use crate::token::keyring::Keyring;
+use crate::store::SessionPolicy;
+use crate::store::sqlite::{OpenError, SchemaError, SqliteOptions, SqliteStore};
+use crate::token::access::AccessTokenIssuer;
+use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
 
 /// How much longer than an access token's life a revocation is remembered: for clocks that differ.
 const CLOCK_MARGIN: Duration = Duration::from_mins(1);
@@ -45,6 +50,18 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The database's schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A value that only the part that it is for can judge.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// What a password hash costs.
+    #[error("[passwords]: {0}")]
+    Hashing(#[from] InvalidHashParameters),
+    /// The operating system gives no thread to hash passwords on.
+    #[error("cannot start the threads that hash passwords: {0}")]
+    Threads(std::io::Error),
     /// A port.
     #[error("{setting}: cannot listen on {address}: {source}")]
     Listen {
@@ -81,20 +98,26 @@ impl App {
     /// is never seen by a load balancer. `migrate` brings the database's schema up to date first.
     pub async fn build(config: Config, migrate: bool) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let keys = Arc::new(Keyring::new(load_keys(&config, clock.as_ref(), true)?));
+        let keys = Arc::new(Keyring::new(load_keys(&config, clock.as_ref())?));
         let store = Arc::new(open_store(&config, clock.clone(), migrate).await?);
-        let passwords = Arc::new(HashingPool::start(config.passwords.pool_options(), clock.clone()));
+        let hashing = PoolOptions {
+            threads: config.passwords.threads().get(),
+            queue: config.passwords.queue,
+            parameters: hash_parameters(&config)?,
+        };
+        let passwords = HashingPool::start(hashing, clock.clone()).map_err(StartError::Threads)?;
 
         let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
         let revocations = Revocations::new(store.clone(), clock.clone(), horizon);
-        let enforced = (!config.revocation.serve_when_stale()).then_some(config.revocation.max_staleness);
+        let enforced =
+            (config.revocation.on_stale == OnStale::Fail).then_some(config.revocation.max_staleness);
         let parts = Parts {
             users: store.clone(),
             ledger: store.clone(),
             sessions: store.clone(),
             revocations: revocations.clone(),
             keys: keys.clone(),
-            passwords,
+            passwords: Arc::new(passwords),
             clock: clock.clone(),
         };
         let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
@@ -106,7 +129,7 @@ impl App {
             keys,
             revocations,
             readiness: Readiness::new(enforced),
-            health: Health::new(),
+            health: Health::new().await,
             authenticator,
             config,
         };
@@ -129,7 +152,7 @@ impl App {
     }
 
     /// Operators' changes to users, on this service's own store.
-    pub fn user_admin(&self) -> crate::auth::UserAdmin {
+    pub fn user_admin(&self) -> Result<UserAdmin, StartError> {
         administration::user_admin(&self.parts.config, self.parts.store.clone(), self.parts.clock.clone())
     }
 
@@ -140,16 +163,24 @@ impl App {
         let lifecycle = Lifecycle::new();
         let shutdown = parts.config.shutdown.clone();
         background::start(&parts, &lifecycle);
-        let follower =
-            Follower::new(parts.revocations.clone(), parts.readiness.clone(), parts.config.revocation.poll_interval);
+        let follower = Follower::new(
+            parts.revocations.clone(),
+            parts.readiness.clone(),
+            parts.config.revocation.poll_interval,
+        );
         tokio::spawn(follower.run(lifecycle.stopping().clone()));
 
-        let limits = Limits { connections: parts.config.grpc.max_connections, ..Limits::default() };
-        let routes = grpc::routes(parts.authenticator.clone(), &parts.health, grpc_options(&parts.config, &lifecycle));
+        let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
+        let routes = grpc::routes(
+            parts.authenticator.clone(),
+            &parts.health,
+            grpc_options(&parts.config, parts.clock.clone(), &lifecycle),
+        );
         lifecycle.tasks().spawn(listener::serve(
             "grpc",
             grpc,
             routes,
+            |extensions, peer| drop(extensions.insert(grpc::Peer(peer.ip()))),
             limits,
             lifecycle.stopping().clone(),
             lifecycle.aborting().clone(),
@@ -159,37 +190,44 @@ impl App {
             "operations",
             operations,
             operations::router(parts.readiness.clone()),
+            |_, _| {},
             Limits { connections: 256, connection_age: None, ..Limits::default() },
             lifecycle.aborting().clone(),
             lifecycle.aborting().clone(),
         ));
         until.await;
         parts.readiness.set_draining();
-        let finished = lifecycle.stop(shutdown.drain, shutdown.grace).await;
+        let finished = lifecycle.stop(shutdown.drain_delay, shutdown.grace).await;
         parts.store.close().await;
         finished
     }
 }
 
-/// Opens the key directory, and fills it first where the configuration says so.
-pub fn load_keys(config: &Config, clock: &dyn Clock, create: bool) -> Result<LoadedKeys, KeyDirectoryError> {
-    let directory = config.keys.directory();
-    if create && config.keys.create_missing() {
-        key_directory::create_missing(&directory, config.keys.algorithm, clock.now())?;
+/// Loads the keys, and makes those that are missing first where the configuration says so.
+fn load_keys(config: &Config, clock: &dyn Clock) -> Result<LoadedKeys, KeyDirectoryError> {
+    let keys = &config.keys;
+    if config.create_missing_keys() {
+        KeyDirectory::create_missing(&keys.directory, keys.algorithm.into(), clock.now())?;
     }
-    key_directory::open(&directory, config.keys.permissions, clock.now())
+    KeyDirectory::open(&keys.directory, keys.permissions.into())
 }
 
-/// Opens the database.
+/// Opens the database, and checks that its schema is this release's; `migrate` brings it there first.
 pub async fn open_store(
     config: &Config,
     clock: Arc<dyn Clock>,
     migrate: bool,
 ) -> Result<SqliteStore, StartError> {
-    let options = config.database.sqlite_options();
-    if let Some(folder) = options.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    let DatabaseLocation::Sqlite(path) = config.database.location().map_err(ConfigError::from)?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_folder(folder)?;
     }
+    let options = SqliteOptions {
+        readers: config.database.readers,
+        busy_timeout: config.database.timeout * 2 / 3,
+        deadline: config.database.timeout,
+        ..SqliteOptions::new(path)
+    };
     let store = SqliteStore::open(options, clock).await?;
     if migrate {
         store.migrate().await?;
@@ -210,14 +248,37 @@ async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener,
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { setting, address, source })
 }
 
+fn hash_parameters(config: &Config) -> Result<HashParameters, StartError> {
+    let passwords = &config.passwords;
+    Ok(HashParameters::new(passwords.memory_kib, passwords.iterations, passwords.parallelism)?)
+}
+
 fn policy(config: &Config) -> Policy {
+    let tokens = &config.tokens;
+    let default_audience = tokens.default_audience().to_owned();
     Policy {
-        session: config.session_policy(),
-        access_ttl: config.tokens.access_ttl,
-        audiences: config.tokens.audiences.clone(),
-        default_audience: config.tokens.default_audience().to_owned(),
-        rules: config.tokens.rules(),
+        session: SessionPolicy {
+            idle: config.sessions.idle,
+            absolute: config.sessions.absolute,
+            limit: config.sessions.limit(),
+            rotation: config.rotation.policy(),
+        },
+        access_ttl: tokens.access_ttl,
+        audiences: tokens.audiences.clone(),
+        access_tokens: AccessTokenIssuer::new(&tokens.issuer),
+        rules: Rules { leeway: tokens.leeway, ..Rules::new(&tokens.issuer, vec![default_audience.clone()]) },
+        default_audience,
         max_staleness: config.revocation.max_staleness,
-        serve_when_stale: config.revocation.serve_when_stale(),
+        serve_when_stale: config.revocation.on_stale == OnStale::Serve,
     }
+}
+
+fn grpc_options(config: &Config, clock: Arc<dyn Clock>, lifecycle: &Lifecycle) -> GrpcOptions {
+    let deadlines = Deadlines {
+        login: config.grpc.login_timeout,
+        refresh: config.rotation.deadline,
+        logout: config.grpc.logout_timeout,
+        verify: config.grpc.verify_timeout,
+    };
+    GrpcOptions { clock, deadlines, reflection: config.grpc.reflection, tasks: lifecycle.tasks().clone() }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Assembly, load_keys};
+use super::Assembly;
 use crate::lifecycle::Lifecycle;
-use crate::store::{Ledger as _, Probe as _, SessionStore as _, StoreError};
+use crate::store::{Ledger, Probe as _, SessionStore, StoreError};
+use crate::token::KeyDirectory;
 
 /// How often the stores are asked whether they answer.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -50,8 +51,20 @@ async fn probe(parts: &Assembly) {
     parts.readiness.set_store(parts.store.name(), answer.map_err(|error| error.to_string()));
 }
 
+/// Repeats a batch until one comes back that was not full.
+async fn until_done(mut batch: impl AsyncFnMut() -> Result<u64, StoreError>) -> Result<u64, StoreError> {
+    let mut total = 0;
+    loop {
+        let done = batch().await?;
+        total += done;
+        if done < u64::from(PURGE_ROWS) {
+            return Ok(total);
+        }
+    }
+}
+
 async fn purge(parts: &Assembly) {
-    let sessions = until_done(async || parts.store.purge_sessions(PURGE_ROWS).await).await;
+    let sessions = until_done(async || SessionStore::purge(&*parts.store, PURGE_ROWS).await).await;
     let now = parts.clock.now();
     let rows = until_done(async || Ledger::purge(&*parts.store, now, PURGE_ROWS).await).await;
     match (sessions, rows) {
@@ -67,7 +80,9 @@ async fn purge(parts: &Assembly) {
 /// service.
 async fn reload_keys(parts: &Arc<Assembly>) {
     let reading = parts.clone();
-    let loaded = tokio::task::spawn_blocking(move || load_keys(&reading.config, reading.clock.as_ref(), false));
+    let loaded = tokio::task::spawn_blocking(move || {
+        KeyDirectory::open(&reading.config.keys.directory, reading.config.keys.permissions.into())
+    });
     match loaded.await {
         Ok(Ok(keys)) => parts.keys.replace(keys),
         Ok(Err(error)) => tracing::error!(%error, "keys not reloaded; going on with those loaded before"),

@@ -8,7 +8,8 @@ use countersign_verifier::Rules;
 
 use super::error::AuthError;
 use super::types::{
-    CallContext, Login, LoginRequest, LogoutRequest, Refresh, RefreshRequest, TokenPair, Verify, VerifyRequest,
+    CallContext, Login, LoginRequest, LogoutRequest, Refresh, RefreshRequest, TokenPair, Verify,
+    VerifyRequest,
 };
 use super::{Authenticate, login, logout, refresh, verify};
 use crate::model::{Clock, Session, SessionId, User, UserId};

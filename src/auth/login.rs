@@ -24,8 +24,8 @@ pub(super) async fn login(
     let audiences = check_audiences(auth, request.audiences)?;
     let username = Username::parse(&request.username)
         .map_err(|error| AuthError::invalid_field("username", error.to_string()))?;
-    let password =
-        Password::new(request.password).map_err(|error| AuthError::invalid_field("password", error.to_string()))?;
+    let password = Password::new(request.password)
+        .map_err(|error| AuthError::invalid_field("password", error.to_string()))?;
 
     let credential = auth.parts.users.credential(&username).await?;
     let user = check_password(auth, password, credential, call).await?;
@@ -97,7 +97,11 @@ async fn check_password(
             Ok(user)
         }
         (why, credential) => {
-            audit::login_failed(credential.map(|credential| credential.user.id), why.unwrap_or(""), call.peer);
+            audit::login_failed(
+                credential.map(|credential| credential.user.id),
+                why.unwrap_or(""),
+                call.peer,
+            );
             Err(AuthError::new(Reason::InvalidCredentials))
         }
     }
@@ -147,7 +151,9 @@ async fn revoke_evicted(
 impl From<PoolError> for AuthError {
     fn from(error: PoolError) -> Self {
         match error {
-            PoolError::Overloaded { retry_after } => Self::new(Reason::LoginOverloaded).retry_after(retry_after),
+            PoolError::Overloaded { retry_after } => {
+                Self::new(Reason::LoginOverloaded).retry_after(retry_after)
+            }
             PoolError::Deadline => Self::new(Reason::DeadlineExceeded),
             PoolError::CorruptHash(_) | PoolError::Closed | PoolError::Panicked => Self::internal(error),
         }

@@ -8,9 +8,7 @@ use super::audit;
 use super::authenticator::Authenticator;
 use super::error::AuthError;
 use super::types::{CallContext, LogoutRequest, LogoutToken};
-use crate::model::{
-    Actor, Decision, RevocationReason, SessionId, UnixMillis, UserId, decide,
-};
+use crate::model::{Actor, Decision, RevocationReason, SessionId, UnixMillis, UserId, decide};
 use crate::reason::Reason;
 use crate::store::{Cause, SessionRevocation};
 use crate::token::RefreshClaims;

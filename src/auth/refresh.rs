@@ -45,8 +45,9 @@ pub(super) async fn refresh(
             audit::refreshed(user.id, session.id, how, call.peer);
             Ok(Refresh { tokens, unchanged: how == Honoured::Unchanged })
         }
-        Rotation::InProgress => Err(AuthError::new(Reason::RefreshInProgress)
-            .retry_after(auth.policy.session.rotation.deadline)),
+        Rotation::InProgress => {
+            Err(AuthError::new(Reason::RefreshInProgress).retry_after(auth.policy.session.rotation.deadline))
+        }
         Rotation::Reused => Err(reused(auth, &claims, call).await?),
         Rotation::Idle => Err(AuthError::new(Reason::RefreshTokenExpired)),
         Rotation::Superseded => Err(AuthError::new(Reason::SessionRevoked)),

@@ -31,7 +31,11 @@ impl fmt::Display for DevBanner {
         writeln!(f, "  user        {username}")?;
         match &self.password {
             Some(password) => writeln!(f, "  password    {password}   (shown only this once)")?,
-            None => writeln!(f, "  password    as shown on the first start; another one: {}", self.set_password())?,
+            None => writeln!(
+                f,
+                "  password    as shown on the first start; another one: {}",
+                self.set_password()
+            )?,
         }
         writeln!(f, "\nReady. A first login, to be pasted into another terminal:\n")?;
         self.lines().iter().try_for_each(|line| writeln!(f, "  {line}"))
@@ -62,7 +66,8 @@ impl DevBanner {
     }
 
     fn set_password(&self) -> String {
-        let data = self.data.as_ref().map_or_else(String::new, |data| format!(" --data-dir {}", data.display()));
+        let data =
+            self.data.as_ref().map_or_else(String::new, |data| format!(" --data-dir {}", data.display()));
         format!("countersign user set-password {}{data}", self.username)
     }
 }

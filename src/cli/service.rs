@@ -165,7 +165,8 @@ impl KeyAdministration for KeyAdmin {
         let directory = &self.keys.directory;
         let name = match kind {
             KeyKind::Signing => {
-                KeyDirectory::generate_signing_key(directory, self.keys.algorithm.into(), activate_at)?.to_string()
+                KeyDirectory::generate_signing_key(directory, self.keys.algorithm.into(), activate_at)?
+                    .to_string()
             }
             KeyKind::Refresh => KeyDirectory::generate_mac_key(directory, activate_at)?.to_string(),
         };

@@ -26,21 +26,13 @@ pub trait UserAdministration: Send + Sync {
     async fn show(&self, username: &Username) -> Result<User, UserAdminError>;
 
     /// Sets another password and ends every session.
-    async fn set_password(
-        &self,
-        username: &Username,
-        password: SecretString,
-    ) -> Result<(), UserAdminError>;
+    async fn set_password(&self, username: &Username, password: SecretString) -> Result<(), UserAdminError>;
 
     /// Replaces the roles.
     async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdminError>;
 
     /// Replaces the custom claims.
-    async fn set_claims(
-        &self,
-        username: &Username,
-        claims: CustomClaims,
-    ) -> Result<(), UserAdminError>;
+    async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), UserAdminError>;
 
     /// Lets a disabled user in again.
     async fn enable(&self, username: &Username) -> Result<(), UserAdminError>;

@@ -91,11 +91,7 @@ impl UserAdministration for Recorder {
         }
         Ok(user(username.clone()))
     }
-    async fn set_password(
-        &self,
-        username: &Username,
-        password: SecretString,
-    ) -> Result<(), UserAdminError> {
+    async fn set_password(&self, username: &Username, password: SecretString) -> Result<(), UserAdminError> {
         self.note(format!("set_password {} {}", username.as_str(), password.expose_secret()));
         Ok(())
     }
@@ -104,11 +100,7 @@ impl UserAdministration for Recorder {
         self.note(format!("set_roles {} [{}]", username.as_str(), roles.join(",")));
         Ok(())
     }
-    async fn set_claims(
-        &self,
-        username: &Username,
-        claims: CustomClaims,
-    ) -> Result<(), UserAdminError> {
+    async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), UserAdminError> {
         self.note(format!("set_claims {} {}", username.as_str(), claims.to_json()));
         Ok(())
     }
