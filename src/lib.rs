@@ -4,4 +4,5 @@
 //! `main → cli → app → {grpc, http} → auth → {token, password, revocation, store} → model`.
 
 pub mod model;
+pub mod reason;
 pub mod store;

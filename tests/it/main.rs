@@ -1,0 +1,5 @@
+//! The integration tests: one binary, a file per capability.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, its helpers included")]
+
+mod error_catalogue;
