@@ -4,6 +4,8 @@
 //! `main → cli → app → {grpc, http} → auth → {token, password, revocation, store} → model`.
 
 pub mod auth;
+pub mod grpc;
 pub mod model;
 pub mod reason;
+pub mod secret;
 pub mod store;
