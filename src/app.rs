@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use countersign_verifier::Rules;
 
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
-use crate::config::{Config, ConfigError, DatabaseLocation, OnStale};
+use crate::config::{Config, DatabaseLocation, OnStale, Problem};
 use crate::grpc::{self, Deadlines, GrpcOptions, Health};
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Limits};
@@ -55,7 +55,7 @@ pub enum StartError {
     Schema(#[from] SchemaError),
     /// A value that only the part that it is for can judge.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] Problem),
     /// What a password hash costs.
     #[error("[passwords]: {0}")]
     Hashing(#[from] InvalidHashParameters),
@@ -218,7 +218,7 @@ pub async fn open_store(
     clock: Arc<dyn Clock>,
     migrate: bool,
 ) -> Result<SqliteStore, StartError> {
-    let DatabaseLocation::Sqlite(path) = config.database.location().map_err(ConfigError::from)?;
+    let DatabaseLocation::Sqlite(path) = config.database.location()?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_folder(folder)?;
     }

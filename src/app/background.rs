@@ -51,29 +51,16 @@ async fn probe(parts: &Assembly) {
     parts.readiness.set_store(parts.store.name(), answer.map_err(|error| error.to_string()));
 }
 
-/// Repeats a batch until one comes back that was not full.
-async fn until_done(mut batch: impl AsyncFnMut() -> Result<u64, StoreError>) -> Result<u64, StoreError> {
-    let mut total = 0;
-    loop {
-        let done = batch().await?;
-        total += done;
-        if done < u64::from(PURGE_ROWS) {
-            return Ok(total);
-        }
+async fn purge(parts: &Assembly) {
+    if let Err(error) = purge_all(parts).await {
+        tracing::warn!(%error, "cannot clear away what is dead");
     }
 }
 
-async fn purge(parts: &Assembly) {
-    let sessions = until_done(async || SessionStore::purge(&*parts.store, PURGE_ROWS).await).await;
-    let now = parts.clock.now();
-    let rows = until_done(async || Ledger::purge(&*parts.store, now, PURGE_ROWS).await).await;
-    match (sessions, rows) {
-        (Ok(sessions), Ok(rows)) if sessions + rows > 0 => {
-            tracing::debug!(sessions, ledger_rows = rows, "cleared away what was dead");
-        }
-        (Ok(_), Ok(_)) => {}
-        (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "cannot clear away what is dead"),
-    }
+async fn purge_all(parts: &Assembly) -> Result<(), StoreError> {
+    while SessionStore::purge(&*parts.store, PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
+    while Ledger::purge(&*parts.store, parts.clock.now(), PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
+    Ok(())
 }
 
 /// Keys that cannot be loaded leave those in place that were loaded last: a half-written Secret must not stop the

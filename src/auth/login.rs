@@ -1,5 +1,7 @@
 //! Login: a password for a session.
 
+use secrecy::ExposeSecret as _;
+
 use super::audit;
 use super::authenticator::Authenticator;
 use super::error::AuthError;
@@ -24,7 +26,7 @@ pub(super) async fn login(
     let audiences = check_audiences(auth, request.audiences)?;
     let username = Username::parse(&request.username)
         .map_err(|error| AuthError::invalid_field("username", error.to_string()))?;
-    let password = Password::new(request.password)
+    let password = Password::new(request.password.expose_secret().to_owned())
         .map_err(|error| AuthError::invalid_field("password", error.to_string()))?;
 
     let credential = auth.parts.users.credential(&username).await?;

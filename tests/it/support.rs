@@ -1,5 +1,8 @@
-//! What the tests share: real processes on free ports, and the tools that talk to them.
+//! What several tests stand on: real processes on free ports, the tools that talk to them, and a gRPC server over
+//! a stub.
 
-pub mod client;
-pub mod process;
-pub mod tool;
+pub(crate) mod client;
+pub(crate) mod grpc;
+pub(crate) mod process;
+pub(crate) mod stub;
+pub(crate) mod tool;
