@@ -180,7 +180,9 @@ impl App {
             "grpc",
             grpc,
             routes,
-            |extensions, peer| drop(extensions.insert(grpc::Peer(peer.ip()))),
+            |extensions, peer| {
+                extensions.insert(grpc::Peer(peer.ip()));
+            },
             limits,
             lifecycle.stopping().clone(),
             lifecycle.aborting().clone(),

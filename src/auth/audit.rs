@@ -15,7 +15,7 @@ fn address(peer: Option<IpAddr>) -> String {
 }
 
 /// A login succeeded.
-pub fn login_succeeded(user: UserId, username: &Username, session: SessionId, peer: Option<IpAddr>) {
+pub(super) fn login_succeeded(user: UserId, username: &Username, session: SessionId, peer: Option<IpAddr>) {
     tracing::info!(
         target: "countersign::audit",
         event = "login.succeeded",
@@ -25,7 +25,7 @@ pub fn login_succeeded(user: UserId, username: &Username, session: SessionId, pe
 }
 
 /// A login failed. `user` is known when the username was that of a user.
-pub fn login_failed(user: Option<UserId>, why: &'static str, peer: Option<IpAddr>) {
+pub(super) fn login_failed(user: Option<UserId>, why: &'static str, peer: Option<IpAddr>) {
     tracing::warn!(
         target: "countersign::audit",
         event = "login.failed",
@@ -35,7 +35,7 @@ pub fn login_failed(user: Option<UserId>, why: &'static str, peer: Option<IpAddr
 }
 
 /// A session was refreshed.
-pub fn refreshed(user: UserId, session: SessionId, how: Honoured, peer: Option<IpAddr>) {
+pub(super) fn refreshed(user: UserId, session: SessionId, how: Honoured, peer: Option<IpAddr>) {
     // The line going on is the ordinary case, many times a day for each user; all else is worth seeing.
     match how {
         Honoured::Rotated | Honoured::Unchanged | Honoured::Replayed => tracing::debug!(
@@ -50,7 +50,7 @@ pub fn refreshed(user: UserId, session: SessionId, how: Honoured, peer: Option<I
 }
 
 /// An old refresh token came back, and the session was revoked for it.
-pub fn refresh_token_reused(user: UserId, session: SessionId, peer: Option<IpAddr>) {
+pub(super) fn refresh_token_reused(user: UserId, session: SessionId, peer: Option<IpAddr>) {
     tracing::warn!(
         target: "countersign::audit",
         event = "session.refresh_token_reused",
@@ -60,7 +60,12 @@ pub fn refresh_token_reused(user: UserId, session: SessionId, peer: Option<IpAdd
 }
 
 /// A session was revoked for another reason.
-pub fn session_revoked(user: UserId, session: SessionId, reason: RevocationReason, peer: Option<IpAddr>) {
+pub(super) fn session_revoked(
+    user: UserId,
+    session: SessionId,
+    reason: RevocationReason,
+    peer: Option<IpAddr>,
+) {
     tracing::info!(
         target: "countersign::audit",
         event = "session.revoked",
@@ -70,7 +75,7 @@ pub fn session_revoked(user: UserId, session: SessionId, reason: RevocationReaso
 }
 
 /// A user was created, changed, or all their sessions were revoked. `what` is `created`, or a revocation's reason.
-pub fn user_changed(user: UserId, username: Option<&Username>, what: &'static str, actor: &str) {
+pub(super) fn user_changed(user: UserId, username: Option<&Username>, what: &'static str, actor: &str) {
     tracing::info!(
         target: "countersign::audit",
         event = "user.changed",

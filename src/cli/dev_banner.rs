@@ -5,17 +5,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Everything that a newcomer needs for a first login.
-pub struct DevBanner {
+pub(super) struct DevBanner {
     /// Where the state is; none when it is thrown away in the end.
-    pub data: Option<PathBuf>,
+    pub(super) data: Option<PathBuf>,
     /// Where gRPC is served.
-    pub grpc: SocketAddr,
+    pub(super) grpc: SocketAddr,
     /// Where health is served.
-    pub operations: SocketAddr,
+    pub(super) operations: SocketAddr,
     /// The admin's name.
-    pub username: String,
+    pub(super) username: String,
     /// The admin's password, when this start made it.
-    pub password: Option<String>,
+    pub(super) password: Option<String>,
 }
 
 impl fmt::Display for DevBanner {
@@ -44,7 +44,7 @@ impl fmt::Display for DevBanner {
 
 impl DevBanner {
     /// The lines to paste, in order: login, verify, refresh, the same refresh again, logout, verify.
-    pub fn lines(&self) -> Vec<String> {
+    fn lines(&self) -> Vec<String> {
         let password = self.password.clone().unwrap_or_else(|| "the password".to_owned());
         let call = |data: &str, rpc: &str| {
             format!("grpcurl -plaintext -d {data} {} countersign.v1.AuthService/{rpc}", self.grpc)

@@ -19,7 +19,7 @@ use crate::model::{Clock, CustomClaims, Role, SystemClock, User, Username};
 use crate::password::Password;
 use crate::secret;
 use crate::telemetry;
-use crate::token::{KeyDirectory, KeyInfo, key_directory};
+use crate::token::{Activation, KeyDirectory, KeyInfo, key_directory};
 
 /// How long a new key waits by default: several times what a replica takes to look for new ones.
 const ANNOUNCEMENT: u32 = 6;
@@ -188,6 +188,6 @@ fn facts(key: &KeyInfo) -> KeyFacts {
             key_directory::KeyState::Upcoming => KeyState::Pending,
             key_directory::KeyState::VerifyOnly => KeyState::VerifyOnly,
         },
-        activate_at: key.activation.and_then(|activation| activation.at()),
+        activate_at: key.activation.and_then(Activation::at),
     }
 }

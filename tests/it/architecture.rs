@@ -24,8 +24,20 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "model", "secret", "store", "token", "password", "revocation", "auth", "grpc", "operations", "listener",
-            "lifecycle", "readiness", "config", "telemetry",
+            "model",
+            "secret",
+            "store",
+            "token",
+            "password",
+            "revocation",
+            "auth",
+            "grpc",
+            "operations",
+            "listener",
+            "lifecycle",
+            "readiness",
+            "config",
+            "telemetry",
         ],
     ),
     ("cli", &["app", "auth", "config", "lifecycle", "model", "password", "telemetry", "token"]),
@@ -55,7 +67,10 @@ fn imports_run_one_way() {
             continue;
         };
         for named in names_after(&code, "crate::") {
-            if named != module && !allowed.contains(&named.as_str()) && MAY_NAME.iter().any(|(m, _)| *m == named) {
+            if named != module
+                && !allowed.contains(&named.as_str())
+                && MAY_NAME.iter().any(|(m, _)| *m == named)
+            {
                 broken.push(format!("{}: {module} must not name {named}", file.display()));
             }
         }
@@ -142,7 +157,6 @@ fn first_identifier(text: &str) -> String {
 }
 
 fn names_crate(code: &str, name: &str) -> bool {
-    code.match_indices(&format!("{name}::")).any(|(at, _)| {
-        !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
-    })
+    code.match_indices(&format!("{name}::"))
+        .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
 }

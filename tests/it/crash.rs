@@ -83,7 +83,8 @@ async fn load_until_killed(dev: Dev, password: &str, random: u64) -> HashMap<usi
     let states = Arc::new(Mutex::new(HashMap::new()));
     let mut clients = JoinSet::new();
     for worker in 0..WORKERS {
-        let (client, states, password) = (Client::connect(dev.grpc).await, states.clone(), password.to_owned());
+        let (client, states, password) =
+            (Client::connect(dev.grpc).await, states.clone(), password.to_owned());
         clients.spawn(work(worker, client, password, states));
     }
     tokio::time::sleep(Duration::from_millis(40 + random % 200)).await;
@@ -92,7 +93,12 @@ async fn load_until_killed(dev: Dev, password: &str, random: u64) -> HashMap<usi
     Arc::into_inner(states).unwrap().into_inner().unwrap()
 }
 
-async fn work(worker: usize, mut client: Client, password: String, states: Arc<Mutex<HashMap<usize, Known>>>) {
+async fn work(
+    worker: usize,
+    mut client: Client,
+    password: String,
+    states: Arc<Mutex<HashMap<usize, Known>>>,
+) {
     for turn in 0.. {
         let key = worker + WORKERS * turn;
         let Ok(login) = client.login("admin", &password).await else { return };

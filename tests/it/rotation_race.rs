@@ -49,7 +49,10 @@ async fn sixty_four_callers_of_one_token_get_one_successor() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_grace_window_each_token_moves_the_line_once() {
     let data = tempfile::tempdir().unwrap();
-    let dev = Dev::start_with_env(data.path(), &[("COUNTERSIGN__ROTATION__GRACE", "0s"), ("COUNTERSIGN__ROTATION__STRICT", "true")]);
+    let dev = Dev::start_with_env(
+        data.path(),
+        &[("COUNTERSIGN__ROTATION__GRACE", "0s"), ("COUNTERSIGN__ROTATION__STRICT", "true")],
+    );
     let mut client = Client::connect(dev.grpc).await;
     let password = dev.password().unwrap();
     for round in 0..20 {

@@ -14,10 +14,13 @@ fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     // Base64 inside a longer text starts at any of three alignments; the middle is the same for each.
     let aligned = |engine: &base64::engine::GeneralPurpose| {
-        (0..3).map(|skip| engine.encode(&secret[skip.min(secret.len())..])).map(|text| {
-            let whole = text.len() / 4 * 4;
-            text[..whole.saturating_sub(4)].to_owned().into_bytes()
-        }).collect::<Vec<_>>()
+        (0..3)
+            .map(|skip| engine.encode(&secret[skip.min(secret.len())..]))
+            .map(|text| {
+                let whole = text.len() / 4 * 4;
+                text[..whole.saturating_sub(4)].to_owned().into_bytes()
+            })
+            .collect::<Vec<_>>()
     };
     let mut all = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
     all.extend(aligned(&URL_SAFE_NO_PAD));
@@ -79,7 +82,9 @@ async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
     errors.push(client.refresh(&next.refresh_token).await.unwrap_err());
     client.logout_with_access_token(&next.access_token).await.unwrap();
 
-    for (name, token) in [("refresh token", &login.refresh_token), ("next refresh token", &next.refresh_token)] {
+    for (name, token) in
+        [("refresh token", &login.refresh_token), ("next refresh token", &next.refresh_token)]
+    {
         secrets.push((name.to_owned(), token.clone().into_bytes()));
         secrets.push((format!("body of the {name}"), token["csgn_rt_".len()..].as_bytes().to_vec()));
         secrets.push((format!("session secret in the {name}"), session_secret(token)));
@@ -95,7 +100,10 @@ async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
         let bytes = STANDARD.decode(&body).unwrap();
         // The private part of a PKCS#8 document, or all of a MAC key, is in its last 32 bytes or before a public key;
         // any 24 bytes of either would do, so look for the middle.
-        secrets.push((format!("key {}", file.display()), bytes[bytes.len() / 2 - 8..bytes.len() / 2 + 8].to_vec()));
+        secrets.push((
+            format!("key {}", file.display()),
+            bytes[bytes.len() / 2 - 8..bytes.len() / 2 + 8].to_vec(),
+        ));
     }
 
     let log = dev.log();

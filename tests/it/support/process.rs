@@ -68,7 +68,8 @@ impl Dev {
             match words.as_slice() {
                 ["gRPC", address, ..] => grpc = address.parse().ok(),
                 ["operations", address, ..] => {
-                    operations = address.trim_start_matches("http://").split('/').next().and_then(|a| a.parse().ok());
+                    operations =
+                        address.trim_start_matches("http://").split('/').next().and_then(|a| a.parse().ok());
                 }
                 ["Ready.", ..] => break,
                 _ => {}
@@ -80,7 +81,8 @@ impl Dev {
 
     /// The admin's password, as it was printed; none when it was made by an earlier start.
     pub fn password(&self) -> Option<String> {
-        let line = self.banner.lines().find(|line| line.contains("password") && line.contains("only this once"))?;
+        let line =
+            self.banner.lines().find(|line| line.contains("password") && line.contains("only this once"))?;
         line.split_whitespace().find(|word| word.matches('-').count() == 3).map(str::to_owned)
     }
 

@@ -35,6 +35,7 @@ pub fn try_paste(line: &str) -> (String, bool) {
         .env("PATH", format!("{}:{path}", tools.display()))
         .output()
         .expect("bash runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (text, output.status.success())
 }
