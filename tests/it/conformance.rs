@@ -193,7 +193,7 @@ impl World {
 }
 
 pub(crate) fn username(text: &str) -> Username {
-    Username::parse(text).unwrap()
+    Username::from_normalized(text.to_owned())
 }
 
 pub(crate) fn hash(text: &str) -> PasswordHash {
@@ -224,7 +224,7 @@ pub(crate) fn new_session(user: UserId, epoch: Epoch) -> NewSession {
         client: ClientFacts {
             address: "2001:db8::1".to_owned(),
             user_agent: "Mozilla/5.0 (\"quoted\"; \\)".to_owned(),
-            name: "Ada’s ☎\u{0}".to_owned(),
+            name: "Ada’s ☎".to_owned(),
         },
     }
 }
