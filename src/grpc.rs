@@ -73,6 +73,8 @@ fn with_reflection(routes: Routes) -> Routes {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // So that grpcurl shows an error's details in words.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let v1 = builder().build_v1().expect(DESCRIBED).max_decoding_message_size(MAX_REQUEST_BYTES);
     let v1alpha = builder().build_v1alpha().expect(DESCRIBED).max_decoding_message_size(MAX_REQUEST_BYTES);
