@@ -45,7 +45,7 @@ async fn nothing_acknowledged_is_undone_by_a_kill() {
     for _ in 0..KILLS {
         let (dev, took) = start(data.path());
         slowest = slowest.max(took);
-        let mut client = Client::connect(dev.grpc).await;
+        let mut client = Client::connect(dev.grpc);
         for state in known.values() {
             let (l, r) = check(&mut client, state).await;
             logouts += l;
@@ -83,8 +83,7 @@ async fn load_until_killed(dev: Dev, password: &str, random: u64) -> HashMap<usi
     let states = Arc::new(Mutex::new(HashMap::new()));
     let mut clients = JoinSet::new();
     for worker in 0..WORKERS {
-        let (client, states, password) =
-            (Client::connect(dev.grpc).await, states.clone(), password.to_owned());
+        let (client, states, password) = (Client::connect(dev.grpc), states.clone(), password.to_owned());
         clients.spawn(work(worker, client, password, states));
     }
     tokio::time::sleep(Duration::from_millis(40 + random % 200)).await;
@@ -114,7 +113,7 @@ async fn work(
         state.previous = Some(std::mem::replace(&mut state.current, next.refresh_token));
         state.access = next.access_token;
         // Half of the sessions end here, the other half must go on from exactly here.
-        let ends = (worker + turn) % 2 == 0;
+        let ends = (worker + turn).is_multiple_of(2);
         state.in_doubt = ends;
         states.lock().unwrap().insert(key, state.clone());
         if ends {

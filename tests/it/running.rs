@@ -72,7 +72,7 @@ async fn a_call_under_way_finishes_when_the_service_is_asked_to_stop() {
     let data = tempfile::tempdir().unwrap();
     // Many passes, so that the hash is surely under way when the signal comes.
     let dev = Dev::start_with_env(data.path(), &[("COUNTERSIGN__PASSWORDS__ITERATIONS", "12")]);
-    let mut client = Client::connect(dev.grpc).await;
+    let mut client = Client::connect(dev.grpc);
     let password = dev.password().unwrap();
     client.verify("warm up").await.unwrap();
     let login = tokio::spawn(async move { client.login("admin", &password).await });
@@ -101,11 +101,11 @@ async fn an_operator_changes_users_while_the_service_runs() {
         "a long enough password\n",
     );
     assert!(created.starts_with("ada is created"), "{created}");
-    let mut client = Client::connect(dev.grpc).await;
+    let mut client = Client::connect(dev.grpc);
     let session = client.login("ADA", "a long enough password").await.unwrap();
     match client.verify(&session.access_token).await.unwrap() {
         Verified::As { username, roles, .. } => {
-            assert_eq!((username.as_str(), roles), ("ada", vec!["editor".to_owned()]))
+            assert_eq!((username.as_str(), roles), ("ada", vec!["editor".to_owned()]));
         }
         invalid @ Verified::Invalid(_) => panic!("{invalid:?}"),
     }
@@ -143,7 +143,7 @@ async fn logging_out_everywhere_needs_a_token_that_the_line_has_not_left_behind(
     let data = tempfile::tempdir().unwrap();
     let dev = Dev::start(data.path());
     let password = dev.password().unwrap();
-    let mut client = Client::connect(dev.grpc).await;
+    let mut client = Client::connect(dev.grpc);
     let phone = client.login("admin", &password).await.unwrap();
     let laptop = client.login("admin", &password).await.unwrap();
     let revoked = Verified::Invalid(InvalidReason::Revoked);
@@ -172,7 +172,7 @@ async fn a_store_that_does_not_answer_is_unavailable_and_costs_nobody_the_sessio
     let data = tempfile::tempdir().unwrap();
     let dev = Dev::start_with_env(data.path(), &[("COUNTERSIGN__DATABASE__TIMEOUT", "200ms")]);
     let password = dev.password().unwrap();
-    let mut client = Client::connect(dev.grpc).await;
+    let mut client = Client::connect(dev.grpc);
     let session = client.login("admin", &password).await.unwrap();
 
     let url = format!("sqlite://{}", data.path().join("countersign.db").display());

@@ -58,7 +58,7 @@ fn session_secret(refresh_token: &str) -> Vec<u8> {
 async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
     let data = tempfile::tempdir().unwrap();
     let dev = Dev::start_with(data.path(), &["--log-level", "trace"]);
-    let mut client = Client::connect(dev.grpc).await;
+    let mut client = Client::connect(dev.grpc);
     let password = dev.password().unwrap();
     let wrong = "wrong-password-canary-5c1f9e";
     let typed_into_the_wrong_field = "password-as-username-canary-77d0";

@@ -44,7 +44,7 @@ pub(crate) enum Verified {
 pub(crate) struct Client(AuthServiceClient<Channel>);
 
 impl Client {
-    pub(crate) async fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         Self(AuthServiceClient::new(endpoint.connect_lazy()))
     }
