@@ -1,3 +1,35 @@
 //! Generates the gRPC code from `proto/`, without `protoc`.
 
-fn main() {}
+use std::error::Error;
+use std::path::PathBuf;
+use std::{env, fs};
+
+/// Messages with a field that is marked `debug_redact`, which prost does not look at: their `Debug` is written by
+/// hand, in `src/grpc/redact.rs`.
+const REDACTED: [&str; 6] = [
+    "countersign.v1.LoginRequest",
+    "countersign.v1.RefreshRequest",
+    "countersign.v1.LogoutRequest",
+    "countersign.v1.LogoutRequest.token",
+    "countersign.v1.VerifyAccessTokenRequest",
+    "countersign.v1.Tokens",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    // sqlx embeds the migrations, and does not notice a new file by itself.
+    println!("cargo::rerun-if-changed=migrations");
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_source_info(true).include_imports(true);
+    compiler.open_file("countersign/v1/auth_service.proto")?;
+
+    // Reflection serves the whole set, with the options that only the encoded form keeps.
+    let descriptors = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin");
+    fs::write(descriptors, compiler.encode_file_descriptor_set())?;
+
+    // The annotations are options and not types that a service uses: no code is made of them.
+    let mut files = compiler.file_descriptor_set();
+    files.file.retain(|file| file.package() != "google.api");
+    tonic_prost_build::configure().skip_debug(REDACTED).compile_fds(files)?;
+    Ok(())
+}

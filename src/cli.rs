@@ -11,6 +11,7 @@ pub mod completions;
 pub mod config;
 pub mod data;
 pub mod dev;
+mod dev_banner;
 mod failure;
 pub mod healthcheck;
 pub mod key;
@@ -20,10 +21,12 @@ mod output;
 pub mod password_input;
 mod program;
 pub mod serve;
+mod service;
 pub mod user;
 
 pub use failure::Failure;
 pub use program::{BoxError, DevData, Program};
+pub use service::Service;
 
 /// An auth microservice behind gRPC: rotating refresh tokens that never log anyone out by accident, access tokens
 /// that end with the session.

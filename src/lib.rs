@@ -3,14 +3,18 @@
 //! The binary is `src/main.rs`; this library is what it and the tests are made of. Imports run one way:
 //! `main → cli → app → {grpc, http} → auth → {token, password, revocation, store} → model`.
 
+pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod grpc;
 pub mod lifecycle;
 pub mod listener;
 pub mod model;
 pub mod operations;
 pub mod password;
 pub mod readiness;
+pub mod reason;
 pub mod revocation;
 pub mod secret;
 pub mod store;

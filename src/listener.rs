@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -56,12 +55,16 @@ const MAX_HEAD_BYTES: u32 = 32 * 1024;
 /// How long to stay off a socket that cannot accept, for want of file descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Notes on each request where it came from, in the words of whoever handles it.
+pub type Stamp = fn(&mut http::Extensions, SocketAddr);
+
 /// Accepts and serves until `stop` is cancelled; then accepts no more, lets the requests under way finish and
 /// returns. Cancelling `abort` drops whatever is left.
 pub async fn serve(
     name: &'static str,
     listener: TcpListener,
     router: Router,
+    stamp: Stamp,
     limits: Limits,
     stop: CancellationToken,
     abort: CancellationToken,
@@ -87,7 +90,7 @@ pub async fn serve(
             );
             continue;
         };
-        let connection = connection(stream, peer, router.clone(), limits, stop.clone());
+        let connection = connection(stream, peer, router.clone(), stamp, limits, stop.clone());
         let abort = abort.clone();
         connections.spawn(async move {
             tokio::select! {
@@ -116,12 +119,13 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
+    stamp: Stamp,
     limits: Limits,
     stop: CancellationToken,
 ) {
     let _ = stream.set_nodelay(true);
     let spoken = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(stamp(router, peer, spoken.clone()));
+    let service = TowerToHyperService::new(stamped(router, peer, stamp, spoken.clone()));
     let builder = builder(limits);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
@@ -158,9 +162,10 @@ async fn connection(
 }
 
 /// Tells the handlers who calls, and the connection that somebody does.
-fn stamp(
+fn stamped(
     router: Router,
     peer: SocketAddr,
+    stamp: Stamp,
     spoken: Arc<AtomicBool>,
 ) -> impl tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
 + Clone
@@ -169,7 +174,7 @@ fn stamp(
     router.map_request(move |request: Request<Incoming>| {
         spoken.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
+        stamp(request.extensions_mut(), peer);
         request
     })
 }

@@ -5,14 +5,7 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line, for machines.
-    Json,
-    /// For people at a terminal.
-    Text,
-}
+use crate::config::LogFormat;
 
 /// The log level is not one that `tracing` understands.
 #[derive(Debug, thiserror::Error)]

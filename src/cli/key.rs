@@ -100,8 +100,8 @@ pub struct KeyFacts {
     pub algorithm: String,
     /// What it is used for now.
     pub state: KeyState,
-    /// From when on new tokens are made with it.
-    pub activate_at: UnixMillis,
+    /// From when on new tokens are made with it; `None` for a key that has no beginning, or makes none.
+    pub activate_at: Option<UnixMillis>,
 }
 
 /// What `countersign key` does.
@@ -120,7 +120,7 @@ struct KeyLine<'a> {
     id: &'a str,
     algorithm: &'a str,
     state: KeyState,
-    activate_at: String,
+    activate_at: Option<String>,
 }
 
 impl Key {
@@ -132,7 +132,7 @@ impl Key {
             }
             Self::Generate(Generate { kind, activate_in, data }) => {
                 let key = program.keys(&data.load()?).await?.generate(kind, activate_in).await?;
-                let (kind, from) = (kind.as_str(), rfc3339(key.activate_at));
+                let (kind, from) = (kind.as_str(), key.activate_at.map(rfc3339).unwrap_or_default());
                 writeln!(out, "made {kind} key {} ({}), in use from {from}", key.id, key.algorithm)?;
                 Ok(())
             }
@@ -145,12 +145,13 @@ fn write_keys(out: &mut dyn Write, keys: &[KeyFacts], json: bool) -> Result<(), 
         writeln!(out, "{:<8} {:<11} {:<9} {:<20} ID", "KIND", "STATE", "ALGORITHM", "IN USE FROM")?;
     }
     for KeyFacts { kind, id, algorithm, state, activate_at } in keys {
-        let activate_at = rfc3339(*activate_at);
+        let activate_at = activate_at.map(rfc3339);
         if json {
             json_line(out, &KeyLine { kind: *kind, id, algorithm, state: *state, activate_at })?;
         } else {
             let (kind, state) = (kind.as_str(), state.as_str());
-            writeln!(out, "{kind:<8} {state:<11} {algorithm:<9} {activate_at:<20} {id}")?;
+            let from = activate_at.as_deref().unwrap_or("-");
+            writeln!(out, "{kind:<8} {state:<11} {algorithm:<9} {from:<20} {id}")?;
         }
     }
     Ok(())
@@ -167,7 +168,7 @@ mod tests {
             id: "abc".to_owned(),
             algorithm: "EdDSA".to_owned(),
             state: KeyState::VerifyOnly,
-            activate_at: UnixMillis::from_secs(0),
+            activate_at: Some(UnixMillis::from_secs(0)),
         };
         let listed = |json| {
             let mut out = Vec::new();

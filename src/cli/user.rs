@@ -8,13 +8,14 @@ use super::Failure;
 use super::data::Data;
 use super::password_input::PasswordInput;
 use super::program::{BoxError, Program};
+use crate::auth::UserAdminError;
 use crate::model::{CustomClaims, Role, Username};
 
 mod administration;
 mod attributes;
 mod listing;
 
-pub use administration::{UserAdministration, UserAdministrationError};
+pub use administration::UserAdministration;
 pub use attributes::{ClaimsInput, RequiredClaims, RequiredRoles, Roles};
 
 /// Creates, shows and changes users.
@@ -190,7 +191,7 @@ fn done(out: &mut dyn Write, username: &Username, what: &str) -> Result<(), Fail
     Ok(())
 }
 
-fn failed(error: UserAdministrationError) -> Failure {
+fn failed(error: UserAdminError) -> Failure {
     Failure::from(BoxError::from(error))
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{bounds, duration};
+use crate::token;
 
 /// The keys that access tokens are signed with and refresh tokens are made with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,6 +60,25 @@ pub enum Permissions {
     Strict,
     /// Whoever a volume that somebody else mounts lets read it, as with a Secret of Kubernetes.
     Mounted,
+}
+
+impl From<Algorithm> for countersign_verifier::Algorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::EdDsa => Self::EdDSA,
+            Algorithm::Es256 => Self::Es256,
+            Algorithm::Rs256 => Self::Rs256,
+        }
+    }
+}
+
+impl From<Permissions> for token::Permissions {
+    fn from(permissions: Permissions) -> Self {
+        match permissions {
+            Permissions::Strict => Self::Strict,
+            Permissions::Mounted => Self::Mounted,
+        }
+    }
 }
 
 impl Default for Keys {

@@ -115,6 +115,8 @@ pub(crate) const START: UnixMillis = UnixMillis::from_secs(1_700_000_000);
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 /// D.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(2);
+/// W + 2 D: so long after a rotation the line stands still.
+pub(crate) const SETTLED: Duration = Duration::from_secs(14);
 pub(crate) const IDLE: Duration = Duration::from_hours(24);
 pub(crate) const ABSOLUTE: Duration = Duration::from_hours(72);
 pub(crate) const MS: Duration = Duration::from_millis(1);
@@ -193,7 +195,7 @@ impl World {
 }
 
 pub(crate) fn username(text: &str) -> Username {
-    Username::parse(text).unwrap()
+    Username::from_normalized(text.to_owned())
 }
 
 pub(crate) fn hash(text: &str) -> PasswordHash {
@@ -224,7 +226,7 @@ pub(crate) fn new_session(user: UserId, epoch: Epoch) -> NewSession {
         client: ClientFacts {
             address: "2001:db8::1".to_owned(),
             user_agent: "Mozilla/5.0 (\"quoted\"; \\)".to_owned(),
-            name: "Ada’s ☎\u{0}".to_owned(),
+            name: "Ada’s ☎".to_owned(),
         },
     }
 }

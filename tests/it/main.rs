@@ -2,9 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod architecture;
 mod command_line;
 mod configuration;
 mod conformance;
+mod crash;
+mod error_catalogue;
+mod first_login;
+mod grpc_contract;
+mod grpc_deadlines;
 mod rotation_model;
 mod rotation_properties;
+mod rotation_race;
+mod running;
+mod secret_canary;
 mod sqlite_store;
+mod support;

@@ -1,22 +1,21 @@
 //! The SQLite store: the conformance suite, and what is SQLite's alone (the file, the schema, other processes,
 //! restored copies, damaged rows).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use countersign::model::{Clock as _, Cursor, Epoch, ManualClock, RevocationScope, UnixMillis, new_user_id};
+use countersign::model::{Cursor, Epoch, ManualClock, RevocationScope, UnixMillis, new_user_id};
 use countersign::store::sqlite::{OpenError, SchemaError, SqliteOptions, SqliteStore};
 use countersign::store::{
     Ledger, LedgerPoll, Probe as _, SessionRevocation, SessionStore, StoreError, UserStore,
 };
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::conformance::{
-    Backend, OPERATOR, POLICY, START, Stores, hash, new_session, new_user, presentation, session_id, username,
-};
+use crate::conformance::{Backend, OPERATOR, POLICY, START, Stores, new_session, new_user, session_id};
 
 /// Users, ledger and sessions in one file.
 pub(crate) struct Sqlite;
@@ -28,6 +27,8 @@ impl Backend for Sqlite {
         Stores { users: store.clone(), ledger: store.clone(), sessions: store, keep: Box::new(file) }
     }
 }
+
+mod damage;
 
 mod conformance {
     crate::conformance::every_case!(crate::sqlite_store::Sqlite);
@@ -223,6 +224,38 @@ async fn a_writer_that_is_held_up_answers_within_the_deadline() {
     lock.rollback().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_is_finished_after_its_caller_went_away() {
+    let (file, clock) = (File::new(), clock());
+    let store = file.open(clock).await;
+    let new = new_session(new_user_id(), Epoch(0));
+    let mut other = file.connect().await;
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let mut login = SessionStore::create(&store, new.clone(), &POLICY);
+    assert!(std::future::poll_fn(|context| Poll::Ready(login.as_mut().poll(context))).await.is_pending());
+    drop(login);
+    lock.rollback().await.unwrap();
+
+    let written = async {
+        while SessionStore::find(&store, new.user, new.id).await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), written).await.expect("it is written in the end");
+}
+
+#[tokio::test]
+async fn dead_sessions_are_purged_as_soon_as_they_are_dead() {
+    let (file, clock) = (File::new(), clock());
+    let store = file.open(clock.clone()).await;
+    for _ in 0..3 {
+        SessionStore::create(&store, new_session(new_user_id(), Epoch(0)), &POLICY).await.unwrap();
+    }
+    clock.advance(POLICY.idle);
+    assert_eq!(SessionStore::purge(&store, 2).await.unwrap(), 2);
+    assert_eq!(SessionStore::purge(&store, 2).await.unwrap(), 1);
+}
+
 /// Two processes, such as the server and the command line, share the ledger's numbers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_write_one_ledger() {
@@ -280,130 +313,4 @@ async fn a_database_that_was_made_anew_is_another_incarnation() {
     std::fs::remove_file(file.path()).unwrap();
     let store = file.open(clock).await;
     assert_eq!(store.poll(birth, 9).await.unwrap(), LedgerPoll::AnotherIncarnation);
-}
-
-/// Damages the file as no version of the program would, past the schema's own checks.
-async fn damage(file: &File, statement: &str) {
-    let mut other = file.connect().await;
-    sqlx::query("PRAGMA ignore_check_constraints = ON").execute(&mut other).await.unwrap();
-    let done = sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut other).await.unwrap();
-    assert!(done.rows_affected() > 0, "{statement}");
-    other.close().await.unwrap();
-}
-
-fn is_corrupt<T: std::fmt::Debug>(answer: Result<T, StoreError>, damage: &str) {
-    match answer {
-        Err(StoreError::Corrupt { what, .. }) => assert!(!what.contains("MARKER"), "{what} shows the data"),
-        other => panic!("{damage}: {other:?}"),
-    }
-}
-
-#[tokio::test]
-async fn a_damaged_user_is_an_error_and_no_panic() {
-    let file = File::new();
-    let store = file.open(clock()).await;
-    let user = UserStore::create(&store, new_user("ada")).await.unwrap();
-    for column in [
-        "roles = 'MARKER'",
-        "roles = '{}'",
-        "roles = '[1]'",
-        "roles = '[\"MARKER role\"]'",
-        "claims = 'MARKER'",
-        "claims = '[]'",
-        "claims = '{\"sub\":\"MARKER\"}'",
-        "epoch = -1",
-        "username = CAST(x'FF4D41524B4552' AS TEXT)",
-    ] {
-        damage(&file, &format!("UPDATE users SET {column}")).await;
-        is_corrupt(UserStore::find(&store, user.id).await, column);
-        is_corrupt(UserStore::list(&store, None, 10).await, column);
-        is_corrupt(store.standing(user.id, session_id()).await, column);
-        if !column.starts_with("username") {
-            is_corrupt(store.credential(&username("ada")).await, column);
-        }
-        let mend = "UPDATE users SET roles = '[]', claims = '{}', epoch = 0, username = 'ada'";
-        damage(&file, mend).await;
-        assert!(UserStore::find(&store, user.id).await.unwrap().is_some(), "it is mended");
-    }
-    damage(&file, "UPDATE users SET epoch = 9223372036854775807").await;
-    assert!(store.revoke_all(user.id, OPERATOR).await.is_err(), "an epoch has nowhere to go");
-    assert!(store.set_password(user.id, &hash("new"), OPERATOR).await.is_err());
-    assert_eq!(store.snapshot(UnixMillis(0)).await.unwrap().cursor.seq, 0, "and nothing is half done");
-}
-
-#[tokio::test]
-async fn a_damaged_session_is_an_error_and_no_panic() {
-    let (file, clock) = (File::new(), clock());
-    let store = file.open(clock.clone()).await;
-    let new = new_session(new_user_id(), Epoch(0));
-    SessionStore::create(&store, new.clone(), &POLICY).await.unwrap();
-    let session = SessionStore::find(&store, new.user, new.id).await.unwrap().unwrap();
-    for column in [
-        "generation = -1",
-        "generation = 4294967296",
-        "predecessor = 4294967296",
-        "epoch = -1",
-        "mac_key = x'4D41524B4552'",
-        "mac_key = x''",
-        "client_name = CAST(x'FF4D41524B4552' AS TEXT)",
-    ] {
-        damage(&file, &format!("UPDATE sessions SET {column}")).await;
-        is_corrupt(SessionStore::find(&store, new.user, new.id).await, column);
-        is_corrupt(SessionStore::list(&store, new.user).await, column);
-        is_corrupt(store.rotate(presentation(&session, session.current()), &POLICY).await, column);
-        let mend = "UPDATE sessions SET generation = 0, predecessor = NULL, epoch = 0,
-                    mac_key = x'00000000', client_name = ''";
-        damage(&file, mend).await;
-        assert!(SessionStore::find(&store, new.user, new.id).await.unwrap().is_some(), "it is mended");
-    }
-    assert_eq!(clock.now(), START);
-}
-
-#[tokio::test]
-async fn a_damaged_ledger_is_an_error_and_no_panic() {
-    let file = File::new();
-    let store = file.open(clock()).await;
-    let birth = store.snapshot(UnixMillis(0)).await.unwrap().cursor;
-    store.revoke_sessions(&[revoking()]).await.unwrap();
-    for column in [
-        "scope = 'MARKER'",
-        "scope = 'user'",
-        "scope = 'session', session_id = NULL",
-        "scope = 'session', session_id = x'4D41524B4552'",
-        "scope = 'user', epoch = -1",
-        "scope = 'user_changed', user_id = x''",
-        "scope = 'user_changed', reason = 'MARKER'",
-    ] {
-        damage(&file, &format!("UPDATE ledger SET {column}")).await;
-        is_corrupt(store.snapshot(UnixMillis(0)).await, column);
-        is_corrupt(store.poll(birth, 10).await, column);
-        damage(
-            &file,
-            "UPDATE ledger SET scope = 'user_changed', user_id = zeroblob(16), reason = 'operator'",
-        )
-        .await;
-        store.poll(birth, 10).await.unwrap();
-    }
-    damage(&file, "DELETE FROM ledger_head").await;
-    is_corrupt(store.snapshot(UnixMillis(0)).await, "no head");
-    is_corrupt(store.poll(birth, 10).await, "no head");
-    is_corrupt(store.revoke_sessions(&[revoking()]).await, "no head");
-    is_corrupt(store.check().await, "no head");
-}
-
-#[tokio::test]
-async fn a_file_damaged_under_an_open_store_is_an_error_and_no_panic() {
-    let file = File::new();
-    file.open(clock()).await.close().await;
-    let store = file.open(clock()).await;
-    overwrite(&file.path());
-    let answer = SessionStore::list(&store, new_user_id()).await;
-    assert!(answer.is_err(), "{answer:?}");
-}
-
-/// Fills everything behind the first page with nonsense.
-fn overwrite(path: &Path) {
-    let mut bytes = std::fs::read(path).unwrap();
-    bytes[4096..].fill(0x5A);
-    std::fs::write(path, bytes).unwrap();
 }

@@ -39,7 +39,6 @@ impl Rules {
 ///
 /// Times are whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct VerifiedToken {
     /// `sub`: the user.
     pub subject: UserId,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::cli::program::BoxError;
+use crate::auth::UserAdminError;
 use crate::model::{CustomClaims, Role, User, Username};
 
 /// The administration of users by an operator. Every change is written to the audit log by whoever implements this;
@@ -17,54 +17,29 @@ pub trait UserAdministration: Send + Sync {
         password: SecretString,
         roles: Vec<Role>,
         claims: CustomClaims,
-    ) -> Result<User, UserAdministrationError>;
+    ) -> Result<User, UserAdminError>;
 
     /// At most `limit` users whose usernames come after `after`, in order of username.
-    async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, UserAdministrationError>;
+    async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, UserAdminError>;
 
     /// The user with this username.
-    async fn show(&self, username: &Username) -> Result<User, UserAdministrationError>;
+    async fn show(&self, username: &Username) -> Result<User, UserAdminError>;
 
     /// Sets another password and ends every session.
-    async fn set_password(
-        &self,
-        username: &Username,
-        password: SecretString,
-    ) -> Result<(), UserAdministrationError>;
+    async fn set_password(&self, username: &Username, password: SecretString) -> Result<(), UserAdminError>;
 
     /// Replaces the roles.
-    async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdministrationError>;
+    async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdminError>;
 
     /// Replaces the custom claims.
-    async fn set_claims(
-        &self,
-        username: &Username,
-        claims: CustomClaims,
-    ) -> Result<(), UserAdministrationError>;
+    async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), UserAdminError>;
 
     /// Lets a disabled user in again.
-    async fn enable(&self, username: &Username) -> Result<(), UserAdministrationError>;
+    async fn enable(&self, username: &Username) -> Result<(), UserAdminError>;
 
     /// Locks the user out and ends every session.
-    async fn disable(&self, username: &Username) -> Result<(), UserAdministrationError>;
+    async fn disable(&self, username: &Username) -> Result<(), UserAdminError>;
 
     /// Forgets the user and ends every session.
-    async fn delete(&self, username: &Username) -> Result<(), UserAdministrationError>;
-}
-
-/// Why nothing was changed or shown.
-#[derive(Debug, thiserror::Error)]
-pub enum UserAdministrationError {
-    /// There is nobody with this username.
-    #[error("there is no user {:?}", .0.as_str())]
-    NoSuchUser(Username),
-    /// There is somebody with this username.
-    #[error("there is a user {:?} already", .0.as_str())]
-    UsernameTaken(Username),
-    /// The password may not be used; why, without the password.
-    #[error("the password cannot be used: {0}")]
-    PasswordRefused(String),
-    /// The store or the hashing failed.
-    #[error(transparent)]
-    Failed(#[from] BoxError),
+    async fn delete(&self, username: &Username) -> Result<(), UserAdminError>;
 }

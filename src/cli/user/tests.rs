@@ -70,7 +70,7 @@ impl UserAdministration for Recorder {
         password: SecretString,
         roles: Vec<Role>,
         claims: CustomClaims,
-    ) -> Result<crate::model::User, UserAdministrationError> {
+    ) -> Result<crate::model::User, UserAdminError> {
         let roles: Vec<&str> = roles.iter().map(Role::as_str).collect();
         let (password, claims) = (password.expose_secret(), claims.to_json());
         self.note(format!("create {} {password} {} {claims}", username.as_str(), roles.join(",")));
@@ -80,47 +80,39 @@ impl UserAdministration for Recorder {
         &self,
         after: Option<&Username>,
         limit: u32,
-    ) -> Result<Vec<crate::model::User>, UserAdministrationError> {
+    ) -> Result<Vec<crate::model::User>, UserAdminError> {
         let from = after.map_or(0, |last| last.as_str()["user".len()..].parse::<usize>().unwrap() + 1);
         let names = (from..self.users).take(limit as usize).map(|n| format!("user{n:04}"));
         Ok(names.map(|name| user(Username::parse(&name).unwrap())).collect())
     }
-    async fn show(&self, username: &Username) -> Result<crate::model::User, UserAdministrationError> {
+    async fn show(&self, username: &Username) -> Result<crate::model::User, UserAdminError> {
         if username.as_str() == "nobody" {
-            return Err(UserAdministrationError::NoSuchUser(username.clone()));
+            return Err(UserAdminError::NotFound(username.clone()));
         }
         Ok(user(username.clone()))
     }
-    async fn set_password(
-        &self,
-        username: &Username,
-        password: SecretString,
-    ) -> Result<(), UserAdministrationError> {
+    async fn set_password(&self, username: &Username, password: SecretString) -> Result<(), UserAdminError> {
         self.note(format!("set_password {} {}", username.as_str(), password.expose_secret()));
         Ok(())
     }
-    async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdministrationError> {
+    async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdminError> {
         let roles: Vec<&str> = roles.iter().map(Role::as_str).collect();
         self.note(format!("set_roles {} [{}]", username.as_str(), roles.join(",")));
         Ok(())
     }
-    async fn set_claims(
-        &self,
-        username: &Username,
-        claims: CustomClaims,
-    ) -> Result<(), UserAdministrationError> {
+    async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), UserAdminError> {
         self.note(format!("set_claims {} {}", username.as_str(), claims.to_json()));
         Ok(())
     }
-    async fn enable(&self, username: &Username) -> Result<(), UserAdministrationError> {
+    async fn enable(&self, username: &Username) -> Result<(), UserAdminError> {
         self.note(format!("enable {}", username.as_str()));
         Ok(())
     }
-    async fn disable(&self, username: &Username) -> Result<(), UserAdministrationError> {
+    async fn disable(&self, username: &Username) -> Result<(), UserAdminError> {
         self.note(format!("disable {}", username.as_str()));
         Ok(())
     }
-    async fn delete(&self, username: &Username) -> Result<(), UserAdministrationError> {
+    async fn delete(&self, username: &Username) -> Result<(), UserAdminError> {
         self.note(format!("delete {}", username.as_str()));
         Ok(())
     }

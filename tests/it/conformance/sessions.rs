@@ -33,6 +33,7 @@ pub(crate) async fn a_new_session_stands_at_the_first_generation(world: World) {
             user: new.user,
             epoch: Epoch(7),
             line: Line { current: Generation(0), predecessor: None, rotated_at: START },
+            audiences: new.audiences.clone(),
             mac_key: MAC_KEY,
             created_at: START,
             idle_expires_at: START + IDLE,

@@ -1,0 +1,292 @@
+//! Puts the service together: the only place that names concrete stores.
+
+mod administration;
+mod background;
+
+pub use administration::Administration;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use countersign_verifier::Rules;
+
+use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
+use crate::config::{Config, DatabaseLocation, OnStale, Problem};
+use crate::grpc::{self, Deadlines, GrpcOptions, Health};
+use crate::lifecycle::Lifecycle;
+use crate::listener::{self, Limits};
+use crate::model::{Clock, SystemClock};
+use crate::operations;
+use crate::password::{HashParameters, HashingPool, InvalidHashParameters, PoolOptions};
+use crate::readiness::Readiness;
+use crate::revocation::Revocations;
+use crate::revocation::follower::Follower;
+use crate::store::SessionPolicy;
+use crate::store::sqlite::{OpenError, SchemaError, SqliteOptions, SqliteStore};
+use crate::token::access::AccessTokenIssuer;
+use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
+
+/// How much longer than an access token's life a revocation is remembered: for clocks that differ.
+const CLOCK_MARGIN: Duration = Duration::from_mins(1);
+
+/// Why the service did not start. One sentence that names the setting to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder that the configuration names cannot be made.
+    #[error("cannot make {folder}: {source}")]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyDirectoryError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// The database's schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A value that only the part that it is for can judge.
+    #[error(transparent)]
+    Config(#[from] Problem),
+    /// What a password hash costs.
+    #[error("[passwords]: {0}")]
+    Hashing(#[from] InvalidHashParameters),
+    /// The operating system gives no thread to hash passwords on.
+    #[error("cannot start the threads that hash passwords: {0}")]
+    Threads(std::io::Error),
+    /// A port.
+    #[error("{setting}: cannot listen on {address}: {source}")]
+    Listen {
+        /// The key in the configuration.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The service, put together and bound to its ports; nothing is served before [`App::run`].
+pub struct App {
+    parts: Arc<Assembly>,
+    grpc: TcpListener,
+    operations: TcpListener,
+}
+
+/// What the background tasks and the listeners share.
+struct Assembly {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    store: Arc<SqliteStore>,
+    keys: Arc<Keyring>,
+    revocations: Revocations,
+    readiness: Readiness,
+    health: Health,
+    authenticator: Arc<dyn Authenticate>,
+}
+
+impl App {
+    /// Opens keys and stores and binds the ports, in this order, so that a service with a broken configuration
+    /// is never seen by a load balancer. `migrate` brings the database's schema up to date first.
+    pub async fn build(config: Config, migrate: bool) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let keys = Arc::new(Keyring::new(load_keys(&config, clock.as_ref())?));
+        let store = Arc::new(open_store(&config, clock.clone(), migrate).await?);
+        let hashing = PoolOptions {
+            threads: config.passwords.threads().get(),
+            queue: config.passwords.queue,
+            parameters: hash_parameters(&config)?,
+        };
+        let passwords = HashingPool::start(hashing, clock.clone()).map_err(StartError::Threads)?;
+
+        let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
+        let revocations = Revocations::new(store.clone(), clock.clone(), horizon);
+        let enforced =
+            (config.revocation.on_stale == OnStale::Fail).then_some(config.revocation.max_staleness);
+        let parts = Parts {
+            users: store.clone(),
+            ledger: store.clone(),
+            sessions: store.clone(),
+            revocations: revocations.clone(),
+            keys: keys.clone(),
+            passwords: Arc::new(passwords),
+            clock: clock.clone(),
+        };
+        let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
+        let grpc = bind("grpc.listen", config.grpc.listen).await?;
+        let operations = bind("operations.listen", config.operations.listen).await?;
+        let parts = Assembly {
+            clock,
+            store,
+            keys,
+            revocations,
+            readiness: Readiness::new(enforced),
+            health: Health::new().await,
+            authenticator,
+            config,
+        };
+        Ok(Self { parts: Arc::new(parts), grpc, operations })
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_address(&self) -> std::io::Result<SocketAddr> {
+        self.grpc.local_addr()
+    }
+
+    /// Where `/readyz` is served.
+    pub fn operations_address(&self) -> std::io::Result<SocketAddr> {
+        self.operations.local_addr()
+    }
+
+    /// Whether requests should be sent here.
+    pub fn readiness(&self) -> &Readiness {
+        &self.parts.readiness
+    }
+
+    /// Operators' changes to users, on this service's own store.
+    pub fn user_admin(&self) -> Result<UserAdmin, StartError> {
+        administration::user_admin(&self.parts.config, self.parts.store.clone(), self.parts.clock.clone())
+    }
+
+    /// Serves until `until` resolves, then stops by the configuration's bounds. Says whether every call under way
+    /// finished.
+    pub async fn run(self, until: impl Future<Output = ()>) -> bool {
+        let Self { parts, grpc, operations } = self;
+        let lifecycle = Lifecycle::new();
+        let shutdown = parts.config.shutdown.clone();
+        background::start(&parts, &lifecycle);
+        let follower = Follower::new(
+            parts.revocations.clone(),
+            parts.readiness.clone(),
+            parts.config.revocation.poll_interval,
+        );
+        tokio::spawn(follower.run(lifecycle.stopping().clone()));
+
+        let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
+        let routes = grpc::routes(
+            parts.authenticator.clone(),
+            &parts.health,
+            grpc_options(&parts.config, parts.clock.clone(), &lifecycle),
+        );
+        lifecycle.tasks().spawn(listener::serve(
+            "grpc",
+            grpc,
+            routes,
+            |extensions, peer| {
+                extensions.insert(grpc::Peer(peer.ip()));
+            },
+            limits,
+            lifecycle.stopping().clone(),
+            lifecycle.aborting().clone(),
+        ));
+        // The operations port answers to the last, so that whoever watches sees the draining.
+        tokio::spawn(listener::serve(
+            "operations",
+            operations,
+            operations::router(parts.readiness.clone()),
+            |_, _| {},
+            Limits { connections: 256, connection_age: None, ..Limits::default() },
+            lifecycle.aborting().clone(),
+            lifecycle.aborting().clone(),
+        ));
+        until.await;
+        parts.readiness.set_draining();
+        let finished = lifecycle.stop(shutdown.drain_delay, shutdown.grace).await;
+        parts.store.close().await;
+        finished
+    }
+}
+
+/// Loads the keys, and makes those that are missing first where the configuration says so.
+fn load_keys(config: &Config, clock: &dyn Clock) -> Result<LoadedKeys, KeyDirectoryError> {
+    let keys = &config.keys;
+    if config.create_missing_keys() {
+        KeyDirectory::create_missing(&keys.directory, keys.algorithm.into(), clock.now())?;
+    }
+    KeyDirectory::open(&keys.directory, keys.permissions.into())
+}
+
+/// Opens the database, and checks that its schema is this release's; `migrate` brings it there first.
+pub async fn open_store(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    migrate: bool,
+) -> Result<SqliteStore, StartError> {
+    let DatabaseLocation::Sqlite(path) = config.database.location()?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_folder(folder)?;
+    }
+    let options = SqliteOptions {
+        readers: config.database.readers,
+        busy_timeout: config.database.timeout * 2 / 3,
+        deadline: config.database.timeout,
+        ..SqliteOptions::new(path)
+    };
+    let store = SqliteStore::open(options, clock).await?;
+    if migrate {
+        store.migrate().await?;
+    } else {
+        store.check_schema().await?;
+    }
+    Ok(store)
+}
+
+/// Only for whoever runs the service: there will be secrets in it.
+fn make_folder(folder: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| StartError::Folder { folder: folder.to_owned(), source })
+}
+
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { setting, address, source })
+}
+
+fn hash_parameters(config: &Config) -> Result<HashParameters, StartError> {
+    let passwords = &config.passwords;
+    Ok(HashParameters::new(passwords.memory_kib, passwords.iterations, passwords.parallelism)?)
+}
+
+fn policy(config: &Config) -> Policy {
+    let tokens = &config.tokens;
+    let default_audience = tokens.default_audience().to_owned();
+    Policy {
+        session: SessionPolicy {
+            idle: config.sessions.idle,
+            absolute: config.sessions.absolute,
+            limit: config.sessions.limit(),
+            rotation: config.rotation.policy(),
+        },
+        access_ttl: tokens.access_ttl,
+        audiences: tokens.audiences.clone(),
+        access_tokens: AccessTokenIssuer::new(&tokens.issuer),
+        rules: Rules { leeway: tokens.leeway, ..Rules::new(&tokens.issuer, vec![default_audience.clone()]) },
+        default_audience,
+        max_staleness: config.revocation.max_staleness,
+        serve_when_stale: config.revocation.on_stale == OnStale::Serve,
+    }
+}
+
+fn grpc_options(config: &Config, clock: Arc<dyn Clock>, lifecycle: &Lifecycle) -> GrpcOptions {
+    let deadlines = Deadlines {
+        login: config.grpc.login_timeout,
+        refresh: config.rotation.deadline,
+        logout: config.grpc.logout_timeout,
+        verify: config.grpc.verify_timeout,
+    };
+    GrpcOptions {
+        clock,
+        deadlines,
+        max_request_bytes: config.grpc.max_message_bytes,
+        reflection: config.grpc.reflection,
+        tasks: lifecycle.tasks().clone(),
+    }
+}

@@ -1,0 +1,36 @@
+//! What operators' commands need of the service, without serving.
+
+use std::sync::Arc;
+
+use super::{StartError, open_store};
+use crate::auth::UserAdmin;
+use crate::config::Config;
+use crate::model::{Clock, SystemClock};
+use crate::password::{HashingPool, PoolOptions};
+use crate::store::UserStore;
+
+/// The stores, open for an operator.
+pub struct Administration {
+    /// Changes to users.
+    pub users: UserAdmin,
+}
+
+impl Administration {
+    /// Opens the database that the configuration names; its schema must be this release's.
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let store = open_store(config, clock.clone(), false).await?;
+        Ok(Self { users: user_admin(config, Arc::new(store), clock)? })
+    }
+}
+
+/// An operator hashes one password at a time.
+pub(super) fn user_admin(
+    config: &Config,
+    users: Arc<dyn UserStore>,
+    clock: Arc<dyn Clock>,
+) -> Result<UserAdmin, StartError> {
+    let options = PoolOptions { threads: 1, queue: 1, parameters: super::hash_parameters(config)? };
+    let passwords = HashingPool::start(options, clock.clone()).map_err(StartError::Threads)?;
+    Ok(UserAdmin::new(users, Arc::new(passwords), clock, config.sessions.absolute))
+}

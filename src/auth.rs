@@ -1,0 +1,41 @@
+//! The use cases: login, refresh, logout, verify. They know stores, tokens and passwords, and no transport.
+
+use async_trait::async_trait;
+
+mod audit;
+mod authenticator;
+pub mod bounds;
+pub mod error;
+mod login;
+mod logout;
+mod refresh;
+pub mod types;
+mod user_admin;
+mod verify;
+
+pub use authenticator::{Authenticator, Parts, Policy};
+pub use error::{AuthError, FieldViolation};
+pub use types::{
+    CallContext, InvalidReason, Login, LoginRequest, LogoutRequest, LogoutToken, Refresh, RefreshRequest,
+    SessionSummary, TokenPair, Verification, VerifiedToken, Verify, VerifyRequest,
+};
+pub use user_admin::{UserAdmin, UserAdminError};
+
+/// What the transports call. A request has passed its `violations` (see [`bounds`]) before it gets here.
+///
+/// The methods that change something are not to be cut off in the middle: a transport runs them in a task that
+/// goes on when the caller goes away. Each gives up by itself when [`CallContext::deadline`] has passed.
+#[async_trait]
+pub trait Authenticate: Send + Sync + 'static {
+    /// Checks a username and a password and begins a session.
+    async fn login(&self, context: CallContext, request: LoginRequest) -> Result<Login, AuthError>;
+
+    /// Exchanges a refresh token for the next tokens of its session.
+    async fn refresh(&self, context: CallContext, request: RefreshRequest) -> Result<Refresh, AuthError>;
+
+    /// Ends a session, or all sessions of its user. An unknown token succeeds.
+    async fn logout(&self, context: CallContext, request: LogoutRequest) -> Result<(), AuthError>;
+
+    /// Says whether an access token may be used, and whose it is. Does no I/O, and so has nothing to wait for.
+    fn verify(&self, context: &CallContext, request: &VerifyRequest) -> Result<Verify, AuthError>;
+}

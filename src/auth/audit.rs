@@ -1,0 +1,85 @@
+//! Audit events: what somebody will want to know after an incident, as structured log lines under the target
+//! `countersign::audit`. The list with its fields is in `docs/logging.md`.
+//!
+//! No event carries a token, a password, or what was typed as a username by somebody who could not log in: people
+//! type passwords into the wrong field.
+
+use std::net::IpAddr;
+
+use crate::model::{RevocationReason, SessionId, UserId, Username};
+use crate::store::Honoured;
+
+/// An address, or nothing where there is none.
+fn address(peer: Option<IpAddr>) -> String {
+    peer.map(|peer| peer.to_string()).unwrap_or_default()
+}
+
+/// A login succeeded.
+pub(super) fn login_succeeded(user: UserId, username: &Username, session: SessionId, peer: Option<IpAddr>) {
+    tracing::info!(
+        target: "countersign::audit",
+        event = "login.succeeded",
+        %user, username = username.as_str(), %session, peer = address(peer),
+        "login succeeded"
+    );
+}
+
+/// A login failed. `user` is known when the username was that of a user.
+pub(super) fn login_failed(user: Option<UserId>, why: &'static str, peer: Option<IpAddr>) {
+    tracing::warn!(
+        target: "countersign::audit",
+        event = "login.failed",
+        user = user.map(|user| user.to_string()), why, peer = address(peer),
+        "login failed"
+    );
+}
+
+/// A session was refreshed.
+pub(super) fn refreshed(user: UserId, session: SessionId, how: Honoured, peer: Option<IpAddr>) {
+    // The line going on is the ordinary case, many times a day for each user; all else is worth seeing.
+    match how {
+        Honoured::Rotated | Honoured::Unchanged | Honoured::Replayed => tracing::debug!(
+            target: "countersign::audit",
+            event = "session.refreshed", %user, %session, how = how.as_str(), peer = address(peer), "session refreshed"
+        ),
+        Honoured::Withdrawn | Honoured::Adopted => tracing::info!(
+            target: "countersign::audit",
+            event = "session.refreshed", %user, %session, how = how.as_str(), peer = address(peer), "session refreshed"
+        ),
+    }
+}
+
+/// An old refresh token came back, and the session was revoked for it.
+pub(super) fn refresh_token_reused(user: UserId, session: SessionId, peer: Option<IpAddr>) {
+    tracing::warn!(
+        target: "countersign::audit",
+        event = "session.refresh_token_reused",
+        %user, %session, peer = address(peer),
+        "an old refresh token came back: session revoked"
+    );
+}
+
+/// A session was revoked for another reason.
+pub(super) fn session_revoked(
+    user: UserId,
+    session: SessionId,
+    reason: RevocationReason,
+    peer: Option<IpAddr>,
+) {
+    tracing::info!(
+        target: "countersign::audit",
+        event = "session.revoked",
+        %user, %session, reason = reason.as_str(), peer = address(peer),
+        "session revoked"
+    );
+}
+
+/// A user was created, changed, or all their sessions were revoked. `what` is `created`, or a revocation's reason.
+pub(super) fn user_changed(user: UserId, username: Option<&Username>, what: &'static str, actor: &str) {
+    tracing::info!(
+        target: "countersign::audit",
+        event = "user.changed",
+        %user, username = username.map(Username::as_str), what, actor,
+        "user changed"
+    );
+}

@@ -1,0 +1,155 @@
+//! The use cases' common ground: what they are made of, and what they are told to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use countersign_verifier::Rules;
+
+use super::error::AuthError;
+use super::types::{
+    CallContext, Login, LoginRequest, LogoutRequest, Refresh, RefreshRequest, TokenPair, Verify,
+    VerifyRequest,
+};
+use super::{Authenticate, login, logout, refresh, verify};
+use crate::model::{Clock, Session, SessionId, User, UserId};
+use crate::password::HashingPool;
+use crate::reason::Reason;
+use crate::revocation::Revocations;
+use crate::store::{Ledger, SessionPolicy, SessionStore, UserStore};
+use crate::token::access::{AccessGrant, AccessTokenIssuer};
+use crate::token::{Keyring, SessionSecret};
+
+/// What the operator decided.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// How long sessions live, how many there may be, and what is honoured of old refresh tokens.
+    pub session: SessionPolicy,
+    /// How long an access token lives; never past its session's end.
+    pub access_ttl: Duration,
+    /// The audiences that a login may ask for.
+    pub audiences: Vec<String>,
+    /// The audience of a login that asks for none.
+    pub default_audience: String,
+    /// Makes the access tokens.
+    pub access_tokens: AccessTokenIssuer,
+    /// What Verify checks.
+    pub rules: Rules,
+    /// How old the view of the ledger may be.
+    pub max_staleness: Duration,
+    /// Whether to go on answering when it is older.
+    pub serve_when_stale: bool,
+}
+
+/// The stores and engines that the use cases work with.
+pub struct Parts {
+    /// Users and password hashes.
+    pub users: Arc<dyn UserStore>,
+    /// The durable list of what was revoked.
+    pub ledger: Arc<dyn Ledger>,
+    /// Sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// This replica's hold on the ledger.
+    pub revocations: Revocations,
+    /// Signing and MAC keys.
+    pub keys: Arc<Keyring>,
+    /// Where passwords are hashed.
+    pub passwords: Arc<HashingPool>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Login, Refresh, Logout and Verify.
+pub struct Authenticator {
+    pub(super) parts: Parts,
+    pub(super) policy: Policy,
+}
+
+impl Authenticator {
+    /// Use cases over these parts, by this policy.
+    pub const fn new(parts: Parts, policy: Policy) -> Self {
+        Self { parts, policy }
+    }
+
+    /// Refuses to go on with a view of the ledger that is older than the operator allows, or than the caller
+    /// does. The operator's bound can be waived by the operator, the caller's cannot.
+    pub(super) fn require_fresh(&self, asked: Option<Duration>) -> Result<Duration, AuthError> {
+        let staleness = self.parts.revocations.view().staleness(self.parts.clock.as_ref());
+        let bound = if self.policy.serve_when_stale { None } else { Some(self.policy.max_staleness) };
+        let bound = asked.into_iter().chain(bound).min();
+        match (staleness, bound) {
+            (Some(staleness), Some(bound)) if staleness > bound => {
+                Err(AuthError::new(Reason::RevocationsStale))
+            }
+            // A view that was never loaded knows of no revocation at all; nobody may choose to serve from it.
+            (None, _) => Err(AuthError::new(Reason::RevocationsStale)),
+            (Some(staleness), _) => Ok(staleness),
+        }
+    }
+
+    /// The answer to a Login or Refresh: the session's current refresh token, and a fresh access token.
+    pub(super) fn tokens(
+        &self,
+        user: &User,
+        session: &Session,
+        secret: &SessionSecret,
+    ) -> Result<TokenPair, AuthError> {
+        let now = self.parts.clock.now();
+        let keys = self.parts.keys.current();
+        let refresh_token = keys
+            .mac
+            .mint(secret, session.user, session.mac_key, session.current(), session.expires_at)
+            .map_err(AuthError::internal)?;
+        let audiences = self.audiences_of(session);
+        let grant = AccessGrant { user, session, audiences: &audiences, now };
+        let access_token = self
+            .policy
+            .access_tokens
+            .mint(keys.signing.signer(now), &grant, self.policy.access_ttl)
+            .map_err(AuthError::internal)?;
+        Ok(TokenPair {
+            access_token: access_token.expose().into(),
+            refresh_token: refresh_token.expose().into(),
+            access_expires_at: access_token.expires_at(),
+            refresh_expires_at: session.idle_expires_at,
+            expires_in: access_token.expires_at().since(now),
+        })
+    }
+
+    /// Frees what the session store holds of a session that the ledger has ended already.
+    pub(super) async fn forget(&self, user: UserId, session: SessionId) {
+        if let Err(error) = self.parts.sessions.delete(user, &[session]).await {
+            tracing::debug!(%session, %error, "a revoked session stays in its store until it expires");
+        }
+    }
+
+    /// What the session was opened for, less what the operator has taken away since; the default audience when
+    /// it named none or none is left.
+    fn audiences_of(&self, session: &Session) -> Vec<String> {
+        let mut audiences = session.audiences.clone();
+        audiences.retain(|audience| self.policy.audiences.contains(audience));
+        if audiences.is_empty() {
+            audiences.push(self.policy.default_audience.clone());
+        }
+        audiences
+    }
+}
+
+#[async_trait]
+impl Authenticate for Authenticator {
+    async fn login(&self, context: CallContext, request: LoginRequest) -> Result<Login, AuthError> {
+        login::login(self, &context, request).await
+    }
+
+    async fn refresh(&self, context: CallContext, request: RefreshRequest) -> Result<Refresh, AuthError> {
+        refresh::refresh(self, &context, &request).await
+    }
+
+    async fn logout(&self, context: CallContext, request: LogoutRequest) -> Result<(), AuthError> {
+        logout::logout(self, &context, &request).await
+    }
+
+    fn verify(&self, _: &CallContext, request: &VerifyRequest) -> Result<Verify, AuthError> {
+        verify::verify(self, request)
+    }
+}

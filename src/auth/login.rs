@@ -1,0 +1,163 @@
+//! Login: a password for a session.
+
+use secrecy::ExposeSecret as _;
+
+use super::audit;
+use super::authenticator::Authenticator;
+use super::error::AuthError;
+use super::types::{CallContext, Login, LoginRequest, SessionSummary};
+use crate::model::{
+    Actor, Credential, NewSession, PasswordHash, RevocationReason, Session, User, UserId, Username,
+};
+use crate::password::{Password, PoolError, Verdict};
+use crate::reason::Reason;
+use crate::store::{Cause, Created, SessionRevocation, StoreError};
+use crate::token::SessionSecret;
+use crate::token::access::AccessTokenIssuer;
+
+/// Checks the password and opens a session.
+///
+/// A wrong password, an unknown user and a disabled one are told with the same bytes after the same work.
+pub(super) async fn login(
+    auth: &Authenticator,
+    call: &CallContext,
+    request: LoginRequest,
+) -> Result<Login, AuthError> {
+    let audiences = check_audiences(auth, request.audiences)?;
+    let username = Username::parse(&request.username)
+        .map_err(|error| AuthError::invalid_field("username", error.to_string()))?;
+    let password = Password::new(request.password.expose_secret().to_owned())
+        .map_err(|error| AuthError::invalid_field("password", error.to_string()))?;
+
+    let credential = auth.parts.users.credential(&username).await?;
+    let user = check_password(auth, password, credential, call).await?;
+
+    let secret = SessionSecret::generate();
+    let session = NewSession {
+        id: secret.session_id(),
+        user: user.id,
+        epoch: user.epoch,
+        mac_key: auth.parts.keys.current().mac.active(auth.parts.clock.now()),
+        audiences,
+        client: request.client,
+    };
+    let session = open(auth, session, call).await?;
+    let tokens = auth.tokens(&user, &session, &secret)?;
+    audit::login_succeeded(user.id, &username, session.id, call.peer);
+    Ok(Login {
+        tokens,
+        session: SessionSummary {
+            id: session.id,
+            user: session.user,
+            username: username.as_str().to_owned(),
+            created_at: session.created_at,
+            expires_at: session.expires_at,
+        },
+    })
+}
+
+/// Only configured audiences, each once; empty stands for the default, whatever it will be.
+fn check_audiences(auth: &Authenticator, mut asked: Vec<String>) -> Result<Vec<String>, AuthError> {
+    asked.sort_unstable();
+    asked.dedup();
+    if asked.iter().any(|audience| !auth.policy.audiences.contains(audience)) {
+        return Err(AuthError::invalid_field("audiences", "contains an audience that is not configured"));
+    }
+    match AccessTokenIssuer::check_audiences(&asked) {
+        Ok(()) => Ok(asked),
+        Err(error) => Err(AuthError::invalid_field("audiences", error.to_string())),
+    }
+}
+
+async fn check_password(
+    auth: &Authenticator,
+    password: Password,
+    credential: Option<Credential>,
+    call: &CallContext,
+) -> Result<User, AuthError> {
+    let hash = credential.as_ref().map(|credential| credential.password_hash.clone());
+    let verdict = match auth.parts.passwords.verify(password.clone(), hash, call.deadline).await {
+        // The caller must not learn from this that there is such a user; it took as long as any other hash.
+        Err(PoolError::CorruptHash(error)) => {
+            let user = credential.as_ref().map(|credential| credential.user.id.to_string());
+            tracing::error!(user, %error, "a stored password hash cannot be read");
+            Verdict { matches: false, needs_rehash: false }
+        }
+        verdict => verdict?,
+    };
+    let refused = match &credential {
+        None => Some("unknown user"),
+        Some(_) if !verdict.matches => Some("wrong password"),
+        Some(credential) if credential.user.disabled => Some("user disabled"),
+        Some(_) => None,
+    };
+    match (refused, credential) {
+        (None, Some(Credential { user, password_hash })) => {
+            if verdict.needs_rehash {
+                rehash(auth, user.id, password, password_hash, call);
+            }
+            Ok(user)
+        }
+        (why, credential) => {
+            audit::login_failed(
+                credential.map(|credential| credential.user.id),
+                why.unwrap_or(""),
+                call.peer,
+            );
+            Err(AuthError::new(Reason::InvalidCredentials))
+        }
+    }
+}
+
+/// Brings the hash up to today's parameters. The login does not wait for it, and the next one tries again when it
+/// fails.
+fn rehash(auth: &Authenticator, user: UserId, password: Password, old: PasswordHash, call: &CallContext) {
+    let (passwords, users) = (auth.parts.passwords.clone(), auth.parts.users.clone());
+    let deadline = call.deadline;
+    tokio::spawn(async move {
+        let Ok(new) = passwords.hash(password, deadline).await else { return };
+        match users.rehash(user, &old, &new).await {
+            Ok(true) => tracing::info!(%user, "password rehashed with the current parameters"),
+            Ok(false) => tracing::debug!(%user, "password changed while it was being rehashed"),
+            Err(error) => tracing::warn!(%user, %error, "password not rehashed"),
+        }
+    });
+}
+
+/// Creates the session, and revokes those that made room for it before anybody hears of the new one.
+async fn open(auth: &Authenticator, session: NewSession, call: &CallContext) -> Result<Session, AuthError> {
+    match auth.parts.sessions.create(session, &auth.policy.session).await? {
+        Created::LimitReached => Err(AuthError::new(Reason::SessionLimitReached)),
+        Created::Session(session, evicted) => {
+            for evicted in &evicted {
+                revoke_evicted(auth, evicted, call).await?;
+            }
+            Ok(*session)
+        }
+    }
+}
+
+async fn revoke_evicted(
+    auth: &Authenticator,
+    evicted: &Session,
+    call: &CallContext,
+) -> Result<(), StoreError> {
+    let reason = RevocationReason::SessionLimit;
+    let cause = Cause { actor: Actor::System, reason, until: evicted.expires_at };
+    let revocation = SessionRevocation { session: evicted.id, user: evicted.user, cause };
+    auth.parts.revocations.revoke_session(revocation).await?;
+    audit::session_revoked(evicted.user, evicted.id, reason, call.peer);
+    Ok(())
+}
+
+impl From<PoolError> for AuthError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Overloaded { retry_after } => {
+                Self::new(Reason::LoginOverloaded).retry_after(retry_after)
+            }
+            PoolError::Deadline => Self::new(Reason::DeadlineExceeded),
+            PoolError::CorruptHash(_) | PoolError::Closed | PoolError::Panicked => Self::internal(error),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Logout: the end of a session, or of all of a user's.
+//!
+//! Idempotent, as RFC 7009 §2.2 asks: a token that is unknown or not ours succeeds, for there is nothing to end.
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::audit;
+use super::authenticator::Authenticator;
+use super::error::AuthError;
+use super::types::{CallContext, LogoutRequest, LogoutToken};
+use crate::model::{Actor, Decision, RevocationReason, SessionId, UnixMillis, UserId, decide};
+use crate::reason::Reason;
+use crate::store::{Cause, SessionRevocation};
+use crate::token::RefreshClaims;
+
+/// Ends what the token belongs to. When this returns, the end is durable.
+pub(super) async fn logout(
+    auth: &Authenticator,
+    call: &CallContext,
+    request: &LogoutRequest,
+) -> Result<(), AuthError> {
+    match (&request.token, request.everywhere) {
+        (LogoutToken::Access(_), true) => Err(AuthError::invalid_field(
+            "everywhere",
+            "needs the refresh token: whoever was handed an access token must not end other sessions",
+        )),
+        (LogoutToken::Access(token), false) => with_access_token(auth, token, call).await,
+        (LogoutToken::Refresh(token), everywhere) => {
+            let Ok(claims) = auth.parts.keys.current().mac.open(token.expose_secret()) else { return Ok(()) };
+            if everywhere {
+                end_all(auth, &claims, call).await
+            } else {
+                end_session(auth, claims.user, claims.session(), claims.expires_at, call).await
+            }
+        }
+    }
+}
+
+async fn with_access_token(
+    auth: &Authenticator,
+    token: &SecretString,
+    call: &CallContext,
+) -> Result<(), AuthError> {
+    let keys = auth.parts.keys.current();
+    let rules = &auth.policy.rules;
+    match countersign_verifier::authenticate(token.expose_secret(), rules, &keys.signing.key_set()) {
+        Ok(token) => {
+            let until = UnixMillis::from_secs(token.session_expires_at);
+            end_session(auth, token.subject, token.session, until, call).await
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+/// Writes the row for every authentic token: expired, superseded or unknown to the session store makes no
+/// difference, for the store may have forgotten what another copy of it still knows.
+async fn end_session(
+    auth: &Authenticator,
+    user: UserId,
+    session: SessionId,
+    until: UnixMillis,
+    call: &CallContext,
+) -> Result<(), AuthError> {
+    if auth.parts.revocations.view().index.is_session_revoked(session) {
+        return Ok(());
+    }
+    let reason = RevocationReason::Logout;
+    let cause = Cause { actor: Actor::User(user), reason, until };
+    auth.parts.revocations.revoke_session(SessionRevocation { session, user, cause }).await?;
+    audit::session_revoked(user, session, reason, call.peer);
+    auth.forget(user, session).await;
+    Ok(())
+}
+
+/// Ends every session of the user, if the token is one that a Refresh would honour: a stolen token that the line
+/// has left behind must not reach beyond its own session.
+async fn end_all(auth: &Authenticator, claims: &RefreshClaims, call: &CallContext) -> Result<(), AuthError> {
+    let (user, session) = (claims.user, claims.session());
+    let standing = auth.parts.ledger.standing(user, session).await?;
+    let Some(stored) = standing.user else { return Ok(()) };
+    let live = auth.parts.sessions.find(user, session).await?;
+    if standing.session_revoked {
+        return Err(AuthError::new(Reason::SessionRevoked));
+    }
+    let Some(live) = live else { return Err(AuthError::new(Reason::RefreshTokenInvalid)) };
+    if live.epoch != stored.epoch {
+        // All sessions of that epoch have ended: what was asked for holds already.
+        return Ok(());
+    }
+    let rotation = &auth.policy.session.rotation;
+    if decide(&live.line, claims.presented, auth.parts.clock.now(), rotation) == Decision::Reuse {
+        end_session(auth, user, session, claims.expires_at, call).await?;
+        return Err(AuthError::new(Reason::RefreshTokenReused));
+    }
+
+    let reason = RevocationReason::LogoutEverywhere;
+    let until = auth.parts.clock.now() + auth.policy.session.absolute;
+    let cause = Cause { actor: Actor::User(user), reason, until };
+    let Some(row) = auth.parts.users.revoke_all(user, cause).await? else { return Ok(()) };
+    auth.parts.revocations.apply(&row);
+    audit::user_changed(user, None, reason.as_str(), &cause.actor.to_string());
+    // The sessions stay in their store until they expire or the next login clears them away: their epoch says
+    // that they are over, and lets the same call succeed when it is repeated.
+    Ok(())
+}

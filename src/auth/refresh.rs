@@ -1,0 +1,88 @@
+//! Refresh: the next refresh token of a session's line, and a fresh access token.
+//!
+//! Everything that can fail comes first; the rotation comes last and is one atomic step of the session store.
+
+use secrecy::ExposeSecret as _;
+
+use super::audit;
+use super::authenticator::Authenticator;
+use super::error::AuthError;
+use super::types::{CallContext, Refresh, RefreshRequest};
+use crate::model::{Actor, RevocationReason, User};
+use crate::reason::Reason;
+use crate::store::{Cause, Honoured, Presentation, Rotation, SessionRevocation};
+use crate::token::RefreshClaims;
+
+/// Answers a refresh token by the rules of rotation.
+pub(super) async fn refresh(
+    auth: &Authenticator,
+    call: &CallContext,
+    request: &RefreshRequest,
+) -> Result<Refresh, AuthError> {
+    let now = auth.parts.clock.now();
+    let keys = auth.parts.keys.current();
+    let claims = keys
+        .mac
+        .open(request.refresh_token.expose_secret())
+        .map_err(|_| AuthError::new(Reason::RefreshTokenInvalid))?;
+    if claims.expires_at <= now {
+        return Err(AuthError::new(Reason::RefreshTokenExpired));
+    }
+    auth.require_fresh(None)?;
+    let user = standing(auth, &claims).await?;
+
+    let ask = Presentation {
+        session: claims.session(),
+        user: user.id,
+        presented: claims.presented,
+        expires_at: claims.expires_at,
+        user_epoch: user.epoch,
+        mac_key: keys.mac.active(now),
+    };
+    match auth.parts.sessions.rotate(ask, &auth.policy.session).await? {
+        Rotation::Honoured(how, session) => {
+            let tokens = auth.tokens(&user, &session, claims.secret())?;
+            audit::refreshed(user.id, session.id, how, call.peer);
+            Ok(Refresh { tokens, unchanged: how == Honoured::Unchanged })
+        }
+        Rotation::InProgress => {
+            Err(AuthError::new(Reason::RefreshInProgress).retry_after(auth.policy.session.rotation.deadline))
+        }
+        Rotation::Reused => Err(reused(auth, &claims, call).await?),
+        Rotation::Idle => Err(AuthError::new(Reason::RefreshTokenExpired)),
+        Rotation::Superseded => Err(AuthError::new(Reason::SessionRevoked)),
+        Rotation::Unknown => Err(AuthError::new(Reason::RefreshTokenInvalid)),
+    }
+}
+
+/// The user as they are now, if the session may go on at all.
+async fn standing(auth: &Authenticator, claims: &RefreshClaims) -> Result<User, AuthError> {
+    let revoked = || AuthError::new(Reason::SessionRevoked);
+    if auth.parts.revocations.view().index.is_session_revoked(claims.session()) {
+        return Err(revoked());
+    }
+    let standing = auth.parts.ledger.standing(claims.user, claims.session()).await?;
+    if standing.session_revoked {
+        return Err(revoked());
+    }
+    standing.user.filter(|user| !user.disabled).ok_or_else(revoked)
+}
+
+/// Revokes the session of a token that came back. The caller hears of the reuse only when the ledger holds it;
+/// should we die in between, the next presentation finds the same reuse again.
+async fn reused(
+    auth: &Authenticator,
+    claims: &RefreshClaims,
+    call: &CallContext,
+) -> Result<AuthError, AuthError> {
+    let (session, user) = (claims.session(), claims.user);
+    let cause = Cause {
+        actor: Actor::System,
+        reason: RevocationReason::RefreshTokenReused,
+        until: claims.expires_at,
+    };
+    auth.parts.revocations.revoke_session(SessionRevocation { session, user, cause }).await?;
+    audit::refresh_token_reused(user, session, call.peer);
+    auth.forget(user, session).await;
+    Ok(AuthError::new(Reason::RefreshTokenReused))
+}

@@ -1,0 +1,137 @@
+//! What the use cases are asked and what they answer. Plain types: each transport converts its own to these.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+pub use countersign_verifier::{InvalidReason, VerifiedToken};
+
+use crate::model::{ClientFacts, Monotonic, SessionId, UnixMillis, UserId};
+
+/// What the transport knows about a call, beside the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallContext {
+    /// When the answer is due, on the clock that the transport was given. Later nobody is listening.
+    pub deadline: Monotonic,
+    /// The address that the call came from, where the transport has one.
+    pub peer: Option<IpAddr>,
+    /// Names the call in the log.
+    pub request_id: String,
+}
+
+/// Who wants to log in.
+#[derive(Debug)]
+pub struct LoginRequest {
+    /// The username as it was typed.
+    pub username: String,
+    /// The password, byte for byte.
+    pub password: SecretString,
+    /// The services that the access token is meant for; the configured default when empty.
+    pub audiences: Vec<String>,
+    /// What the client says of itself.
+    pub client: ClientFacts,
+}
+
+/// A refresh token to exchange.
+#[derive(Debug)]
+pub struct RefreshRequest {
+    /// The token as it came.
+    pub refresh_token: SecretString,
+}
+
+/// What names the session to end.
+#[derive(Debug)]
+pub enum LogoutToken {
+    /// A refresh token of the session.
+    Refresh(SecretString),
+    /// An access token of the session.
+    Access(SecretString),
+}
+
+/// What to end.
+#[derive(Debug)]
+pub struct LogoutRequest {
+    /// What names the session.
+    pub token: LogoutToken,
+    /// All sessions of the user, and not only this one.
+    pub everywhere: bool,
+}
+
+/// An access token that came with somebody's request.
+#[derive(Debug)]
+pub struct VerifyRequest {
+    /// The token as it came.
+    pub access_token: SecretString,
+    /// The names that the asking service goes by; the configured default when empty.
+    pub audiences: Vec<String>,
+    /// How old the view of revocations may be, when the configured bound is not tight enough.
+    pub max_staleness: Option<Duration>,
+}
+
+/// What a client holds of a session.
+#[derive(Debug)]
+pub struct TokenPair {
+    /// The access token (RFC 9068).
+    pub access_token: SecretString,
+    /// The refresh token.
+    pub refresh_token: SecretString,
+    /// From when on the access token is refused.
+    pub access_expires_at: UnixMillis,
+    /// From when on the refresh token is refused unless it was used before.
+    pub refresh_expires_at: UnixMillis,
+    /// How long the access token is accepted from now on.
+    pub expires_in: Duration,
+}
+
+/// A session, as its user is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSummary {
+    /// Its public id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// What they are called, normalized.
+    pub username: String,
+    /// When the login was.
+    pub created_at: UnixMillis,
+    /// When it ends whatever happens.
+    pub expires_at: UnixMillis,
+}
+
+/// A session has begun.
+#[derive(Debug)]
+pub struct Login {
+    /// What the client keeps.
+    pub tokens: TokenPair,
+    /// The session.
+    pub session: SessionSummary,
+}
+
+/// A session goes on.
+#[derive(Debug)]
+pub struct Refresh {
+    /// What the client keeps.
+    pub tokens: TokenPair,
+    /// Whether the refresh token is the presented one: then a transport that sets cookies sets none, lest it
+    /// overwrite the answer to a later request.
+    pub unchanged: bool,
+}
+
+/// What is known of an access token, and how surely.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verify {
+    /// Whether it may be used.
+    pub verification: Verification,
+    /// How old the view of revocations is, at most; `None` before it was first loaded.
+    pub revocation_staleness: Option<Duration>,
+}
+
+/// Whether an access token may be used. The identity exists only where it may.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verification {
+    /// It may, and speaks for this user.
+    Verified(Box<VerifiedToken>),
+    /// It must be refused.
+    Invalid(InvalidReason),
+}

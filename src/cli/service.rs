@@ -1,0 +1,193 @@
+//! The real service behind the command line.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::dev_banner::DevBanner;
+use super::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
+use super::program::{BoxError, DevData, Program};
+use super::user::UserAdministration;
+use crate::app::{self, Administration, App};
+use crate::auth::{UserAdmin, UserAdminError};
+use crate::config::{Config, Keys};
+use crate::lifecycle;
+use crate::model::{Clock, CustomClaims, Role, SystemClock, User, Username};
+use crate::password::Password;
+use crate::secret;
+use crate::telemetry;
+use crate::token::{Activation, KeyDirectory, KeyInfo, key_directory};
+
+/// How long a new key waits by default: several times what a replica takes to look for new ones.
+const ANNOUNCEMENT: u32 = 6;
+/// The first user of `dev`.
+const FIRST_USER: &str = "admin";
+
+/// Countersign itself.
+#[derive(Debug)]
+pub struct Service;
+
+#[async_trait]
+impl Program for Service {
+    async fn dev(&self, config: Config, data: DevData) -> Result<(), BoxError> {
+        telemetry::init(config.log.format, &config.log.level)?;
+        let app = App::build(config, true).await?;
+        let password = create_first_user(&app.user_admin()?).await?;
+        let banner = DevBanner {
+            data: (!data.ephemeral).then_some(data.directory),
+            grpc: app.grpc_address()?,
+            operations: app.operations_address()?,
+            username: FIRST_USER.to_owned(),
+            password,
+        };
+        let mut ready = app.readiness().subscribe();
+        let announce = async move {
+            // Whoever reads the banner may paste its lines at once.
+            if ready.wait_for(|ready| *ready).await.is_ok() {
+                let _ = writeln!(std::io::stdout(), "{banner}");
+            }
+            lifecycle::signal().await;
+        };
+        finish(app.run(announce).await)
+    }
+
+    async fn serve(&self, config: Config, migrate: bool) -> Result<(), BoxError> {
+        telemetry::init(config.log.format, &config.log.level)?;
+        let app = App::build(config, migrate).await?;
+        let (grpc, operations) = (app.grpc_address()?, app.operations_address()?);
+        tracing::info!(%grpc, %operations, version = env!("CARGO_PKG_VERSION"), "listening");
+        finish(app.run(lifecycle::signal()).await)
+    }
+
+    async fn migrate(&self, config: &Config) -> Result<(), BoxError> {
+        app::open_store(config, Arc::new(SystemClock::new()), true).await?.close().await;
+        Ok(())
+    }
+
+    async fn users(&self, config: &Config) -> Result<Box<dyn UserAdministration>, BoxError> {
+        telemetry::init(config.log.format, &config.log.level)?;
+        Ok(Box::new(Administration::open(config).await?.users))
+    }
+
+    async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {
+        Ok(Box::new(KeyAdmin { keys: config.keys.clone(), clock: SystemClock::new() }))
+    }
+}
+
+/// Calls that had to be cut off make the exit code say so.
+fn finish(finished: bool) -> Result<(), BoxError> {
+    if finished { Ok(()) } else { Err("calls were still under way when the time to finish was over".into()) }
+}
+
+/// Creates the first user of `dev`, unless there is one, and returns the password.
+async fn create_first_user(users: &UserAdmin) -> Result<Option<String>, BoxError> {
+    if !users.list(None, 1).await?.is_empty() {
+        return Ok(None);
+    }
+    let password = random_password();
+    let roles = vec![Role::parse("admin")?];
+    let username = Username::parse(FIRST_USER)?;
+    users.create(username, Password::new(password.clone())?, roles, CustomClaims::default()).await?;
+    Ok(Some(password))
+}
+
+/// 100 bits in four groups of letters and digits that are not taken for one another, and that no shell minds.
+fn random_password() -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let letters = secret::random::<20>().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+    letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+}
+
+#[async_trait]
+impl UserAdministration for UserAdmin {
+    async fn create(
+        &self,
+        username: Username,
+        password: SecretString,
+        roles: Vec<Role>,
+        claims: CustomClaims,
+    ) -> Result<User, UserAdminError> {
+        self.create(username, Password::new(password.expose_secret().to_owned())?, roles, claims).await
+    }
+
+    async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, UserAdminError> {
+        self.list(after, limit).await
+    }
+
+    async fn show(&self, username: &Username) -> Result<User, UserAdminError> {
+        self.show(username).await
+    }
+
+    async fn set_password(&self, username: &Username, password: SecretString) -> Result<(), UserAdminError> {
+        self.set_password(username, Password::new(password.expose_secret().to_owned())?).await
+    }
+
+    async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdminError> {
+        self.set_roles(username, &roles).await
+    }
+
+    async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), UserAdminError> {
+        self.set_claims(username, &claims).await
+    }
+
+    async fn enable(&self, username: &Username) -> Result<(), UserAdminError> {
+        self.enable(username).await
+    }
+
+    async fn disable(&self, username: &Username) -> Result<(), UserAdminError> {
+        self.disable(username).await
+    }
+
+    async fn delete(&self, username: &Username) -> Result<(), UserAdminError> {
+        self.delete(username).await
+    }
+}
+
+/// The key directory, for operators.
+struct KeyAdmin {
+    keys: Keys,
+    clock: SystemClock,
+}
+
+#[async_trait]
+impl KeyAdministration for KeyAdmin {
+    async fn list(&self) -> Result<Vec<KeyFacts>, BoxError> {
+        let keys = KeyDirectory::open(&self.keys.directory, self.keys.permissions.into())?;
+        Ok(keys.list(self.clock.now()).iter().map(facts).collect())
+    }
+
+    async fn generate(&self, kind: KeyKind, activate_in: Option<Duration>) -> Result<KeyFacts, BoxError> {
+        let now = self.clock.now();
+        let activate_at = now + activate_in.unwrap_or(self.keys.reload_interval * ANNOUNCEMENT);
+        let directory = &self.keys.directory;
+        let name = match kind {
+            KeyKind::Signing => {
+                KeyDirectory::generate_signing_key(directory, self.keys.algorithm.into(), activate_at)?
+                    .to_string()
+            }
+            KeyKind::Refresh => KeyDirectory::generate_mac_key(directory, activate_at)?.to_string(),
+        };
+        let found = self.list().await?.into_iter().find(|key| key.kind == kind && key.id == name);
+        found.ok_or_else(|| format!("the key {name} was made and is gone again").into())
+    }
+}
+
+fn facts(key: &KeyInfo) -> KeyFacts {
+    KeyFacts {
+        kind: match key.kind {
+            key_directory::KeyKind::Signing => KeyKind::Signing,
+            key_directory::KeyKind::Refresh => KeyKind::Refresh,
+        },
+        id: key.name.clone(),
+        algorithm: key.algorithm.to_owned(),
+        state: match key.state {
+            key_directory::KeyState::Active => KeyState::Current,
+            key_directory::KeyState::Upcoming => KeyState::Pending,
+            key_directory::KeyState::VerifyOnly => KeyState::VerifyOnly,
+        },
+        activate_at: key.activation.and_then(Activation::at),
+    }
+}

@@ -1,0 +1,208 @@
+//! What happens around every call, whatever its service: its name, its span in the log, its deadline, and an
+//! answer when it panics.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use http::header::ACCEPT_LANGUAGE;
+use http::{HeaderMap, Request, Response};
+use tonic::service::AxumBody;
+use tower::{Layer, Service};
+use tracing::{Instrument as _, Span};
+
+use super::deadline::{self, Deadlines};
+use super::request_id::{self, RequestId};
+use super::status;
+use crate::auth::{AuthError, CallContext};
+use crate::model::{Clock, Monotonic};
+use crate::reason::{Language, Reason};
+
+/// The address that a connection came from. Whoever accepts connections puts it into the extensions of each
+/// request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
+/// What the layer has found out about a call, in the extensions of its request.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    request_id: RequestId,
+    deadline: Monotonic,
+    pub(super) language: Language,
+    pub(super) peer: Option<IpAddr>,
+}
+
+impl Call {
+    /// Takes the call out of a request, and the message with it.
+    pub(super) fn split<T>(request: tonic::Request<T>) -> (Self, T) {
+        let (_, mut extensions, message) = request.into_parts();
+        let call = extensions.remove::<Self>().expect("routes() puts the layer around every service");
+        (call, message)
+    }
+
+    /// What the use cases are told of it.
+    pub(super) fn context(&self) -> CallContext {
+        CallContext {
+            deadline: self.deadline,
+            peer: self.peer,
+            request_id: self.request_id.as_str().to_owned(),
+        }
+    }
+}
+
+/// Puts a [`CallService`] around a service.
+#[derive(Clone)]
+pub(super) struct CallLayer {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) deadlines: Deadlines,
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = CallService<S>;
+
+    fn layer(&self, inner: S) -> CallService<S> {
+        CallService { inner, layer: self.clone() }
+    }
+}
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct CallService<S> {
+    inner: S,
+    layer: CallLayer,
+}
+
+type Answer = Result<Response<AxumBody>, Infallible>;
+
+impl<S> Service<Request<AxumBody>> for CallService<S>
+where
+    S: Service<Request<AxumBody>, Response = Response<AxumBody>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<AxumBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<AxumBody>) -> Self::Future {
+        let request_id = RequestId::of(request.headers());
+        let echo = request_id.to_header();
+        let span = span(request.uri().path(), &request_id);
+        let language = language(request.headers());
+        let ours = request.uri().path().starts_with("/countersign.");
+        let begun =
+            self.begin(&mut request, request_id, language).map(|budget| (budget, self.inner.call(request)));
+        let answer = async move {
+            let mut answer = match begun {
+                Ok((budget, call)) => finish(budget, call, language).await,
+                Err(error) => status::refuse(&error, language).into_http(),
+            };
+            if ours {
+                answer = readable(answer, language);
+            }
+            answer.headers_mut().insert(request_id::HEADER, echo);
+            Ok(answer)
+        };
+        Box::pin(answer.instrument(span))
+    }
+}
+
+impl<S> CallService<S> {
+    /// Puts the call into the request's extensions and says how long it may take.
+    fn begin(
+        &self,
+        request: &mut Request<AxumBody>,
+        request_id: RequestId,
+        language: Language,
+    ) -> Result<Option<Duration>, AuthError> {
+        let limit = self.layer.deadlines.limit(request.uri().path());
+        let budget = deadline::take_budget(request.headers_mut(), limit).map_err(|_| {
+            AuthError::invalid_field("", "must have a grpc-timeout of 1 to 8 digits and one of H M S m u n")
+        })?;
+        if budget == Some(Duration::ZERO) {
+            return Err(Reason::DeadlineExceeded.into());
+        }
+        let now = self.layer.clock.monotonic();
+        let deadline = Monotonic(now.0.saturating_add(budget.unwrap_or(Duration::MAX)));
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        request.extensions_mut().insert(Call { request_id, deadline, language, peer });
+        Ok(budget)
+    }
+}
+
+/// Waits for the answer for as long as the call may take.
+async fn finish(
+    budget: Option<Duration>,
+    call: impl Future<Output = Answer>,
+    language: Language,
+) -> Response<AxumBody> {
+    let call = AssertUnwindSafe(call).catch_unwind();
+    let outcome = match budget {
+        Some(budget) => tokio::time::timeout(budget, call).await,
+        None => Ok(call.await),
+    };
+    let error = match outcome {
+        Ok(Ok(Ok(answer))) => return answer,
+        Ok(Err(_panic)) => AuthError::internal(super::PANICKED),
+        Err(_elapsed) => Reason::DeadlineExceeded.into(),
+    };
+    status::refuse(&error, language).into_http()
+}
+
+/// Gives a refusal that tonic made by itself its reason.
+fn readable(answer: Response<AxumBody>, language: Language) -> Response<AxumBody> {
+    let (parts, body) = answer.into_parts();
+    match status::unreadable_request(&parts) {
+        Some(error) => status::refuse(&error, language).into_http(),
+        None => Response::from_parts(parts, body),
+    }
+}
+
+fn language(headers: &HeaderMap) -> Language {
+    let header = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    header.map(Language::accepted).unwrap_or_default()
+}
+
+/// The span that every line of the log about this call stands in.
+fn span(path: &str, request_id: &RequestId) -> Span {
+    // Whatever a caller asks for is bounded before it is written down.
+    const LONGEST: usize = 128;
+    let method = &path[..path.floor_char_boundary(LONGEST)];
+    tracing::info_span!("grpc", method, request_id = request_id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ManualClock, UnixMillis};
+    use tonic_types::StatusExt as _;
+    use tower::ServiceExt as _;
+
+    async fn panics(_: Request<AxumBody>) -> Answer {
+        panic!("in the decoder, say")
+    }
+
+    #[tokio::test]
+    async fn a_panic_anywhere_is_answered_as_internal() {
+        let layer =
+            CallLayer { clock: Arc::new(ManualClock::new(UnixMillis(0))), deadlines: Deadlines::default() };
+        let service = layer.layer(tower::service_fn(panics));
+        let request = Request::builder().header("accept-language", "zh").body(AxumBody::empty()).unwrap();
+        let answer = service.oneshot(request).await.unwrap();
+        let status = tonic::Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), tonic::Code::Internal);
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().reason, "INTERNAL");
+        assert_eq!(details.localized_message().unwrap().locale, "zh-CN");
+        assert!(!String::from_utf8_lossy(status.details()).contains("decoder"));
+        assert!(answer.headers().contains_key("x-request-id"));
+    }
+}

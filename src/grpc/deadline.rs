@@ -1,0 +1,143 @@
+//! How long a call may take: the shorter of what the caller said and what the operator allows.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The metadata in which a caller says how long it will wait.
+pub(super) const HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// The longest that each method of `AuthService` may take, whatever the caller allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Login: the queue and the hash take their time.
+    pub login: Duration,
+    /// Refresh: `D` in the rules of rotation. No Refresh answers later than that.
+    pub refresh: Duration,
+    /// Logout.
+    pub logout: Duration,
+    /// `VerifyAccessToken`: it does no I/O.
+    pub verify: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            login: Duration::from_secs(5),
+            refresh: Duration::from_secs(2),
+            logout: Duration::from_secs(5),
+            verify: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Deadlines {
+    /// The limit for a method; `None` for methods of other services, some of which stream for as long as the
+    /// connection lives.
+    pub(super) fn limit(&self, path: &str) -> Option<Duration> {
+        match path.strip_prefix("/countersign.v1.AuthService/")? {
+            "Login" => Some(self.login),
+            "Refresh" => Some(self.refresh),
+            "Logout" => Some(self.logout),
+            "VerifyAccessToken" => Some(self.verify),
+            _ => None,
+        }
+    }
+}
+
+/// `grpc-timeout` is not what the gRPC specification says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct MalformedTimeout;
+
+/// How long the call may take; `None` is for ever. Takes the header away, so that nothing further in cuts the
+/// call off in a way of its own.
+pub(super) fn take_budget(
+    headers: &mut HeaderMap,
+    limit: Option<Duration>,
+) -> Result<Option<Duration>, MalformedTimeout> {
+    let asked = headers.remove(HEADER).map(|value| parse(&value)).transpose()?;
+    Ok(match (asked, limit) {
+        (Some(asked), Some(limit)) => Some(asked.min(limit)),
+        (asked, limit) => asked.or(limit),
+    })
+}
+
+/// One to eight digits and a unit: `Timeout` in the gRPC over HTTP/2 specification.
+fn parse(value: &HeaderValue) -> Result<Duration, MalformedTimeout> {
+    let text = value.to_str().map_err(|_| MalformedTimeout)?;
+    let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(MalformedTimeout)?;
+    if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(MalformedTimeout);
+    }
+    let amount = digits.parse::<u64>().map_err(|_| MalformedTimeout)?;
+    match unit {
+        "H" => Ok(Duration::from_secs(amount * 60 * 60)),
+        "M" => Ok(Duration::from_secs(amount * 60)),
+        "S" => Ok(Duration::from_secs(amount)),
+        "m" => Ok(Duration::from_millis(amount)),
+        "u" => Ok(Duration::from_micros(amount)),
+        "n" => Ok(Duration::from_nanos(amount)),
+        _ => Err(MalformedTimeout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(header: &str, limit: Option<Duration>) -> Result<Option<Duration>, MalformedTimeout> {
+        let mut headers = HeaderMap::from_iter([(HEADER, HeaderValue::from_str(header).unwrap())]);
+        let budget = take_budget(&mut headers, limit);
+        assert!(headers.is_empty(), "the header is taken away");
+        budget
+    }
+
+    #[test]
+    fn every_unit_is_understood() {
+        for (header, expected) in [
+            ("2H", Duration::from_hours(2)),
+            ("3M", Duration::from_mins(3)),
+            ("4S", Duration::from_secs(4)),
+            ("5m", Duration::from_millis(5)),
+            ("6u", Duration::from_micros(6)),
+            ("7n", Duration::from_nanos(7)),
+            ("0n", Duration::ZERO),
+            ("99999999H", Duration::from_hours(99_999_999)),
+        ] {
+            assert_eq!(budget(header, None), Ok(Some(expected)), "{header}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_malformed() {
+        for header in ["", "S", "1", "1s", "1h", "123456789S", "-1S", "+1S", "1.5S", " 1S", "1 S", "1SS"] {
+            assert_eq!(budget(header, None), Err(MalformedTimeout), "{header:?}");
+        }
+        let mut headers = HeaderMap::from_iter([(HEADER, HeaderValue::from_bytes(b"1\xC3").unwrap())]);
+        assert_eq!(take_budget(&mut headers, None), Err(MalformedTimeout));
+    }
+
+    #[test]
+    fn the_shorter_limit_counts() {
+        let limit = Some(Duration::from_secs(2));
+        assert_eq!(budget("1S", limit), Ok(Some(Duration::from_secs(1))));
+        assert_eq!(budget("1H", limit), Ok(limit));
+        assert_eq!(take_budget(&mut HeaderMap::new(), limit), Ok(limit));
+        assert_eq!(take_budget(&mut HeaderMap::new(), None), Ok(None));
+    }
+
+    #[test]
+    fn every_method_of_the_service_has_a_limit() {
+        use prost::Message as _;
+
+        let files = prost_types::FileDescriptorSet::decode(crate::grpc::proto::DESCRIPTORS).unwrap();
+        let package = files.file.iter().filter(|file| file.package() == "countersign.v1");
+        let services = package.flat_map(|file| &file.service).collect::<Vec<_>>();
+        assert_eq!(services.len(), 1);
+        for method in services.iter().flat_map(|service| &service.method) {
+            let path = format!("/countersign.v1.AuthService/{}", method.name());
+            assert!(Deadlines::default().limit(&path).is_some(), "{path}");
+        }
+        assert_eq!(Deadlines::default().limit("/grpc.health.v1.Health/Watch"), None);
+    }
+}

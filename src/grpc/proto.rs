@@ -1,0 +1,17 @@
+//! The code that `build.rs` makes of `proto/`.
+
+/// The package `countersign.v1`.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    missing_docs,
+    unreachable_pub,
+    rustdoc::all,
+    reason = "generated: the contract's own comments are in proto/"
+)]
+pub mod v1 {
+    tonic::include_proto!("countersign.v1");
+}
+
+/// The descriptors of the package and of all that it imports, as an encoded `FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

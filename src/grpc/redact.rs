@@ -1,0 +1,104 @@
+//! `Debug` for the messages with fields that are marked `debug_redact`: which fields there are, and no secret.
+
+use std::fmt;
+
+use super::proto::v1;
+
+/// Stands where a secret is not shown.
+struct Redacted;
+
+impl fmt::Debug for Redacted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl fmt::Debug for v1::LoginRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginRequest")
+            .field("username", &self.username)
+            .field("password", &Redacted)
+            .field("audiences", &self.audiences)
+            .field("client", &self.client)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::RefreshRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshRequest").field("refresh_token", &Redacted).finish()
+    }
+}
+
+impl fmt::Debug for v1::LogoutRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogoutRequest")
+            .field("token", &self.token)
+            .field("everywhere", &self.everywhere)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::logout_request::Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arm = match self {
+            Self::RefreshToken(_) => "RefreshToken",
+            Self::AccessToken(_) => "AccessToken",
+        };
+        f.debug_tuple(arm).field(&Redacted).finish()
+    }
+}
+
+impl fmt::Debug for v1::VerifyAccessTokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyAccessTokenRequest")
+            .field("access_token", &Redacted)
+            .field("audiences", &self.audiences)
+            .field("max_staleness", &self.max_staleness)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("access_token", &Redacted)
+            .field("refresh_token", &Redacted)
+            .field("token_type", &self.token_type)
+            .field("access_expires_at", &self.access_expires_at)
+            .field("refresh_expires_at", &self.refresh_expires_at)
+            .field("expires_in", &self.expires_in)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_shows_a_secret() {
+        const CANARY: &str = "canary-4711";
+        let secret = || CANARY.to_owned();
+        let tokens = v1::Tokens { access_token: secret(), refresh_token: secret(), ..Default::default() };
+        let shown = [
+            format!("{:?}", v1::LoginRequest { password: secret(), ..Default::default() }),
+            format!("{:?}", v1::RefreshRequest { refresh_token: secret() }),
+            format!(
+                "{:?}",
+                v1::LogoutRequest {
+                    token: Some(v1::logout_request::Token::RefreshToken(secret())),
+                    everywhere: true,
+                }
+            ),
+            format!("{:?}", v1::logout_request::Token::AccessToken(secret())),
+            format!("{:?}", v1::VerifyAccessTokenRequest { access_token: secret(), ..Default::default() }),
+            format!("{:?}", v1::LoginResponse { tokens: Some(tokens.clone()), session: None }),
+            format!("{:?}", v1::RefreshResponse { tokens: Some(tokens) }),
+        ];
+        for text in shown {
+            assert!(!text.contains(CANARY), "{text}");
+            assert!(text.contains("[redacted]"), "{text}");
+        }
+    }
+}

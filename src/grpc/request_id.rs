@@ -1,0 +1,66 @@
+//! Request ids: one name for a call, in the caller's log and in ours.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::secret;
+
+/// The metadata that carries a request id, in both directions.
+pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+const MAX_BYTES: usize = 64;
+
+/// 1 to 64 of `A-Z a-z 0-9 . _ -`: nothing that could forge a line of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RequestId(String);
+
+impl RequestId {
+    /// The caller's, if it sent one that is well-formed; otherwise a fresh one.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        headers.get(HEADER).and_then(Self::parse).unwrap_or_else(Self::fresh)
+    }
+
+    fn parse(value: &HeaderValue) -> Option<Self> {
+        let text = value.to_str().ok()?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let well_formed = (1..=MAX_BYTES).contains(&text.len()) && text.bytes().all(allowed);
+        well_formed.then(|| Self(text.to_owned()))
+    }
+
+    fn fresh() -> Self {
+        Self(hex::encode(secret::random::<8>()))
+    }
+
+    /// The id.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id as metadata.
+    pub(super) fn to_header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).expect("letters, digits and . _ - may stand in a header")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_well_formed_id_is_kept_and_any_other_replaced() {
+        let of = |value: &[u8]| {
+            let value = HeaderValue::from_bytes(value).unwrap();
+            RequestId::of(&HeaderMap::from_iter([(HEADER, value)]))
+        };
+        let longest = "x".repeat(64);
+        for kept in ["a", "4f9d-A_z.0", &longest] {
+            assert_eq!(of(kept.as_bytes()).as_str(), kept);
+        }
+        let too_long = "x".repeat(65);
+        for replaced in [b"".as_slice(), b"a b", b"a\"b", b"a\tb", b"\xFF", too_long.as_bytes()] {
+            let id = of(replaced);
+            assert_eq!(id.as_str().len(), 16, "{id:?}");
+            assert!(id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()), "{id:?}");
+        }
+        assert_ne!(RequestId::of(&HeaderMap::new()), RequestId::of(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,202 @@
+//! The catalogue of error reasons: the one place that says what an error is called, what it means and how each
+//! transport tells it. `docs/errors.md` is made from it.
+//!
+//! A reason is published: its name, code and number never change their meaning. A new case gets a new reason.
+
+use std::fmt;
+use std::time::Duration;
+
+mod catalogue;
+mod language;
+
+pub use language::Language;
+
+/// The domain of every reason, in `google.rpc.ErrorInfo`.
+pub const DOMAIN: &str = "countersign";
+
+/// Why a call failed, as callers are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The request is not one that could ever succeed.
+    InvalidRequest,
+    /// Wrong password, unknown user or disabled user.
+    InvalidCredentials,
+    /// The refresh token is malformed, forged or unknown.
+    RefreshTokenInvalid,
+    /// The refresh token is past its idle or absolute life.
+    RefreshTokenExpired,
+    /// An old refresh token came back, and the session is now revoked.
+    RefreshTokenReused,
+    /// The session was logged out or revoked.
+    SessionRevoked,
+    /// The user has as many sessions as they may.
+    SessionLimitReached,
+    /// The predecessor of a refresh token whose answer may still be under way.
+    RefreshInProgress,
+    /// Too many attempts.
+    RateLimitExceeded,
+    /// The login queue is full.
+    LoginOverloaded,
+    /// A store is down, slow, read-only or full.
+    StoreUnavailable,
+    /// What is known of revocations is older than the bound.
+    RevocationsStale,
+    /// The call's time was up.
+    DeadlineExceeded,
+    /// A defect of ours.
+    Internal,
+}
+
+/// One entry of the catalogue.
+struct Entry {
+    reason: Reason,
+    name: &'static str,
+    code: Code,
+    number: u32,
+    retry_after: Option<Duration>,
+    en: &'static str,
+    zh_cn: &'static str,
+    meaning: &'static str,
+    remedy: &'static str,
+}
+
+impl Reason {
+    /// All of them, in the order of the documentation.
+    pub fn all() -> impl Iterator<Item = Self> {
+        catalogue::ENTRIES.iter().map(|entry| entry.reason)
+    }
+
+    fn entry(self) -> &'static Entry {
+        &catalogue::ENTRIES[self as usize]
+    }
+
+    /// The published name: `reason` in `google.rpc.ErrorInfo`.
+    pub fn name(self) -> &'static str {
+        self.entry().name
+    }
+
+    /// The canonical code that gRPC answers with.
+    pub fn code(self) -> Code {
+        self.entry().code
+    }
+
+    /// The status that HTTP answers with: the canonical one of [`Reason::code`].
+    pub fn http_status(self) -> u16 {
+        self.code().http_status()
+    }
+
+    /// The stable number that HTTP answers carry beside the name: the status and two digits.
+    pub fn number(self) -> u32 {
+        self.entry().number
+    }
+
+    /// When the caller may try again, where trying again helps and the use case knows nothing more precise.
+    /// `None` for a reason that never comes with `google.rpc.RetryInfo`.
+    pub fn retry_after(self) -> Option<Duration> {
+        self.entry().retry_after
+    }
+
+    /// What may be shown to a person.
+    pub fn message(self, language: Language) -> &'static str {
+        match language {
+            Language::En => self.entry().en,
+            Language::ZhCn => self.entry().zh_cn,
+        }
+    }
+
+    /// What has happened, for the documentation.
+    pub fn meaning(self) -> &'static str {
+        self.entry().meaning
+    }
+
+    /// What the client should do, for the documentation.
+    pub fn remedy(self) -> &'static str {
+        self.entry().remedy
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The canonical codes (`google.rpc.Code`) that reasons have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The request is wrong whatever the state of the system.
+    InvalidArgument,
+    /// The call's time was up.
+    DeadlineExceeded,
+    /// A limit is reached; trying again later may help.
+    ResourceExhausted,
+    /// The state of the system does not allow it.
+    FailedPrecondition,
+    /// A defect.
+    Internal,
+    /// Cannot be answered now; trying again helps.
+    Unavailable,
+    /// The caller has not proved who they are.
+    Unauthenticated,
+}
+
+impl Code {
+    /// The name in `google.rpc.Code`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "INVALID_ARGUMENT",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Self::FailedPrecondition => "FAILED_PRECONDITION",
+            Self::Internal => "INTERNAL",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+        }
+    }
+
+    /// The number in `google.rpc.Code`.
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::InvalidArgument => 3,
+            Self::DeadlineExceeded => 4,
+            Self::ResourceExhausted => 8,
+            Self::FailedPrecondition => 9,
+            Self::Internal => 13,
+            Self::Unavailable => 14,
+            Self::Unauthenticated => 16,
+        }
+    }
+
+    /// The HTTP status that `google/rpc/code.proto` maps it to, and so every transcoding gateway.
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::InvalidArgument | Self::FailedPrecondition => 400,
+            Self::Unauthenticated => 401,
+            Self::ResourceExhausted => 429,
+            Self::Internal => 500,
+            Self::Unavailable => 503,
+            Self::DeadlineExceeded => 504,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_entry() {
+        for (place, entry) in catalogue::ENTRIES.iter().enumerate() {
+            assert_eq!(entry.reason as usize, place, "{}", entry.name);
+            assert_eq!(entry.reason.name(), entry.name);
+        }
+        assert_eq!(Reason::Internal as usize + 1, catalogue::ENTRIES.len());
+    }
+
+    #[test]
+    fn the_number_begins_with_the_http_status() {
+        for reason in Reason::all() {
+            assert_eq!(reason.number() / 100, u32::from(reason.http_status()), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The house as `CONTRIBUTING.md` draws it: imports run one way, and a driver stays behind its wall.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which modules of the crate each top-level module may name. What is missing here may name nothing but itself.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("secret", &[]),
+    ("reason", &[]),
+    ("store", &["model", "secret"]),
+    ("token", &["model", "secret"]),
+    ("password", &["model", "secret"]),
+    ("readiness", &[]),
+    ("revocation", &["model", "store", "readiness"]),
+    ("auth", &["model", "store", "token", "password", "revocation", "reason", "secret"]),
+    ("grpc", &["model", "auth", "reason", "secret"]),
+    ("operations", &["readiness"]),
+    ("listener", &[]),
+    ("lifecycle", &[]),
+    ("telemetry", &["config"]),
+    ("config", &["model", "token"]),
+    (
+        "app",
+        &[
+            "model",
+            "secret",
+            "store",
+            "token",
+            "password",
+            "revocation",
+            "auth",
+            "grpc",
+            "operations",
+            "listener",
+            "lifecycle",
+            "readiness",
+            "config",
+            "telemetry",
+        ],
+    ),
+    ("cli", &["app", "auth", "config", "lifecycle", "model", "password", "secret", "telemetry", "token"]),
+];
+
+/// Which crates may be named only where.
+const WALLS: &[(&str, &[&str])] = &[
+    ("tonic", &["grpc"]),
+    ("tonic_health", &["grpc"]),
+    ("tonic_types", &["grpc"]),
+    ("prost", &["grpc"]),
+    ("prost_types", &["grpc"]),
+    ("sqlx", &["store"]),
+    ("axum", &["grpc", "operations", "listener"]),
+    ("argon2", &["password"]),
+    ("clap", &["cli"]),
+    ("figment", &["config"]),
+];
+
+#[test]
+fn imports_run_one_way() {
+    let mut broken = Vec::new();
+    for (module, file, code) in sources() {
+        let allowed = MAY_NAME.iter().find(|(name, _)| *name == module);
+        let Some((_, allowed)) = allowed else {
+            broken.push(format!("{}: module {module} has no place in MAY_NAME", file.display()));
+            continue;
+        };
+        for named in names_after(&code, "crate::") {
+            if named != module
+                && !allowed.contains(&named.as_str())
+                && MAY_NAME.iter().any(|(m, _)| *m == named)
+            {
+                broken.push(format!("{}: {module} must not name {named}", file.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn drivers_stay_behind_their_walls() {
+    let mut broken = Vec::new();
+    for (module, file, code) in sources() {
+        for (driver, places) in WALLS {
+            if !places.contains(&module.as_str()) && names_crate(&code, driver) {
+                broken.push(format!("{}: {driver} belongs in {}", file.display(), places.join(", ")));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn the_verifier_depends_on_nothing_of_the_server() {
+    let manifest = fs::read_to_string(root().join("sdk/rust/Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    for server in ["sqlx", "redis", "figment", "axum", "argon2"] {
+        assert!(!dependencies.lines().any(|line| line.starts_with(server)), "{server} in sdk/rust");
+    }
+    assert!(!dependencies.contains("path ="), "sdk/rust must stand alone");
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every source file of the library: its top-level module, its path, and its code without comments and tests.
+fn sources() -> Vec<(String, PathBuf, String)> {
+    let mut files = BTreeMap::new();
+    collect(&root().join("src"), &mut files);
+    files
+        .into_iter()
+        .filter_map(|(path, code)| {
+            let relative = path.strip_prefix(root().join("src")).unwrap().to_path_buf();
+            let module =
+                relative.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
+            let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+            let lines: Vec<_> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let code = lines.join("\n");
+            (!["lib", "main"].contains(&module.as_str())).then_some((module, relative, code))
+        })
+        .collect()
+}
+
+fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.insert(path.clone(), fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+/// The identifiers that follow `prefix`, those inside one level of braces too.
+fn names_after(code: &str, prefix: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (at, _) in code.match_indices(prefix) {
+        let rest = &code[at + prefix.len()..];
+        if let Some(list) = rest.strip_prefix('{') {
+            let list = list.split(';').next().unwrap_or_default();
+            names.extend(list.split([',', '{', '}']).map(|item| first_identifier(item.trim())));
+        } else {
+            names.push(first_identifier(rest));
+        }
+    }
+    names
+}
+
+fn first_identifier(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+fn names_crate(code: &str, name: &str) -> bool {
+    code.match_indices(&format!("{name}::"))
+        .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
+}

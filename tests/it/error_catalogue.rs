@@ -1,0 +1,94 @@
+//! The catalogue of error reasons is published: it never changes its meaning, and its page is up to date.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs};
+
+use countersign::reason::{DOMAIN, Language, Reason};
+
+#[test]
+fn a_reason_never_changes_its_code_or_number() {
+    let told = Reason::all().map(|it| (it.name(), it.code().name(), it.code().number(), it.number()));
+    let published = [
+        ("INVALID_REQUEST", "INVALID_ARGUMENT", 3, 40001),
+        ("INVALID_CREDENTIALS", "UNAUTHENTICATED", 16, 40101),
+        ("REFRESH_TOKEN_INVALID", "UNAUTHENTICATED", 16, 40102),
+        ("REFRESH_TOKEN_EXPIRED", "UNAUTHENTICATED", 16, 40103),
+        ("REFRESH_TOKEN_REUSED", "UNAUTHENTICATED", 16, 40104),
+        ("SESSION_REVOKED", "UNAUTHENTICATED", 16, 40105),
+        ("SESSION_LIMIT_REACHED", "FAILED_PRECONDITION", 9, 40002),
+        ("REFRESH_IN_PROGRESS", "UNAVAILABLE", 14, 50302),
+        ("RATE_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", 8, 42901),
+        ("LOGIN_OVERLOADED", "RESOURCE_EXHAUSTED", 8, 42902),
+        ("STORE_UNAVAILABLE", "UNAVAILABLE", 14, 50301),
+        ("REVOCATIONS_STALE", "UNAVAILABLE", 14, 50303),
+        ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", 4, 50401),
+        ("INTERNAL", "INTERNAL", 13, 50001),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), published);
+}
+
+#[test]
+fn the_page_is_up_to_date() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&page, markdown()).unwrap();
+    }
+    let written = fs::read_to_string(&page).unwrap();
+    assert!(
+        written == markdown(),
+        "docs/errors.md is stale: UPDATE_DOCS=1 cargo test the_page_is_up_to_date"
+    );
+}
+
+fn markdown() -> String {
+    let mut page = String::from(INTRODUCTION);
+    page.push_str("| reason | gRPC code | HTTP | number | RetryInfo |\n|---|---|---|---|---|\n");
+    for it in Reason::all() {
+        let retry = if it.retry_after().is_some() { "yes" } else { "" };
+        let (name, code) = (it.name(), it.code().name());
+        let anchor = name.to_lowercase();
+        writeln!(
+            page,
+            "| [`{name}`](#{anchor}) | {code} | {} | {} | {retry} |",
+            it.http_status(),
+            it.number()
+        )
+        .unwrap();
+    }
+    for it in Reason::all() {
+        write!(page, "\n## {}\n\n{}\n\n", it.name(), it.meaning()).unwrap();
+        writeln!(page, "- What the client should do: {}", it.remedy()).unwrap();
+        if let Some(delay) = it.retry_after() {
+            writeln!(page, "- RetryInfo: {} s, unless something more precise is known", delay.as_secs())
+                .unwrap();
+        }
+        for language in Language::ALL {
+            writeln!(page, "- Message ({}): {}", language.tag(), it.message(language)).unwrap();
+        }
+    }
+    assert!(page.contains(DOMAIN));
+    page
+}
+
+const INTRODUCTION: &str = "\
+# Errors
+
+<!-- Made from src/reason/catalogue.rs: UPDATE_DOCS=1 cargo test the_page_is_up_to_date -->
+
+Every error carries a canonical gRPC code and a `google.rpc.ErrorInfo` with the domain `countersign` and one of
+the reasons below. A reason never changes its meaning, its code or its number; new ones may come, so treat one
+that you do not know by its code.
+
+Beside it, where they apply: `google.rpc.RetryInfo` says when trying again may help; `google.rpc.BadRequest` which
+fields are wrong; `google.rpc.LocalizedMessage` is a message for people in English or Simplified Chinese, chosen by
+`accept-language`. The status message is the English one. Every answer, an error too, has the `x-request-id` under
+which the log knows the call.
+
+The rule to remember: **only UNAUTHENTICATED is a reason to forget tokens.** On any other code keep them.
+
+That an access token is invalid is an answer of `VerifyAccessToken` and not an error. What is not in this list
+comes from the gRPC library itself: `UNIMPLEMENTED` for a method that there is not, `UNAVAILABLE` for a connection
+that broke.
+
+";

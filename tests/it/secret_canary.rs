@@ -1,0 +1,131 @@
+//! Plants secrets in every input, at the most talkative log level, and then looks for them wherever they must not be.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+use crate::support::client::Client;
+use crate::support::process::Dev;
+
+/// Every way in which a secret might be written down: as it is, in base64, in hexadecimal.
+fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
+    let hex = hex::encode(secret);
+    // Base64 inside a longer text starts at any of three alignments; the middle is the same for each.
+    let aligned = |engine: &base64::engine::GeneralPurpose| {
+        (0..3)
+            .map(|skip| engine.encode(&secret[skip.min(secret.len())..]))
+            .map(|text| {
+                let whole = text.len() / 4 * 4;
+                text[..whole.saturating_sub(4)].to_owned().into_bytes()
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut all = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
+    all.extend(aligned(&URL_SAFE_NO_PAD));
+    all.extend(aligned(&STANDARD_NO_PAD));
+    all.push(STANDARD.encode(secret).into_bytes());
+    all.retain(|spelling| spelling.len() >= 8);
+    all
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// The files under `folder`, less those whose path contains `except`.
+fn files(folder: &Path, except: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains(except) {
+            continue;
+        }
+        if path.is_dir() { found.extend(files(&path, except)) } else { found.push(path) }
+    }
+    found
+}
+
+/// A refresh token is its prefix, 68 bytes that are worth nothing alone, and a MAC over them, all in base64url; the
+/// session's secret stands at bytes 20 to 36.
+fn session_secret(refresh_token: &str) -> Vec<u8> {
+    let bytes = URL_SAFE_NO_PAD.decode(&refresh_token["csgn_rt_".len()..]).unwrap();
+    bytes[20..36].to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
+    let data = tempfile::tempdir().unwrap();
+    let dev = Dev::start_with(data.path(), &["--log-level", "trace"]);
+    let mut client = Client::connect(dev.grpc);
+    let password = dev.password().unwrap();
+    let wrong = "wrong-password-canary-5c1f9e";
+    let typed_into_the_wrong_field = "password-as-username-canary-77d0";
+    let mut errors = Vec::new();
+    let mut secrets: Vec<(String, Vec<u8>)> = vec![
+        ("the password".to_owned(), password.clone().into_bytes()),
+        ("a wrong password".to_owned(), wrong.as_bytes().to_vec()),
+        ("a password typed as username".to_owned(), typed_into_the_wrong_field.as_bytes().to_vec()),
+    ];
+
+    let login = client.login("admin", &password).await.unwrap();
+    let next = client.refresh(&login.refresh_token).await.unwrap();
+    client.verify(&login.access_token).await.unwrap();
+    client.verify(&next.refresh_token).await.unwrap();
+    errors.push(client.login("admin", wrong).await.unwrap_err());
+    errors.push(client.login(typed_into_the_wrong_field, wrong).await.unwrap_err());
+    errors.push(client.refresh(&next.access_token).await.unwrap_err());
+    let forged = format!("{}AAAA", &next.refresh_token[..next.refresh_token.len() - 4]);
+    errors.push(client.refresh(&forged).await.unwrap_err());
+    client.logout(&next.refresh_token).await.unwrap();
+    errors.push(client.refresh(&next.refresh_token).await.unwrap_err());
+    client.logout_with_access_token(&next.access_token).await.unwrap();
+
+    for (name, token) in
+        [("refresh token", &login.refresh_token), ("next refresh token", &next.refresh_token)]
+    {
+        secrets.push((name.to_owned(), token.clone().into_bytes()));
+        secrets.push((format!("body of the {name}"), token.as_bytes()["csgn_rt_".len()..].to_vec()));
+        secrets.push((format!("session secret in the {name}"), session_secret(token)));
+    }
+    for token in [&login.access_token, &next.access_token] {
+        secrets.push(("access token".to_owned(), token.clone().into_bytes()));
+        let signature = token.rsplit('.').next().unwrap();
+        secrets.push(("an access token's signature".to_owned(), signature.as_bytes().to_vec()));
+    }
+    for file in files(&data.path().join("keys"), "/.") {
+        let text = fs::read_to_string(&file).unwrap();
+        let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+        let bytes = STANDARD.decode(&body).unwrap();
+        // The private part of a PKCS#8 document, or all of a MAC key, is in its last 32 bytes or before a public key;
+        // any 24 bytes of either would do, so look for the middle.
+        secrets.push((
+            format!("key {}", file.display()),
+            bytes[bytes.len() / 2 - 8..bytes.len() / 2 + 8].to_vec(),
+        ));
+    }
+
+    let log = dev.log();
+    let errors = format!("{errors:?}");
+    assert!(log.contains("login succeeded") && log.contains("login failed"), "the log was captured:\n{log}");
+    assert_eq!(dev.terminate(), Some(0));
+    let mut places = vec![("log".to_owned(), log.into_bytes()), ("errors".to_owned(), errors.into_bytes())];
+    for file in files(data.path(), "/keys") {
+        places.push((file.display().to_string(), fs::read(&file).unwrap()));
+    }
+    assert!(places.len() >= 3, "the database was found: {places:?}");
+    let mut found = Vec::new();
+    for (secret, bytes) in &secrets {
+        for spelling in spellings(bytes) {
+            for (place, content) in &places {
+                if contains(content, &spelling) {
+                    found.push(format!("{secret} as {:?} in {place}", String::from_utf8_lossy(&spelling)));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    let database = places.iter().any(|(_, content)| contains(content, b"$argon2id$"));
+    assert!(database, "the PHC string is where it belongs, so the search does find things");
+}

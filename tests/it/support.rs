@@ -1,0 +1,8 @@
+//! What several tests stand on: real processes on free ports, the tools that talk to them, and a gRPC server over
+//! a stub.
+
+pub(crate) mod client;
+pub(crate) mod grpc;
+pub(crate) mod process;
+pub(crate) mod stub;
+pub(crate) mod tool;
