@@ -16,6 +16,9 @@ use crate::model::{
     UnixMillis, User, UserId, Username,
 };
 
+pub mod mysql;
+pub mod postgres;
+pub mod sql;
 pub mod sqlite;
 
 /// The store did not give an answer that can be relied on.
