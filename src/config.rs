@@ -21,6 +21,7 @@ mod layers;
 mod log;
 mod operations;
 mod passwords;
+mod redis;
 mod revocation;
 mod rotation;
 mod secret;
@@ -36,9 +37,10 @@ pub use layers::{Override, process_environment};
 pub use log::{Log, LogFormat};
 pub use operations::Operations;
 pub use passwords::Passwords;
+pub use redis::Redis;
 pub use revocation::{OnStale, Revocation};
 pub use rotation::Rotation;
-pub use sessions::{OnLimit, Sessions};
+pub use sessions::{OnLimit, Sessions, SessionsStore};
 pub use shutdown::Shutdown;
 pub use tokens::Tokens;
 
@@ -65,6 +67,8 @@ pub struct Config {
     pub passwords: Passwords,
     /// `[database]`: where users, sessions and the revocation ledger live.
     pub database: Database,
+    /// `[redis]`: what replicas share beside the database.
+    pub redis: Redis,
     /// `[keys]`: where the keys are that make and check tokens.
     pub keys: Keys,
     /// `[log]`: what is written to standard error.
@@ -158,6 +162,7 @@ impl Config {
         self.revocation.check()?;
         self.passwords.check()?;
         self.database.check()?;
+        self.redis.check(&self.sessions)?;
         self.keys.check()?;
         self.log.check()?;
         self.shutdown.check()

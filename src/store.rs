@@ -293,7 +293,7 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn purge(&self, limit: u32) -> Result<u64, StoreError>;
 }
 
-/// Whether a store can be asked at all.
+/// A store as something to be watched and closed.
 #[async_trait]
 pub trait Probe: Send + Sync + 'static {
     /// The store's name on `/readyz` and in the log.
@@ -301,6 +301,13 @@ pub trait Probe: Send + Sync + 'static {
 
     /// Asks it for something trivial.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Settings under which it may forget what it has acknowledged, each with its name; for the log, at start.
+    async fn warnings(&self) -> Vec<String>;
+
+    /// Waits for what is under way and closes the connections. Afterwards every operation is answered as
+    /// unavailable.
+    async fn close(&self);
 }
 
 impl Session {

@@ -11,7 +11,7 @@ use super::dev_banner::DevBanner;
 use super::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
 use super::program::{BoxError, DevData, Program};
 use super::user::UserAdministration;
-use crate::app::{self, Administration, App};
+use crate::app::{Administration, App, Stores};
 use crate::auth::{UserAdmin, UserAdminError};
 use crate::config::{Config, Keys};
 use crate::lifecycle;
@@ -63,7 +63,8 @@ impl Program for Service {
     }
 
     async fn migrate(&self, config: &Config) -> Result<(), BoxError> {
-        app::open_store(config, Arc::new(SystemClock::new()), true).await?.close().await;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        Stores::open(config, &clock, true).await?.close().await;
         Ok(())
     }
 

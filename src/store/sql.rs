@@ -276,4 +276,12 @@ impl<D: Dialect> Probe for SqlStore<D> {
         })
         .await
     }
+
+    async fn warnings(&self) -> Vec<String> {
+        self.warnings().await
+    }
+
+    async fn close(&self) {
+        self.close().await;
+    }
 }
