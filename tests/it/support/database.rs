@@ -40,18 +40,14 @@ pub(crate) trait Server: Send + Sync + Sized + 'static {
     /// Ends every connection to a database but the one that does it; returns how many there were.
     async fn kick(&self, database: &str) -> u64;
 
+    /// Makes it refuse to write, as a standby does, or write again.
+    async fn read_only(&self, database: &str, on: bool);
+
     fn open(options: &NetworkOptions) -> SqlStore<Self::Dialect>;
 
     /// A transaction of another program that has numbered a row of the ledger and written it, but has not
     /// committed: committed when told to.
     async fn late_commit(&self, database: &str) -> tokio::sync::oneshot::Sender<()>;
-
-    /// As after a power cut: SIGKILL, and up again on the same data.
-    async fn crash_and_restart(&mut self) {
-        self.process_mut().kill();
-        self.process_mut().spawn();
-        self.ready().await;
-    }
 }
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -110,6 +106,25 @@ pub(crate) fn find(name: &'static str, test: &str) -> Option<PathBuf> {
 pub(crate) fn run(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output().expect("the command runs");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A certificate for `localhost` in this directory (`server.pem`, `server.key`) and the authority that signed it
+/// (`ca.pem`); `false` when openssl is not installed.
+pub(crate) fn make_certificate(directory: &Directory, account: &Account, test: &str) -> bool {
+    let Some(openssl) = tool::find("openssl", test) else { return false };
+    let new_key =
+        ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    let openssl = |arguments: &str, first: &[&str]| {
+        run(Command::new(&openssl).args(first).args(arguments.split(' ')).current_dir(directory.path()));
+    };
+    std::fs::write(directory.path().join("extensions"), "subjectAltName=DNS:localhost\n").unwrap();
+    openssl("-x509 -keyout ca.key -out ca.pem -subj /CN=authority", &new_key);
+    openssl("-keyout server.key -out server.csr -subj /CN=localhost", &new_key);
+    let sign =
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions";
+    openssl(&format!("{sign} -out server.pem"), &[]);
+    account.own(directory.path());
+    true
 }
 
 /// A directory for a server. Whatever becomes of the tests, a shell that waits for their end removes it, and
@@ -176,7 +191,7 @@ impl Process {
     /// SIGKILL: nothing of it runs on.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            let processes = self.processes(child.id());
+            let processes = Self::processes(child.id());
             for process in &processes[1..] {
                 signal(*process, "KILL");
             }
@@ -189,6 +204,10 @@ impl Process {
     /// SIGSTOP to all of its processes: what is connected stays connected, and gets no answer.
     pub(crate) fn freeze(&self) {
         self.signal_all("STOP");
+        // A process has stopped when the last of its threads has.
+        while self.all().into_iter().any(is_running) {
+            std::thread::yield_now();
+        }
     }
 
     /// SIGCONT.
@@ -197,12 +216,15 @@ impl Process {
     }
 
     fn signal_all(&self, name: &str) {
-        let id = self.child.as_ref().expect("it runs").id();
-        self.processes(id).into_iter().for_each(|process| signal(process, name));
+        self.all().into_iter().for_each(|process| signal(process, name));
     }
 
-    /// The process and those that it has started.
-    fn processes(&self, id: u32) -> Vec<u32> {
+    fn all(&self) -> Vec<u32> {
+        Self::processes(self.child.as_ref().expect("it runs").id())
+    }
+
+    /// A process and those that it has started.
+    fn processes(id: u32) -> Vec<u32> {
         let children = Command::new("ps").args(["-o", "pid=", "--ppid", &id.to_string()]).output().unwrap();
         let children = String::from_utf8(children.stdout).unwrap();
         std::iter::once(id).chain(children.split_whitespace().map(|child| child.parse().unwrap())).collect()
@@ -216,6 +238,13 @@ impl Process {
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
+}
+
+/// Whether any thread of a process is not stopped.
+fn is_running(process: u32) -> bool {
+    let threads =
+        Command::new("ps").args(["-L", "-o", "state=", "-p", &process.to_string()]).output().unwrap();
+    String::from_utf8(threads.stdout).unwrap().split_whitespace().any(|state| !matches!(state, "T" | "Z"))
 }
 
 fn signal(process: u32, name: &str) {

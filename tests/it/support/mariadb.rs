@@ -8,20 +8,39 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::sync::oneshot;
 
-use super::database::{Account, Directory, Process, Server, database_name, find, free_port, run, until};
+use super::database::{
+    Account, Directory, Process, Server, database_name, find, free_port, make_certificate, run, until,
+};
 
-/// A server with one account, `tester`.
+/// A server of a test's own, or the one that they share.
 pub(crate) struct MariaDb {
     process: Process,
     port: u16,
+    tls: bool,
 }
 
-const ACCOUNT: &str =
-    "CREATE USER IF NOT EXISTS tester@'%' IDENTIFIED BY 'tester';\nGRANT ALL ON *.* TO tester@'%';\n";
+/// The store's account, and that of other programs. The store's may not write on a server that is read-only: one
+/// that may would not notice.
+const ACCOUNTS: &str = "\
+    CREATE USER IF NOT EXISTS other@'%' IDENTIFIED BY 'tester';
+GRANT ALL ON *.* TO other@'%';
+CREATE USER IF NOT EXISTS tester@'%' IDENTIFIED BY 'tester';
+GRANT ALL ON *.* TO tester@'%';
+REVOKE READ_ONLY ADMIN ON *.* FROM tester@'%';
+";
 
 impl MariaDb {
     /// One with these settings.
     pub(crate) fn start_with(test: &str, settings: &[&str]) -> Option<Self> {
+        Self::launch(test, settings, false)
+    }
+
+    /// One that takes no connection without TLS.
+    pub(crate) fn start_with_tls(test: &str) -> Option<Self> {
+        Self::launch(test, &["--require-secure-transport=ON"], true)
+    }
+
+    fn launch(test: &str, settings: &[&str], tls: bool) -> Option<Self> {
         let (install, mariadbd) = (find("mariadb-install-db", test)?, find("mariadbd", test)?);
         let account = Account::unless_root("mysql");
         let directory = Directory::new(&account);
@@ -31,8 +50,9 @@ impl MariaDb {
             .command(&install)
             .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
             .args(small)
+            .arg(format!("--tmpdir={}", directory.path().display()))
             .arg(format!("--datadir={}", path("data"))));
-        std::fs::write(path("account.sql"), ACCOUNT).unwrap();
+        std::fs::write(path("account.sql"), ACCOUNTS).unwrap();
         let port = free_port();
         let mut command = account.command(&mariadbd);
         command
@@ -44,17 +64,24 @@ impl MariaDb {
             ])
             .args(small)
             .arg(format!("--port={port}"))
+            .arg(format!("--tmpdir={}", directory.path().display()))
             .arg(format!("--datadir={}", path("data")))
             .arg(format!("--socket={}", path("socket")))
             .arg(format!("--pid-file={}", path("mariadbd.pid")))
             .arg(format!("--init-file={}", path("account.sql")))
             .args(settings);
-        Some(Self { process: Process::start(directory, command), port })
+        if tls {
+            make_certificate(&directory, &account, test).then_some(())?;
+            command
+                .arg(format!("--ssl-cert={}", path("server.pem")))
+                .arg(format!("--ssl-key={}", path("server.key")));
+        }
+        Some(Self { process: Process::start(directory, command), port, tls })
     }
 
     /// A connection of another program.
     pub(crate) async fn connect(&self, database: &str) -> MySqlConnection {
-        MySqlConnection::connect(&self.url(database)).await.unwrap()
+        MySqlConnection::connect(&self.url(database).replacen("tester", "other", 1)).await.unwrap()
     }
 }
 
@@ -66,8 +93,9 @@ impl Server for MariaDb {
         SHARED.get_or_init(|| Self::start(test)).as_ref()
     }
 
+    /// What is committed survives the server's end, though not the machine's.
     fn start(test: &str) -> Option<Self> {
-        Self::start_with(test, &["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"])
+        Self::start_with(test, &["--innodb-flush-log-at-trx-commit=2", "--innodb-doublewrite=0"])
     }
 
     fn process(&self) -> &Process {
@@ -83,7 +111,14 @@ impl Server for MariaDb {
     }
 
     fn url(&self, database: &str) -> String {
-        format!("mysql://tester:tester@127.0.0.1:{}/{database}", self.port)
+        let directory = self.process.directory.path().display();
+        let tls = if self.tls {
+            format!("?ssl-mode=VERIFY_IDENTITY&ssl-ca={directory}/ca.pem")
+        } else {
+            String::new()
+        };
+        let host = if self.tls { "localhost" } else { "127.0.0.1" };
+        format!("mysql://tester:tester@{host}:{}/{database}{tls}", self.port)
     }
 
     async fn run(&self, database: &str, statements: &[&'static str]) {
@@ -114,6 +149,12 @@ impl Server for MariaDb {
             sqlx::raw_sql(kill).execute(&mut connection).await.unwrap();
         }
         others.len() as u64
+    }
+
+    async fn read_only(&self, _: &str, on: bool) {
+        let set = AssertSqlSafe(format!("SET GLOBAL read_only = {}", u8::from(on)));
+        let mut connection = self.connect("mysql").await;
+        sqlx::raw_sql(set).execute(&mut connection).await.unwrap();
     }
 
     fn open(options: &NetworkOptions) -> MysqlStore {

@@ -8,17 +8,33 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::sync::oneshot;
 
-use super::database::{Account, Directory, Process, Server, database_name, find, free_port, run, until};
+use super::database::{
+    Account, Directory, Process, Server, database_name, find, free_port, make_certificate, run, until,
+};
 
 /// A server with one account, `postgres`, which needs no password from this machine.
 pub(crate) struct Postgres {
     process: Process,
     port: u16,
+    tls: bool,
 }
 
 impl Postgres {
-    /// One whose commits are on the disk, for what is about durability, and with these settings.
+    /// One with these settings.
     pub(crate) fn start_with(test: &str, settings: &[&str]) -> Option<Self> {
+        Self::launch(test, settings, false)
+    }
+
+    /// One that takes no connection without TLS.
+    pub(crate) fn start_with_tls(test: &str) -> Option<Self> {
+        Self::launch(
+            test,
+            &["fsync=off", "ssl=on", "ssl_cert_file=../server.pem", "ssl_key_file=../server.key"],
+            true,
+        )
+    }
+
+    fn launch(test: &str, settings: &[&str], tls: bool) -> Option<Self> {
         let (initdb, postgres) = (find("initdb", test)?, find("postgres", test)?);
         let account = Account::unless_root("postgres");
         let directory = Directory::new(&account);
@@ -27,6 +43,10 @@ impl Postgres {
             .command(&initdb)
             .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
             .arg(&data));
+        if tls {
+            make_certificate(&directory, &account, test).then_some(())?;
+            std::fs::write(data.join("pg_hba.conf"), "hostssl all all all trust\n").unwrap();
+        }
         let port = free_port();
         let mut command = account.command(&postgres);
         command.arg("-D").arg(&data);
@@ -42,7 +62,7 @@ impl Postgres {
         {
             command.args(["-c", setting]);
         }
-        Some(Self { process: Process::start(directory, command), port })
+        Some(Self { process: Process::start(directory, command), port, tls })
     }
 
     /// A connection of another program.
@@ -76,7 +96,14 @@ impl Server for Postgres {
     }
 
     fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        let directory = self.process.directory.path().display();
+        let tls = if self.tls {
+            format!("?sslmode=verify-full&sslrootcert={directory}/ca.pem")
+        } else {
+            String::new()
+        };
+        let host = if self.tls { "localhost" } else { "127.0.0.1" };
+        format!("postgres://postgres@{host}:{}/{database}{tls}", self.port)
     }
 
     async fn run(&self, database: &str, statements: &[&'static str]) {
@@ -102,6 +129,16 @@ impl Server for Postgres {
             .unwrap()
             .get::<i64, _>(0)
             .cast_unsigned()
+    }
+
+    /// For new connections; those there are go on until they are ended.
+    async fn read_only(&self, database: &str, on: bool) {
+        let set =
+            AssertSqlSafe(format!("ALTER DATABASE {database} SET default_transaction_read_only = {on}"));
+        sqlx::raw_sql(set).execute(&mut self.connect("postgres").await).await.unwrap();
+        if on {
+            self.kick(database).await;
+        }
     }
 
     fn open(options: &NetworkOptions) -> PostgresStore {
