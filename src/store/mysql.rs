@@ -8,13 +8,16 @@ use sqlx::migrate::Migrator;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlQueryResult};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
-use crate::store::sql::{Dialect, Fault, InvalidUrl, NetworkOptions, SqlStore, Statements};
+use crate::store::sql::{self, Dialect, Fault, InvalidUrl, NetworkOptions, SqlStore, Statements};
 
 mod statements;
 
 pub use crate::store::sql::SchemaError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/mysql");
+
+/// Held until the connection ends. Locks belong to the whole server, so the database is in the name.
+const MIGRATION_LOCK: &str = "SELECT GET_LOCK(CONCAT('countersign migrate ', CRC32(DATABASE())), 3600)";
 
 /// Users, ledger and sessions in one database of MySQL or MariaDB.
 pub type MysqlStore = SqlStore<MysqlDialect>;
@@ -83,6 +86,18 @@ impl Dialect for MysqlDialect {
         &MIGRATIONS
     }
 
+    /// Behind a lock of our own: the driver asks for one that MariaDB does not grant.
+    async fn migrate(connection: &mut MySqlConnection) -> Result<(), SchemaError> {
+        let granted: Option<i64> = sqlx::query_scalar(MIGRATION_LOCK)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(|error| SchemaError::of::<Self>(error.into()))?;
+        if granted != Some(1) {
+            return Err(SchemaError::Migration("another migration has been going on for an hour".into()));
+        }
+        sql::migrate::<Self>(connection).await
+    }
+
     fn affected(result: &MySqlQueryResult) -> u64 {
         result.rows_affected()
     }
@@ -92,10 +107,11 @@ impl Dialect for MysqlDialect {
         match error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
             // Deadlock; a row has changed since the last read (MariaDB 11).
             Some(1213 | 1020) => Fault::Conflict,
-            // Shutting down, killed, aborted, idle too long; a server that is read-only, or has become so.
-            Some(1053 | 1152..=1161 | 1184 | 1927 | 3169 | 4031 | 1290 | 1792 | 1836) => Fault::Broken,
-            // A statement that the server has forgotten, or whose table has changed.
-            Some(1243 | 1615) => Fault::Broken,
+            // Shutting down, killed, aborted, idle too long; a server that is read-only, or has become so; a
+            // statement that the server has forgotten, or whose table has changed.
+            Some(1053 | 1152..=1161 | 1184 | 1243 | 1290 | 1615 | 1792 | 1836 | 1927 | 3169 | 4031) => {
+                Fault::Broken
+            }
             // A damaged table, index or tablespace.
             Some(126 | 127 | 1034 | 1194 | 1712 | 1877) => Fault::Damage,
             _ => Fault::Other,

@@ -37,7 +37,7 @@ impl PostgresStore {
             ("lock_timeout", limit.as_str()),
             // A client that was cut off from the network in the middle may hold the ledger's head.
             ("idle_in_transaction_session_timeout", limit.as_str()),
-            ("default_transaction_isolation", "read\\ committed"),
+            ("default_transaction_isolation", "read committed"),
         ]);
         Ok(Self::over_network(options, PostgresConnect { limited, patient: connect }))
     }

@@ -18,7 +18,9 @@ pub use self::schema::SchemaError;
 pub(in crate::store) use self::schema::migrate;
 
 use self::driver::values;
-use self::pool::{Connection, Pool, PoolOptions};
+pub(in crate::store) use self::pool::{Connection, Pool};
+
+use self::pool::PoolOptions;
 use crate::model::{Clock, UnixMillis};
 use crate::store::{Probe, StoreError};
 
@@ -54,8 +56,8 @@ impl NetworkOptions {
 
     /// After this the server itself gives up a statement, or the wait for a lock: a little before the deadline,
     /// so that a slow query costs no connection.
-    pub(in crate::store) const fn statement_limit(&self) -> Duration {
-        Duration::from_millis((self.deadline.as_millis() as u64).saturating_mul(2) / 3)
+    pub(in crate::store) fn statement_limit(&self) -> Duration {
+        self.deadline.mul_f64(2.0 / 3.0)
     }
 }
 
@@ -99,8 +101,8 @@ impl std::fmt::Debug for TimeSource {
 
 /// Users, ledger and sessions in one SQL database. Clones share the connections.
 pub struct SqlStore<D: Dialect> {
-    readers: Pool<D>,
-    writers: Pool<D>,
+    pub(in crate::store) readers: Pool<D>,
+    pub(in crate::store) writers: Pool<D>,
     time: TimeSource,
     deadline: Duration,
 }
@@ -127,7 +129,7 @@ impl<D: Dialect> std::fmt::Debug for SqlStore<D> {
 
 /// How a piece of work wants its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(in crate::store) enum Mode {
     /// It only reads, a statement at a time.
     Read,
     /// It writes, and each statement is a transaction by itself.
@@ -137,8 +139,8 @@ enum Mode {
 }
 
 /// What is done with a connection: it borrows its arguments, so that it can be done again after a deadlock.
-type Work<A, D, T> = for<'c> fn(&'c A, &'c mut Connection<D>) -> Outcome<'c, T>;
-type Outcome<'c, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'c>>;
+pub(in crate::store) type Work<A, D, T> = for<'c> fn(&'c A, &'c mut Connection<D>) -> Outcome<'c, T>;
+pub(in crate::store) type Outcome<'c, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'c>>;
 
 impl<D: Dialect> SqlStore<D> {
     /// A store whose reads and writes share the connections.
@@ -183,7 +185,12 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     /// Does a piece of work in a task of its own, within the deadline.
-    async fn run<A, T>(&self, mode: Mode, arguments: A, work: Work<A, D, T>) -> Result<T, StoreError>
+    pub(in crate::store) async fn run<A, T>(
+        &self,
+        mode: Mode,
+        arguments: A,
+        work: Work<A, D, T>,
+    ) -> Result<T, StoreError>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
@@ -195,7 +202,7 @@ impl<D: Dialect> SqlStore<D> {
             tokio::time::timeout(deadline, work).await.unwrap_or(Err(Failure::Late(deadline)))
         });
         let outcome = task.await.unwrap_or_else(|cut_off| Err(Failure::CutOff(cut_off)));
-        outcome.map_err(|failure| failure.of::<D>())
+        outcome.map_err(Failure::of::<D>)
     }
 }
 

@@ -21,6 +21,8 @@ use crate::model::Clock;
 use crate::store::sql::{self, Dialect, Fault, SqlStore, Statements};
 
 mod statements;
+#[cfg(test)]
+mod tests;
 
 pub use crate::store::sql::SchemaError;
 

@@ -33,8 +33,8 @@ pub(crate) struct Stores {
 
 /// A kind of store.
 pub(crate) trait Backend {
-    /// Empty stores that take the time from `clock`.
-    async fn fresh(clock: Arc<ManualClock>) -> Stores;
+    /// Empty stores that take the time from `clock`; none when what they need is not installed.
+    async fn fresh(clock: Arc<ManualClock>) -> Option<Stores>;
 }
 
 /// Makes a test of each case of one topic, or of the cases named.
@@ -87,8 +87,9 @@ macro_rules! topic {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    let world = $crate::conformance::World::new::<$backend>().await;
-                    $crate::conformance::$topic::$case(world).await;
+                    if let Some(world) = $crate::conformance::World::new::<$backend>().await {
+                        $crate::conformance::$topic::$case(world).await;
+                    }
                 }
             )+
         }
@@ -152,10 +153,10 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn new<B: Backend>() -> Self {
+    pub(crate) async fn new<B: Backend>() -> Option<Self> {
         let clock = Arc::new(ManualClock::new(START));
-        let Stores { users, ledger, sessions, keep } = B::fresh(Arc::clone(&clock)).await;
-        Self { clock, users, ledger, sessions, _keep: keep }
+        let Stores { users, ledger, sessions, keep } = B::fresh(Arc::clone(&clock)).await?;
+        Some(Self { clock, users, ledger, sessions, _keep: keep })
     }
 
     pub(crate) async fn add_user(&self, username: &str) -> User {

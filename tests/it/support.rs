@@ -2,7 +2,10 @@
 //! a stub.
 
 pub(crate) mod client;
+pub(crate) mod database;
 pub(crate) mod grpc;
+pub(crate) mod mariadb;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod stub;
 pub(crate) mod tool;

@@ -74,9 +74,9 @@ impl From<String> for Value {
     }
 }
 
-impl From<&Option<String>> for Value {
-    fn from(text: &Option<String>) -> Self {
-        Self::Text(text.clone())
+impl From<Option<&str>> for Value {
+    fn from(text: Option<&str>) -> Self {
+        Self::Text(text.map(str::to_owned))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::model::{Clock as _, Monotonic, SystemClock};
 
 /// How many connections, and for how long.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PoolOptions {
+pub(in crate::store) struct PoolOptions {
     /// The most that are open at the same time.
     size: u32,
     /// One that was not used for so long is closed; `None` keeps it.
@@ -25,21 +25,17 @@ pub(super) struct PoolOptions {
 }
 
 impl PoolOptions {
-    pub(super) fn network(size: u32) -> Self {
-        Self {
-            size: size.max(1),
-            idle: Some(Duration::from_secs(20)),
-            age: Some(Duration::from_secs(15 * 60)),
-        }
+    pub(in crate::store) fn network(size: u32) -> Self {
+        Self { size: size.max(1), idle: Some(Duration::from_secs(20)), age: Some(Duration::from_mins(15)) }
     }
 
-    pub(super) fn file(size: u32) -> Self {
+    pub(in crate::store) fn file(size: u32) -> Self {
         Self { size: size.max(1), idle: None, age: None }
     }
 }
 
 /// A pool. Clones are the same pool.
-pub(super) struct Pool<D: Dialect> {
+pub(in crate::store) struct Pool<D: Dialect> {
     shared: Arc<Shared<D>>,
 }
 
@@ -69,19 +65,19 @@ struct Pooled<D: Dialect> {
 
 impl<D: Dialect> Pool<D> {
     /// A pool without connections: they are opened when they are needed.
-    pub(super) fn new(connect: D::Options, options: PoolOptions) -> Self {
+    pub(in crate::store) fn new(connect: D::Options, options: PoolOptions) -> Self {
         let permits = Arc::new(Semaphore::new(options.size as usize));
         let (idle, generation, clock) = (Mutex::default(), AtomicU64::new(0), SystemClock::new());
         Self { shared: Arc::new(Shared { connect, options, permits, idle, generation, clock }) }
     }
 
     /// What it takes to connect.
-    pub(super) fn connect_options(&self) -> &D::Options {
+    pub(in crate::store) fn connect_options(&self) -> &D::Options {
         &self.shared.connect
     }
 
     /// A connection, as soon as there is one. How long to wait is the caller's business.
-    pub(super) async fn acquire(&self, time: TimeSource) -> Result<Connection<D>, Failure> {
+    pub(in crate::store) async fn acquire(&self, time: TimeSource) -> Result<Connection<D>, Failure> {
         let permit = Arc::clone(&self.shared.permits).acquire_owned().await.map_err(|_| Failure::Closed)?;
         let (pooled, fresh) = match self.shared.take() {
             Some(pooled) => (pooled, false),
@@ -92,7 +88,7 @@ impl<D: Dialect> Pool<D> {
     }
 
     /// Waits until every connection has been handed back and closes them.
-    pub(super) async fn close(&self) {
+    pub(in crate::store) async fn close(&self) {
         let all = self.shared.permits.acquire_many(self.shared.options.size).await;
         self.shared.permits.close();
         drop(all);
@@ -141,7 +137,7 @@ impl<D: Dialect> Shared<D> {
 }
 
 /// A connection in use. Dropped before it is released, it was cut off in the middle of something.
-pub(super) struct Connection<D: Dialect> {
+pub(in crate::store) struct Connection<D: Dialect> {
     pooled: Option<Pooled<D>>,
     shared: Arc<Shared<D>>,
     time: TimeSource,
@@ -152,18 +148,22 @@ pub(super) struct Connection<D: Dialect> {
 
 impl<D: Dialect> Connection<D> {
     /// The parameter *time?*: the time now, or null for that of the database's clock.
-    pub(super) fn time(&self) -> Value {
+    pub(in crate::store) fn time(&self) -> Value {
         self.time.given().into()
     }
 
     /// Runs a statement and says how many rows it found to change.
-    pub(super) async fn execute(&mut self, statement: &'static str, values: Values) -> Result<u64, Failure> {
+    pub(in crate::store) async fn execute(
+        &mut self,
+        statement: &'static str,
+        values: Values,
+    ) -> Result<u64, Failure> {
         let result = D::Database::execute(self.raw()?, statement, values).await?;
         Ok(D::affected(&result))
     }
 
     /// Runs a statement and returns its rows.
-    pub(super) async fn fetch(
+    pub(in crate::store) async fn fetch(
         &mut self,
         statement: &'static str,
         values: Values,
@@ -172,18 +172,18 @@ impl<D: Dialect> Connection<D> {
     }
 
     /// Runs a command that cannot be prepared.
-    pub(super) async fn command(&mut self, command: &'static str) -> Result<(), Failure> {
+    pub(in crate::store) async fn command(&mut self, command: &'static str) -> Result<(), Failure> {
         Ok(D::Database::command(self.raw()?, command).await?)
     }
 
     /// What is sent next cannot be done twice: if the connection breaks from here on, nobody knows whether it
     /// happened, and only the caller may repeat it.
-    pub(super) fn point_of_no_return(&mut self) {
+    pub(in crate::store) fn point_of_no_return(&mut self) {
         self.decided = true;
     }
 
     /// Hands the connection back for the next one to use.
-    pub(super) fn release(mut self) {
+    pub(in crate::store) fn release(mut self) {
         if let Some(pooled) = self.pooled.take() {
             self.shared.put(pooled);
         }
@@ -191,11 +191,12 @@ impl<D: Dialect> Connection<D> {
 
     /// Closes a connection that is dead, and gives up all that are as old. Says whether another one may do
     /// better: a new one would not, and nothing is done twice.
-    pub(super) fn discard(self) -> bool {
+    pub(in crate::store) fn discard(self) -> bool {
         !self.fresh && !self.decided
     }
 
-    fn raw(&mut self) -> Result<&mut Raw<D>, Failure> {
+    /// The driver's own connection.
+    pub(in crate::store) fn raw(&mut self) -> Result<&mut Raw<D>, Failure> {
         Ok(&mut self.pooled.as_mut().ok_or(Failure::Closed)?.raw)
     }
 }

@@ -103,8 +103,7 @@ async fn create<D: Dialect>(
 
 /// The end of the id, which is its random part.
 fn lock_number(user: UserId) -> i64 {
-    let [.., a, b, c, d, e, f, g, h] = *user.as_bytes();
-    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+    user.as_bytes()[8..].iter().fold(0, |number, &byte| number << 8 | i64::from(byte))
 }
 
 /// Ends as many sessions as must go for one more, and returns them; `None` when there is no room and none may be

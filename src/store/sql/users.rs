@@ -61,7 +61,7 @@ impl<D: Dialect> UserStore for SqlStore<D> {
         hash: &PasswordHash,
         cause: Cause,
     ) -> Result<Option<Revocation>, StoreError> {
-        let change = |hash: &Option<String>, time, id: UserId| vec![Value::from(hash), time, Value::from(id)];
+        let change = |hash: Option<&str>, time, id: UserId| vec![Value::from(hash), time, Value::from(id)];
         self.end_all(D::STATEMENTS.set_password, Some(hash.as_phc().to_owned()), change, id, cause).await
     }
 
@@ -105,7 +105,7 @@ impl<D: Dialect> UserStore for SqlStore<D> {
         self.run(Mode::Transaction, (attributes, id, cause), |((roles, claims), id, cause), connection| {
             Box::pin(async move {
                 let change =
-                    vec![Value::from(roles), Value::from(claims), connection.time(), Value::from(*id)];
+                    vec![roles.as_deref().into(), claims.as_deref().into(), connection.time(), (*id).into()];
                 if connection.execute(D::STATEMENTS.set_attributes, change).await? == 0 {
                     return Ok(None);
                 }
@@ -122,9 +122,9 @@ impl<D: Dialect> UserStore for SqlStore<D> {
 }
 
 /// The parameters of a statement that ends every session of a user: what it sets, the time, the user.
-type Ending = fn(&Option<String>, Value, UserId) -> Values;
+type Ending = fn(Option<&str>, Value, UserId) -> Values;
 
-fn at_time(_: &Option<String>, time: Value, id: UserId) -> Values {
+fn at_time(_: Option<&str>, time: Value, id: UserId) -> Values {
     vec![time, Value::from(id)]
 }
 
@@ -141,7 +141,7 @@ impl<D: Dialect> SqlStore<D> {
         let change = (statement, set, parameters, id, cause);
         self.run(Mode::Transaction, change, |(statement, set, parameters, id, cause), connection| {
             Box::pin(async move {
-                let change = parameters(set, connection.time(), *id);
+                let change = parameters(set.as_deref(), connection.time(), *id);
                 let raised = match D::STATEMENTS.lock_epoch {
                     None => connection.fetch(statement, change).await?,
                     Some(lock) => {
