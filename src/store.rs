@@ -16,6 +16,7 @@ use crate::model::{
     UnixMillis, User, UserId, Username,
 };
 
+pub mod redis;
 pub mod sqlite;
 
 /// The store did not give an answer that can be relied on.

@@ -21,10 +21,10 @@ use crate::conformance::{Backend, OPERATOR, POLICY, START, Stores, new_session, 
 pub(crate) struct Sqlite;
 
 impl Backend for Sqlite {
-    async fn fresh(clock: Arc<ManualClock>) -> Stores {
+    async fn fresh(clock: Arc<ManualClock>) -> Option<Stores> {
         let file = File::new();
         let store = Arc::new(file.open(clock).await);
-        Stores { users: store.clone(), ledger: store.clone(), sessions: store, keep: Box::new(file) }
+        Some(Stores { users: store.clone(), ledger: store.clone(), sessions: store, keep: Box::new(file) })
     }
 }
 

@@ -1,0 +1,66 @@
+-- Answers a refresh token and moves the line: `decide` of src/model/rotation.rs, row by row. Changes nothing else,
+-- and never revokes. Executed late, it is what the caller's retry then finds done.
+local id, generation, issued_at = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local epoch, mac_key, idle = ARGV[4], ARGV[5], tonumber(ARGV[6])
+local grace, deadline, strict = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] == '1'
+local ROTATED, UNCHANGED, REPLAYED, WITHDRAWN, ADOPTED = 1, 2, 3, 4, 5
+local IN_PROGRESS, REUSED, IDLE, SUPERSEDED, UNKNOWN = 6, 7, 8, 9, 10
+
+local record, at = locate(KEYS[1], id)
+if not record then
+  return { UNKNOWN }
+end
+local now = time(ARGV[10])
+local current, predecessor, has_predecessor, rotated_at, _, idle_end, _, absolute_end =
+  struct.unpack('>I4I4BI6c4I6I6I6', record, MOVED_FROM)
+if idle_end <= now then
+  return { IDLE }
+end
+if string.sub(record, 20, 27) ~= epoch then
+  return { SUPERSEDED }
+end
+
+local answer, minted_from
+local elapsed = math.max(0, now - rotated_at)
+if generation == current and issued_at == rotated_at then
+  if has_predecessor == 1 and elapsed < grace then
+    answer = UNCHANGED
+  else
+    answer, minted_from = ROTATED, current
+  end
+elseif generation >= current then
+  if issued_at > rotated_at or (generation > current and issued_at == rotated_at) then
+    answer, current, minted_from = ADOPTED, generation, generation
+  else
+    answer = REUSED
+  end
+elseif has_predecessor == 1 and generation == predecessor then
+  if grace > 0 and elapsed <= grace then
+    answer = REPLAYED
+  elseif grace > 0 and elapsed <= grace + deadline then
+    answer = IN_PROGRESS
+  elseif strict then
+    answer = REUSED
+  else
+    answer, minted_from = WITHDRAWN, predecessor
+  end
+else
+  answer = REUSED
+end
+
+if minted_from then
+  idle_end = instant(math.min(absolute_end, now + idle))
+  local successor = math.min(current + 1, 4294967295)
+  local moved = struct.pack('>I4I4BI6c4I6', successor, minted_from, 1, instant(now), mac_key, idle_end)
+  record = string.sub(record, 1, MOVED_FROM - 1) .. moved .. string.sub(record, MOVED_TO + 1)
+  if at then
+    redis.call('SETRANGE', KEYS[1], at + MOVED_FROM - 2, moved)
+  else
+    redis.call('HSET', KEYS[1], id, record)
+  end
+  live_for(KEYS[1], idle_end - now)
+end
+if answer == IN_PROGRESS or answer == REUSED then
+  return { answer }
+end
+return { answer, record }

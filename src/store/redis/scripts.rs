@@ -1,0 +1,78 @@
+//! The scripts: one for each verb, so that each is one atomic command.
+
+use redis::Cmd;
+
+/// A Lua script, and the digest that the server knows it by.
+pub(super) struct Script {
+    text: String,
+    digest: String,
+}
+
+impl Script {
+    fn new(parts: &[&str]) -> Self {
+        let text = parts.concat();
+        let digest = redis::Script::new(&text).get_hash().to_owned();
+        Self { text, digest }
+    }
+
+    /// The command for a server that knows the script.
+    pub(super) fn by_digest(&self, key: &[u8], arguments: &Arguments) -> Cmd {
+        command("EVALSHA", &self.digest, key, arguments)
+    }
+
+    /// The command for a server that does not, and will from then on.
+    pub(super) fn by_text(&self, key: &[u8], arguments: &Arguments) -> Cmd {
+        command("EVAL", &self.text, key, arguments)
+    }
+}
+
+/// What a script is given beside its key, in order.
+#[derive(Default)]
+pub(super) struct Arguments(Vec<Vec<u8>>);
+
+impl Arguments {
+    pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.push(bytes.to_vec());
+        self
+    }
+
+    pub(super) fn number(self, number: impl std::fmt::Display) -> Self {
+        self.bytes(number.to_string().as_bytes())
+    }
+
+    pub(super) fn flag(self, set: bool) -> Self {
+        self.number(u8::from(set))
+    }
+}
+
+fn command(name: &str, script: &str, key: &[u8], arguments: &Arguments) -> Cmd {
+    let mut command = redis::cmd(name);
+    command.arg(script).arg(1).arg(key);
+    for argument in &arguments.0 {
+        command.arg(argument.as_slice());
+    }
+    command
+}
+
+/// Every script there is.
+pub(super) struct Scripts {
+    pub(super) create: Script,
+    pub(super) rotate: Script,
+    pub(super) find: Script,
+    pub(super) list: Script,
+    pub(super) delete: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        let records = include_str!("sessions.lua");
+        let of_sessions = |verb| Script::new(&[records, verb]);
+        Self {
+            create: of_sessions(include_str!("create.lua")),
+            rotate: of_sessions(include_str!("rotate.lua")),
+            find: of_sessions(include_str!("find.lua")),
+            list: of_sessions(include_str!("list.lua")),
+            delete: of_sessions(include_str!("delete.lua")),
+        }
+    }
+}
