@@ -26,6 +26,7 @@ mod failure;
 mod record;
 mod scripts;
 mod sessions;
+mod user_agent;
 
 pub use self::address::{InvalidRedisUrl, RedisUrl, Server, Topology};
 

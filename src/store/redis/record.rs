@@ -1,7 +1,10 @@
 //! A session's record, as `sessions.lua` lays it out. The scripts make and move what stands in fixed places; the
 //! facts behind it are packed and unpacked here alone.
 
+use std::net::IpAddr;
+
 use super::failure::Failure;
+use super::user_agent;
 use crate::model::{
     ClientFacts, Epoch, Generation, Line, MacKeyId, NewSession, Session, SessionId, UnixMillis, UserId,
 };
@@ -10,16 +13,21 @@ use crate::model::{
 const LONGEST: usize = 0xFF_FFFF;
 /// Where the facts begin.
 const FIXED: usize = 64;
+/// How the client's address is written.
+const TEXT: u8 = 0;
+const V4: u8 = 4;
+const V6: u8 = 6;
 
-/// The facts of a new session: audiences and what the client said, each text behind its length.
+/// The facts of a new session: audiences, and what the client said.
 pub(super) fn facts(new: &NewSession) -> Result<Vec<u8>, Failure> {
-    let client = [&new.client.address, &new.client.user_agent, &new.client.name];
-    let mut facts = Vec::with_capacity(32);
+    let mut facts = Vec::with_capacity(64);
     put_length(&mut facts, new.audiences.len());
-    for text in new.audiences.iter().chain(client) {
-        put_length(&mut facts, text.len());
-        facts.extend_from_slice(text.as_bytes());
+    for audience in &new.audiences {
+        put_bytes(&mut facts, audience.as_bytes());
     }
+    put_address(&mut facts, &new.client.address);
+    put_bytes(&mut facts, &user_agent::shorten(&new.client.user_agent));
+    put_bytes(&mut facts, new.client.name.as_bytes());
     if facts.len() > LONGEST - FIXED { Err(Failure::TooLarge) } else { Ok(facts) }
 }
 
@@ -63,7 +71,8 @@ fn one(user: UserId, record: &[u8]) -> Result<Session, Failure> {
     let created_at = reader.time()?;
     let expires_at = reader.time()?;
     let audiences = (0..reader.length()?).map(|_| reader.text()).collect::<Result<_, _>>()?;
-    let client = ClientFacts { address: reader.text()?, user_agent: reader.text()?, name: reader.text()? };
+    let client =
+        ClientFacts { address: reader.address()?, user_agent: reader.user_agent()?, name: reader.text()? };
     if !reader.0.is_empty() {
         return Err(Failure::Corrupt("a record is longer than what it holds"));
     }
@@ -78,6 +87,29 @@ fn put_length(to: &mut Vec<u8>, mut length: usize) {
         length >>= 7;
     }
     to.push((length & 0x7F) as u8);
+}
+
+fn put_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
+    put_length(to, bytes.len());
+    to.extend_from_slice(bytes);
+}
+
+/// An IP address as its bytes, when they are written as this program writes them; any other text as it is.
+fn put_address(to: &mut Vec<u8>, text: &str) {
+    match text.parse::<IpAddr>().ok().filter(|address| address.to_string() == text) {
+        Some(IpAddr::V4(address)) => {
+            to.push(V4);
+            to.extend_from_slice(&address.octets());
+        }
+        Some(IpAddr::V6(address)) => {
+            to.push(V6);
+            to.extend_from_slice(&address.octets());
+        }
+        None => {
+            to.push(TEXT);
+            put_bytes(to, text.as_bytes());
+        }
+    }
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -120,9 +152,26 @@ impl<'a> Reader<'a> {
         Err(Failure::Corrupt("a length out of range"))
     }
 
-    fn text(&mut self) -> Result<String, Failure> {
+    fn block(&mut self) -> Result<&'a [u8], Failure> {
         let length = self.length()?;
-        let text = std::str::from_utf8(self.bytes(length)?);
-        text.map(str::to_owned).map_err(|_| Failure::Corrupt("a text that is not UTF-8"))
+        self.bytes(length)
+    }
+
+    fn text(&mut self) -> Result<String, Failure> {
+        let text = String::from_utf8(self.block()?.to_vec());
+        text.map_err(|_| Failure::Corrupt("a text that is not UTF-8"))
+    }
+
+    fn user_agent(&mut self) -> Result<String, Failure> {
+        user_agent::lengthen(self.block()?).ok_or(Failure::Corrupt("a text that is not UTF-8"))
+    }
+
+    fn address(&mut self) -> Result<String, Failure> {
+        match self.array()? {
+            [V4] => Ok(IpAddr::from(self.array::<4>()?).to_string()),
+            [V6] => Ok(IpAddr::from(self.array::<16>()?).to_string()),
+            [TEXT] => self.text(),
+            _ => Err(Failure::Corrupt("an address of another kind")),
+        }
     }
 }

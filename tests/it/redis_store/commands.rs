@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use countersign::model::{ClientFacts, Epoch, NewSession, new_user_id};
-use countersign::store::redis::{RedisStore, TimeSource};
-use countersign::store::{Honoured, Rotation, SessionStore as _};
+use countersign::store::redis::{RedisOptions, RedisStore, TimeSource};
+use countersign::store::{Honoured, Rotation, SessionPolicy, SessionStore as _};
 
 use super::{clock, open, options};
 use crate::conformance::{GRACE, POLICY, began, new_session, presentation};
@@ -55,15 +55,9 @@ async fn the_servers_own_time_is_used_unless_a_test_passes_one() {
     assert_eq!(found, Some(session));
 }
 
-/// What browsers say of themselves.
-fn browser() -> ClientFacts {
-    ClientFacts {
-        address: "203.0.113.195".to_owned(),
-        user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
-                     Chrome/126.0.0.0 Safari/537.36"
-            .to_owned(),
-        name: String::new(),
-    }
+fn client(user_agent: &str) -> ClientFacts {
+    let address = if user_agent.is_empty() { "" } else { "203.0.113.195" };
+    ClientFacts { address: address.to_owned(), user_agent: user_agent.to_owned(), name: String::new() }
 }
 
 #[tokio::test]
@@ -72,27 +66,27 @@ async fn a_session_with_its_index_takes_at_most_300_bytes() {
         return;
     }
     let (server, clock) = (Server::start(), clock());
-    let options = countersign::store::redis::RedisOptions {
-        prefix: "countersign:".to_owned(),
-        ..options(&server.url())
-    };
+    let options = RedisOptions { prefix: "countersign:".to_owned(), ..options(&server.url()) };
     let store = open(&options, clock);
+    let chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                  Chrome/126.0.0.0 Safari/537.36";
+    let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5_1 like Mac OS X) AppleWebKit/605.1.15 \
+                  (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
+    let unheard_of =
+        "Inventory of the warehouse at the harbour/7.3.1 (build 20260131; +https://warehouse.example)";
     for per_user in [1, 3, 10] {
-        for (kind, client) in [("a machine", ClientFacts::default()), ("a browser", browser())] {
+        for user_agent in ["", chrome, safari, unheard_of] {
             let user = new_user_id();
             for _ in 0..per_user {
-                let new = NewSession {
-                    client: client.clone(),
-                    audiences: Vec::new(),
-                    ..new_session(user, Epoch(0))
-                };
+                let client = client(user_agent);
+                let new = NewSession { client, audiences: Vec::new(), ..new_session(user, Epoch(0)) };
                 began(store.create(new, &POLICY).await.unwrap());
             }
             assert_eq!(server.cli(&["DBSIZE"]), "1");
             let key = server.cli(&["RANDOMKEY"]);
             let bytes: u64 = server.cli(&["MEMORY", "USAGE", &key]).parse().unwrap();
-            println!("{per_user} sessions of {kind}: {} bytes each (MEMORY USAGE)", bytes / per_user);
-            assert!(bytes <= 300 * per_user, "{per_user} of {kind}: {bytes}");
+            println!("{per_user} of {user_agent:.30?}: {} bytes each (MEMORY USAGE)", bytes / per_user);
+            assert!(bytes <= 300 * per_user, "{per_user} of {user_agent:?}: {bytes}");
             server.cli(&["FLUSHALL"]);
         }
     }
@@ -111,7 +105,7 @@ async fn a_key_dies_with_the_last_session_in_it() {
     let (session, _) = began(store.create(new_session(user, Epoch(0)), &POLICY).await.unwrap());
     assert!(lives() > millis(POLICY.idle) && lives() <= millis(POLICY.idle) + 60_000);
 
-    let brief = countersign::store::SessionPolicy { idle: Duration::from_secs(60), ..POLICY };
+    let brief = SessionPolicy { idle: Duration::from_secs(60), ..POLICY };
     let (other, _) = began(store.create(new_session(user, Epoch(0)), &brief).await.unwrap());
     assert!(lives() > millis(POLICY.idle), "the one that lives longest counts");
     store.delete(user, &[session.id, other.id]).await.unwrap();
@@ -149,7 +143,7 @@ async fn a_user_may_have_thousands_of_sessions() {
         assert_eq!(store.find(user, session.id).await.unwrap(), None);
     }
     let limit = countersign::model::SessionLimit::EvictOldest(std::num::NonZeroU32::new(2).unwrap());
-    let policy = countersign::store::SessionPolicy { limit, ..POLICY };
+    let policy = SessionPolicy { limit, ..POLICY };
     let (new, evicted) = began(store.create(new_session(user, Epoch(0)), &policy).await.unwrap());
     assert_eq!(evicted.len(), 996);
     let left = store.list(user).await.unwrap();
