@@ -282,5 +282,11 @@ fn grpc_options(config: &Config, clock: Arc<dyn Clock>, lifecycle: &Lifecycle) -
         logout: config.grpc.logout_timeout,
         verify: config.grpc.verify_timeout,
     };
-    GrpcOptions { clock, deadlines, reflection: config.grpc.reflection, tasks: lifecycle.tasks().clone() }
+    GrpcOptions {
+        clock,
+        deadlines,
+        max_request_bytes: config.grpc.max_message_bytes,
+        reflection: config.grpc.reflection,
+        tasks: lifecycle.tasks().clone(),
+    }
 }

@@ -99,7 +99,8 @@ impl Authenticator {
         let refresh_token = keys
             .mac
             .mint(secret, session.user, session.mac_key, session.current(), session.expires_at)
-            .map_err(AuthError::internal)?;
+            // Another replica has the key already, and so will this one: the token is worth another try.
+            .map_err(|error| AuthError::new(Reason::StoreUnavailable).caused_by(error))?;
         let audiences = self.audiences_of(session);
         let grant = AccessGrant { user, session, audiences: &audiences, now };
         let access_token = self

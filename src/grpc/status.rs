@@ -7,7 +7,6 @@ use http::response::Parts;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use super::MAX_REQUEST_BYTES;
 use crate::auth::AuthError;
 use crate::reason::{self, Language, Reason};
 
@@ -74,7 +73,7 @@ pub(super) fn unreadable_request(answer: &Parts) -> Option<AuthError> {
         return None;
     }
     let description = match status.code() {
-        Code::OutOfRange => format!("must have at most {MAX_REQUEST_BYTES} bytes"),
+        Code::OutOfRange => "is larger than this server reads".to_owned(),
         Code::Internal => "must be one message of the method's type".to_owned(),
         _ => return None,
     };

@@ -19,8 +19,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("operations", &["readiness"]),
     ("listener", &[]),
     ("lifecycle", &[]),
-    ("telemetry", &[]),
-    ("config", &["model", "telemetry", "password", "token"]),
+    ("telemetry", &["config"]),
+    ("config", &["model", "token"]),
     (
         "app",
         &[
@@ -40,7 +40,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("cli", &["app", "auth", "config", "lifecycle", "model", "password", "telemetry", "token"]),
+    ("cli", &["app", "auth", "config", "lifecycle", "model", "password", "secret", "telemetry", "token"]),
 ];
 
 /// Which crates may be named only where.
@@ -116,11 +116,8 @@ fn sources() -> Vec<(String, PathBuf, String)> {
             let module =
                 relative.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
             let code = code.split("#[cfg(test)]").next().unwrap_or_default();
-            let code: String = code
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("//"))
-                .map(|line| format!("{line}\n"))
-                .collect();
+            let lines: Vec<_> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let code = lines.join("\n");
             (!["lib", "main"].contains(&module.as_str())).then_some((module, relative, code))
         })
         .collect()

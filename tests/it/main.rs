@@ -15,6 +15,7 @@ mod redis_store;
 mod rotation_model;
 mod rotation_properties;
 mod rotation_race;
+mod running;
 mod secret_canary;
 mod sqlite_store;
 mod support;

@@ -211,7 +211,7 @@ async fn a_writer_that_is_held_up_answers_within_the_deadline() {
     file.open(clock()).await.close().await;
     let options = SqliteOptions {
         busy_timeout: Duration::from_mins(10),
-        deadline: Duration::from_millis(50),
+        deadline: Duration::from_millis(400),
         ..SqliteOptions::new(file.path())
     };
     let store = SqliteStore::open(options, clock()).await.unwrap();
