@@ -2,7 +2,8 @@
 -- and never revokes. Executed late, it is what the caller's retry then finds done.
 local id, generation, issued_at = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local epoch, mac_key, idle = ARGV[4], ARGV[5], tonumber(ARGV[6])
-local grace, deadline, strict = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] == '1'
+-- `settled` is below zero where a line never stands still.
+local grace, settled, strict = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] == '1'
 local ROTATED, UNCHANGED, REPLAYED, WITHDRAWN, ADOPTED = 1, 2, 3, 4, 5
 local IN_PROGRESS, REUSED, IDLE, SUPERSEDED, UNKNOWN = 6, 7, 8, 9, 10
 
@@ -22,8 +23,9 @@ end
 
 local answer, minted_from
 local elapsed = math.max(0, now - rotated_at)
+local stands_still = elapsed <= settled
 if generation == current and issued_at == rotated_at then
-  if has_predecessor == 1 and elapsed < grace then
+  if has_predecessor == 1 and stands_still then
     answer = UNCHANGED
   else
     answer, minted_from = ROTATED, current
@@ -35,9 +37,9 @@ elseif generation >= current then
     answer = REUSED
   end
 elseif has_predecessor == 1 and generation == predecessor then
-  if grace > 0 and elapsed <= grace then
+  if stands_still and elapsed <= grace then
     answer = REPLAYED
-  elseif grace > 0 and elapsed <= grace + deadline then
+  elseif stands_still then
     answer = IN_PROGRESS
   elseif strict then
     answer = REUSED

@@ -43,7 +43,7 @@ impl SessionStore for RedisStore {
             .bytes(&ask.mac_key.to_bytes())
             .number(policy.idle.as_millis())
             .number(exact_millis(rules.grace))
-            .number(exact_millis(rules.deadline))
+            .number(rules.settled_after().map_or_else(|| "-1".to_owned(), exact_millis))
             .flag(rules.strict)
             .bytes(self.now().as_bytes());
         let answer = self.script(&self.scripts.rotate, ask.user, &arguments).await?;

@@ -7,7 +7,7 @@ use countersign::store::redis::{RedisOptions, RedisStore, TimeSource};
 use countersign::store::{Honoured, Rotation, SessionPolicy, SessionStore as _};
 
 use super::{clock, open, options};
-use crate::conformance::{GRACE, POLICY, began, new_session, presentation};
+use crate::conformance::{MS, POLICY, SETTLED, began, new_session, presentation};
 use crate::support::redis::{Server, is_installed};
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn a_refresh_is_one_command() {
     let (mut session, _) = began(store.create(new, &POLICY).await.unwrap());
     // The first one teaches the server the script.
     for round in 0..=100 {
-        clock.advance(GRACE);
+        clock.advance(SETTLED + MS);
         let answer = store.rotate(presentation(&session, session.current()), &POLICY).await.unwrap();
         let Rotation::Honoured(Honoured::Rotated, next) = answer else { panic!("{answer:?}") };
         session = *next;
@@ -133,7 +133,7 @@ async fn a_user_may_have_thousands_of_sessions() {
     assert_eq!(server.cli(&["TYPE", &key]), "hash");
     assert!(server.cli(&["PTTL", &key]).parse::<i64>().unwrap() > 0);
     assert_eq!(store.list(user).await.unwrap().len(), 1000);
-    clock.advance(GRACE);
+    clock.advance(SETTLED + MS);
     for session in [&sessions[0], &sessions[500], &sessions[999]] {
         assert_eq!(store.find(user, session.id).await.unwrap().as_ref(), Some(session));
         let answer = store.rotate(presentation(session, session.current()), &POLICY).await.unwrap();

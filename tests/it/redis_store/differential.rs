@@ -50,7 +50,7 @@ fn policies() -> impl Strategy<Value = (Duration, Duration)> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let edges = vec![-5_i64, 0, 1, 9_999, 10_000, 10_001, 11_999, 12_000, 12_001, 60_000];
+    let edges = vec![-5_i64, 0, 1, 9_999, 10_000, 10_001, 13_999, 14_000, 14_001, 60_000];
     let pause = prop_oneof![
         3 => proptest::sample::select(edges).prop_map(Pause::ToAge),
         1 => (0..30_000_u64).prop_map(|millis| Pause::Of(Duration::from_millis(millis))),
