@@ -291,6 +291,18 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn purge(&self, limit: u32) -> Result<u64, StoreError>;
 }
 
+/// The fast way for revocations from one replica to the others. Nothing relies on it: what it loses is found by
+/// polling the ledger, and no message proves how fresh anybody's view is.
+#[async_trait]
+pub trait Push: Send + Sync + 'static {
+    /// Tells the other replicas of rows that are committed.
+    async fn publish(&self, rows: &[Revocation]) -> Result<(), StoreError>;
+
+    /// The rows that the others tell of, as they come: perhaps late, twice or in another order. Goes on for ever,
+    /// through every outage, until the receiver is dropped. Rows that nobody fetches in time are dropped.
+    fn subscribe(&self) -> tokio::sync::mpsc::Receiver<Revocation>;
+}
+
 /// Whether a store can be asked at all.
 #[async_trait]
 pub trait Probe: Send + Sync + 'static {

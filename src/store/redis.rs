@@ -16,6 +16,7 @@ use redis::{ClientTlsConfig, TlsCertificates, Value};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::connection::{Bounds, Connections, Credentials, Dialer};
+use self::push::PubSub;
 use self::scripts::{Arguments, Script, Scripts};
 use crate::model::{Clock, UserId};
 use crate::store::{Probe, StoreError};
@@ -23,6 +24,8 @@ use crate::store::{Probe, StoreError};
 mod address;
 mod connection;
 mod failure;
+mod message;
+mod push;
 mod record;
 mod scripts;
 mod sessions;
@@ -127,6 +130,7 @@ pub struct RedisStore {
     scripts: Arc<Scripts>,
     prefix: Arc<str>,
     time: TimeSource,
+    pubsub: PubSub,
 }
 
 impl RedisStore {
@@ -146,9 +150,12 @@ impl RedisStore {
             in_flight: options.in_flight,
             deadline: options.deadline,
         };
-        let connections = Connections::open(&options.dialer(), &options.url.topology, sentinel, bounds);
+        let dialer = options.dialer();
+        let connections = Connections::open(&dialer, &options.url.topology, sentinel, bounds);
+        let connections = Arc::new(connections);
         Self {
-            connections: Arc::new(connections),
+            pubsub: PubSub::new(Arc::clone(&connections), dialer, &options.prefix),
+            connections,
             scripts: Arc::new(Scripts::new()),
             prefix: options.prefix.as_str().into(),
             time,

@@ -13,6 +13,7 @@ use crate::support::redis::{Cluster, Server, is_installed};
 
 mod commands;
 mod differential;
+mod push;
 
 /// The server that tests share which do it no harm.
 static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
