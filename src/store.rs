@@ -10,12 +10,14 @@
 
 use async_trait::async_trait;
 
+use crate::model::throttle::{Admission, LoginAttempt};
 use crate::model::{
     Actor, Credential, Cursor, CustomClaims, Epoch, Generation, MacKeyId, NewSession, NewUser, PasswordHash,
     Presented, Revocation, RevocationReason, Role, RotationPolicy, Session, SessionId, SessionLimit,
     UnixMillis, User, UserId, Username,
 };
 
+pub mod in_process;
 pub mod redis;
 pub mod sqlite;
 
@@ -301,6 +303,16 @@ pub trait Push: Send + Sync + 'static {
     /// The rows that the others tell of, as they come: perhaps late, twice or in another order. Goes on for ever,
     /// through every outage, until the receiver is dropped. Rows that nobody fetches in time are dropped.
     fn subscribe(&self) -> tokio::sync::mpsc::Receiver<Revocation>;
+}
+
+/// How often logins may be tried, by the rules of [`crate::model::throttle`]. Times are the store's own.
+#[async_trait]
+pub trait LoginThrottle: Send + Sync + 'static {
+    /// Counts the attempt, or refuses it; must be asked before the password is looked at.
+    async fn admit(&self, attempt: LoginAttempt) -> Result<Admission, StoreError>;
+
+    /// Takes back the attempt, which was admitted, and forgets the failures before it.
+    async fn succeeded(&self, attempt: LoginAttempt) -> Result<(), StoreError>;
 }
 
 /// Whether a store can be asked at all.

@@ -29,9 +29,11 @@ mod push;
 mod record;
 mod scripts;
 mod sessions;
+mod throttle;
 mod user_agent;
 
 pub use self::address::{InvalidRedisUrl, RedisUrl, Server, Topology};
+pub use self::throttle::RedisThrottle;
 
 /// What the store calls itself in errors, on `/readyz` and in the log.
 const NAME: &str = "redis";
@@ -170,7 +172,7 @@ impl RedisStore {
         arguments: &Arguments,
     ) -> Result<Value, StoreError> {
         let key = format!("{}{{{}}}", self.prefix, URL_SAFE_NO_PAD.encode(user.as_bytes()));
-        Ok(self.connections.script(script, key.as_bytes(), arguments).await?)
+        Ok(self.connections.script(script, &[key.as_bytes()], arguments).await?)
     }
 
     /// The time to pass to a script: nothing where it asks the server.

@@ -11,6 +11,7 @@ mod error_catalogue;
 mod first_login;
 mod grpc_contract;
 mod grpc_deadlines;
+mod login_throttle;
 mod redis_store;
 mod rotation_model;
 mod rotation_properties;

@@ -16,9 +16,9 @@ mod differential;
 mod push;
 
 /// The server that tests share which do it no harm.
-static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
+pub(crate) static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 /// The Cluster that they share.
-static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
+pub(crate) static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
 
 /// A prefix that no other test uses.
 pub(crate) fn fresh_prefix() -> String {

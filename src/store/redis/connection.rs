@@ -89,20 +89,21 @@ impl Connections {
         self.send(key, command, &mut deadline).await
     }
 
-    /// Runs a script on `key`: by its digest, in one round trip; with its text where the server has forgotten it,
+    /// Runs a script on keys of one slot: by its digest, in one round trip; with its text where the server has forgotten it,
     /// which makes it remember.
     pub(super) async fn script(
         &self,
         script: &Script,
-        key: &[u8],
+        keys: &[&[u8]],
         arguments: &Arguments,
     ) -> Result<Value, Failure> {
+        let key = keys.first().copied().unwrap_or_default();
         let sleep = pin!(tokio::time::sleep(self.deadline));
         let mut deadline = Deadline { sleep, limit: self.deadline };
         let _permit = self.enter(&mut deadline).await?;
-        match self.send(key, &script.by_digest(key, arguments), &mut deadline).await {
+        match self.send(key, &script.by_digest(keys, arguments), &mut deadline).await {
             Err(failure) if failure.is_forgotten_script() => {
-                self.send(key, &script.by_text(key, arguments), &mut deadline).await
+                self.send(key, &script.by_text(keys, arguments), &mut deadline).await
             }
             answer => answer,
         }

@@ -16,13 +16,13 @@ impl Script {
     }
 
     /// The command for a server that knows the script.
-    pub(super) fn by_digest(&self, key: &[u8], arguments: &Arguments) -> Cmd {
-        command("EVALSHA", &self.digest, key, arguments)
+    pub(super) fn by_digest(&self, keys: &[&[u8]], arguments: &Arguments) -> Cmd {
+        command("EVALSHA", &self.digest, keys, arguments)
     }
 
     /// The command for a server that does not, and will from then on.
-    pub(super) fn by_text(&self, key: &[u8], arguments: &Arguments) -> Cmd {
-        command("EVAL", &self.text, key, arguments)
+    pub(super) fn by_text(&self, keys: &[&[u8]], arguments: &Arguments) -> Cmd {
+        command("EVAL", &self.text, keys, arguments)
     }
 }
 
@@ -45,9 +45,12 @@ impl Arguments {
     }
 }
 
-fn command(name: &str, script: &str, key: &[u8], arguments: &Arguments) -> Cmd {
+fn command(name: &str, script: &str, keys: &[&[u8]], arguments: &Arguments) -> Cmd {
     let mut command = redis::cmd(name);
-    command.arg(script).arg(1).arg(key);
+    command.arg(script).arg(keys.len());
+    for key in keys {
+        command.arg(*key);
+    }
     for argument in &arguments.0 {
         command.arg(argument.as_slice());
     }
@@ -61,18 +64,22 @@ pub(super) struct Scripts {
     pub(super) find: Script,
     pub(super) list: Script,
     pub(super) delete: Script,
+    pub(super) admit: Script,
+    pub(super) succeed: Script,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
-        let records = include_str!("sessions.lua");
-        let of_sessions = |verb| Script::new(&[records, verb]);
+        let time = include_str!("time.lua");
+        let of_sessions = |verb| Script::new(&[time, include_str!("sessions.lua"), verb]);
         Self {
             create: of_sessions(include_str!("create.lua")),
             rotate: of_sessions(include_str!("rotate.lua")),
             find: of_sessions(include_str!("find.lua")),
             list: of_sessions(include_str!("list.lua")),
             delete: of_sessions(include_str!("delete.lua")),
+            admit: Script::new(&[time, include_str!("admit.lua")]),
+            succeed: Script::new(&[include_str!("succeed.lua")]),
         }
     }
 }

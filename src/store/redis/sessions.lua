@@ -24,15 +24,6 @@ local MARGIN = 60000
 -- The largest string that is searched record by record, in bytes.
 local LARGE = 32768
 
--- Whole ms since 1970; a test passes its own.
-local function time(given)
-  if given ~= '' then
-    return tonumber(given)
-  end
-  local now = redis.call('TIME')
-  return now[1] * 1000 + math.floor(now[2] / 1000)
-end
-
 local function instant(ms)
   return math.max(0, math.min(ms, LATEST))
 end
