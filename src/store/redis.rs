@@ -22,6 +22,7 @@ use crate::model::{Clock, UserId};
 use crate::store::{Probe, StoreError};
 
 mod address;
+mod checks;
 mod connection;
 mod failure;
 mod message;

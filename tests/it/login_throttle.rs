@@ -24,7 +24,7 @@ const fn some(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap()
 }
 
-const POLICY: ThrottlePolicy = ThrottlePolicy {
+pub(crate) const POLICY: ThrottlePolicy = ThrottlePolicy {
     account: BackOff {
         free: some(5),
         first: SECOND,
@@ -35,7 +35,7 @@ const POLICY: ThrottlePolicy = ThrottlePolicy {
     global: Rate { burst: some(50), interval: Duration::from_millis(100) },
 };
 
-fn attempt(account: &str, source: &str) -> LoginAttempt {
+pub(crate) fn attempt(account: &str, source: &str) -> LoginAttempt {
     LoginAttempt {
         account: AccountDigest::of(&username(account)),
         source: Source::of(source.parse().unwrap()),

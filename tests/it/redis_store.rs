@@ -13,7 +13,10 @@ use crate::support::redis::{Cluster, Server, is_installed};
 
 mod commands;
 mod differential;
+mod faults;
+mod load;
 mod push;
+mod settings;
 
 /// The server that tests share which do it no harm.
 pub(crate) static SERVER: LazyLock<Server> = LazyLock::new(Server::start);

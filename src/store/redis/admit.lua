@@ -1,5 +1,7 @@
 -- Admits a login or says how long to wait: the rules of src/model/throttle.rs, all at once. Counts what it admits
 -- and nothing else. KEYS: the account from its source, the source, all together.
+-- How many ms a key outlives its use.
+local MARGIN = 60000
 local free, first, longest, forget = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local rates = {
   { key = KEYS[2], burst = tonumber(ARGV[5]), interval = tonumber(ARGV[6]) },
@@ -33,6 +35,6 @@ end
 
 redis.call('SET', KEYS[1], struct.pack('>I4I6', math.min(count + 1, 4294967295), now), 'PX', math.max(forget, 1))
 for _, rate in ipairs(rates) do
-  redis.call('SET', rate.key, string.format('%.0f', rate.arrival), 'PX', math.max(rate.arrival - now, 1))
+  redis.call('SET', rate.key, string.format('%.0f', rate.arrival), 'PX', rate.arrival - now + MARGIN)
 end
 return 0

@@ -57,24 +57,27 @@ impl Failure {
     /// Whether the connection that it came over must not be used again: it is broken, or it leads to a server that
     /// is not, or no longer, the one to ask.
     pub(super) fn ends_connection(&self) -> bool {
-        match self {
-            Self::Redis(error) => match error.kind() {
-                ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => true,
-                ErrorKind::Server(_) => false,
-                ErrorKind::Extension => matches!(error.code(), Some("NOAUTH" | "WRONGPASS")),
-                _ => true,
-            },
-            _ => false,
+        let Self::Redis(error) = self else { return false };
+        match error.kind() {
+            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => true,
+            ErrorKind::Server(_) => self.says("-READONLY"),
+            ErrorKind::Extension => matches!(error.code(), Some("NOAUTH" | "WRONGPASS")),
+            _ => true,
         }
+    }
+
+    /// Whether the server's words hold these. What a script runs into is, before Redis 7, told in words alone.
+    pub(super) fn says(&self, words: &str) -> bool {
+        matches!(self, Self::Redis(error) if error.detail().is_some_and(|detail| detail.contains(words)))
     }
 
     fn is_corruption(&self) -> Option<&'static str> {
         match self {
             Self::Corrupt(what) => Some(what),
-            Self::Redis(error) if error.code() == Some("WRONGTYPE") => Some("a value of another type"),
-            Self::Redis(error) if error.detail().is_some_and(|detail| detail.contains("CORRUPT:")) => {
-                Some("records do not fill the value")
+            Self::Redis(error) if error.code() == Some("WRONGTYPE") || self.says("-WRONGTYPE") => {
+                Some("a value of another type")
             }
+            Self::Redis(_) if self.says("CORRUPT:") => Some("records do not fill the value"),
             Self::Redis(error) if error.kind() == ErrorKind::UnexpectedReturnType => {
                 Some("a script answered with something else")
             }

@@ -1,4 +1,5 @@
 -- The user's sessions that are alive, one after the other.
+insist_on_master(KEYS[1])
 local now = time(ARGV[1])
 local alive = {}
 each((load_all(KEYS[1])), function(record)

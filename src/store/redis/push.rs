@@ -167,6 +167,5 @@ fn pass_on(data: &[Value], rows: &mpsc::Sender<Revocation>) {
 }
 
 fn is_unknown_command(failure: &Failure) -> bool {
-    failure.server_error() == Some(ServerErrorKind::ResponseError)
-        && matches!(failure, Failure::Redis(error) if error.detail().is_some_and(|text| text.contains("unknown command")))
+    failure.server_error() == Some(ServerErrorKind::ResponseError) && failure.says("unknown command")
 }

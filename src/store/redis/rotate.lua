@@ -9,12 +9,14 @@ local IN_PROGRESS, REUSED, IDLE, SUPERSEDED, UNKNOWN = 6, 7, 8, 9, 10
 
 local record, at = locate(KEYS[1], id)
 if not record then
+  insist_on_master(KEYS[1])
   return { UNKNOWN }
 end
 local now = time(ARGV[10])
 local current, predecessor, has_predecessor, rotated_at, _, idle_end, _, absolute_end =
   struct.unpack('>I4I4BI6c4I6I6I6', record, MOVED_FROM)
 if idle_end <= now then
+  insist_on_master(KEYS[1])
   return { IDLE }
 end
 if string.sub(record, 20, 27) ~= epoch then

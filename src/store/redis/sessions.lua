@@ -98,3 +98,14 @@ local function live_for(key, ms)
     redis.call('PEXPIRE', key, ms + MARGIN)
   end
 end
+
+-- Fails on a replica, as only writes do: that something is not there, or is over, may be news that a replica has
+-- not heard yet. Changes nothing.
+local function insist_on_master(key)
+  local lives = redis.call('PTTL', key)
+  if lives > 0 then
+    redis.call('PEXPIRE', key, lives)
+  else
+    redis.call('PERSIST', key)
+  end
+end

@@ -36,7 +36,7 @@ fn spawn(command: Command) -> Child {
 }
 
 /// A port that is free, and whose Cluster bus port is too.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         if port < 55_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
