@@ -3,7 +3,8 @@
 //!
 //! Each verb is one Lua script on one key, and so one atomic command in one round trip. Every call is answered, or
 //! fails, within the deadline; connections are opened and mended by tasks of their own, and shared by all callers.
-//! A script that Redis executes after its caller has given up does no harm: what it did is found by the retry.
+//! A script that Redis gets to after its caller has given up finds that out by itself, and does nothing; where it
+//! comes before that, what it did is found by the retry.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use self::connection::{Bounds, Connections, Credentials, Dialer};
 use self::push::PubSub;
 use self::scripts::{Arguments, Script, Scripts};
+use self::server_time::ServerTime;
 use crate::model::{Clock, UserId};
 use crate::store::{Probe, StoreError};
 
@@ -29,6 +31,7 @@ mod message;
 mod push;
 mod record;
 mod scripts;
+mod server_time;
 mod sessions;
 mod throttle;
 mod user_agent;
@@ -133,6 +136,8 @@ pub struct RedisStore {
     scripts: Arc<Scripts>,
     prefix: Arc<str>,
     time: TimeSource,
+    server_time: Arc<ServerTime>,
+    deadline: Duration,
     pubsub: PubSub,
 }
 
@@ -162,6 +167,8 @@ impl RedisStore {
             scripts: Arc::new(Scripts::new()),
             prefix: options.prefix.as_str().into(),
             time,
+            server_time: Arc::new(ServerTime::new()),
+            deadline: options.deadline,
         }
     }
 
@@ -172,8 +179,11 @@ impl RedisStore {
         user: UserId,
         arguments: &Arguments,
     ) -> Result<Value, StoreError> {
-        let key = format!("{}{{{}}}", self.prefix, URL_SAFE_NO_PAD.encode(user.as_bytes()));
-        Ok(self.connections.script(script, &[key.as_bytes()], arguments).await?)
+        Ok(self.connections.script(script, &[self.key(user).as_bytes()], arguments).await?)
+    }
+
+    fn key(&self, user: UserId) -> String {
+        format!("{}{{{}}}", self.prefix, URL_SAFE_NO_PAD.encode(user.as_bytes()))
     }
 
     /// The time to pass to a script: nothing where it asks the server.

@@ -1,14 +1,18 @@
--- Begins a session, and makes room for it. Sessions that are over, by time or by their epoch, are dropped.
+-- Begins a session, and makes room for it. Sessions that are over, by time or by their epoch, are dropped. The
+-- answer begins with what was decided and the time.
 local id, epoch, mac_key, facts = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local idle, absolute = tonumber(ARGV[5]), tonumber(ARGV[6])
 local most, may_evict = tonumber(ARGV[7]), ARGV[8] == '1'
 local LIMIT_REACHED, CREATED = 0, 1
 
+local now = time(ARGV[9])
+if is_late(now, ARGV[10]) then
+  return { LATE, now }
+end
 local existing = locate(KEYS[1], id)
 if existing then
-  return { CREATED, existing, '' }
+  return { CREATED, now, existing, '' }
 end
-local now = time(ARGV[9])
 local epoch_high, epoch_low = struct.unpack('>I4I4', epoch)
 
 local function is_over(record)
@@ -35,7 +39,7 @@ each(value or '', function(record)
 end)
 if most > 0 and #kept >= most then
   if not may_evict then
-    return { LIMIT_REACHED }
+    return { LIMIT_REACHED, now }
   end
   local order = {}
   for place, record in ipairs(kept) do
@@ -89,4 +93,4 @@ else
   end
 end
 live_for(KEYS[1], idle_end - now)
-return { CREATED, record, table.concat(evicted) }
+return { CREATED, now, record, table.concat(evicted) }

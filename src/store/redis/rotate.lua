@@ -1,5 +1,5 @@
 -- Answers a refresh token and moves the line: `decide` of src/model/rotation.rs, row by row. Changes nothing else,
--- and never revokes. Executed late, it is what the caller's retry then finds done.
+-- and never revokes. The answer begins with what was decided and the time.
 local id, generation, issued_at = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local epoch, mac_key, idle = ARGV[4], ARGV[5], tonumber(ARGV[6])
 -- `settled` is below zero where a line never stands still.
@@ -7,20 +7,24 @@ local grace, settled, strict = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] == 
 local ROTATED, UNCHANGED, REPLAYED, WITHDRAWN, ADOPTED = 1, 2, 3, 4, 5
 local IN_PROGRESS, REUSED, IDLE, SUPERSEDED, UNKNOWN = 6, 7, 8, 9, 10
 
+local now = time(ARGV[10])
+if is_late(now, ARGV[11]) then
+  return { LATE, now }
+end
+
 local record, at = locate(KEYS[1], id)
 if not record then
   insist_on_master(KEYS[1])
-  return { UNKNOWN }
+  return { UNKNOWN, now }
 end
-local now = time(ARGV[10])
 local current, predecessor, has_predecessor, rotated_at, _, idle_end, _, absolute_end =
   struct.unpack('>I4I4BI6c4I6I6I6', record, MOVED_FROM)
 if idle_end <= now then
   insist_on_master(KEYS[1])
-  return { IDLE }
+  return { IDLE, now }
 end
 if string.sub(record, 20, 27) ~= epoch then
-  return { SUPERSEDED }
+  return { SUPERSEDED, now }
 end
 
 local answer, minted_from
@@ -65,6 +69,6 @@ if minted_from then
   live_for(KEYS[1], idle_end - now)
 end
 if answer == IN_PROGRESS or answer == REUSED then
-  return { answer }
+  return { answer, now }
 end
-return { answer, record }
+return { answer, now, record }

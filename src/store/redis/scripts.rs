@@ -27,7 +27,7 @@ impl Script {
 }
 
 /// What a script is given beside its key, in order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Arguments(Vec<Vec<u8>>);
 
 impl Arguments {

@@ -24,6 +24,15 @@ local MARGIN = 60000
 -- The largest string that is searched record by record, in bytes.
 local LARGE = 32768
 
+-- What a script answers that does nothing because it comes too late.
+local LATE = -1
+
+-- Whether the caller has long given up: what it asked for must not happen any more, since by now the session may
+-- have been continued by its next request.
+local function is_late(now, not_after)
+  return not_after ~= '' and now > tonumber(not_after)
+end
+
 local function instant(ms)
   return math.max(0, math.min(ms, LATEST))
 end

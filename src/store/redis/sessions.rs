@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use redis::Value;
 
 use super::failure::Failure;
-use super::scripts::Arguments;
-use super::{RedisStore, record};
+use super::scripts::{Arguments, Script};
+use super::{RedisStore, TimeSource, record};
 use crate::model::{NewSession, Session, SessionId, SessionLimit, UserId};
 use crate::store::{Created, Honoured, Presentation, Rotation, SessionPolicy, SessionStore, StoreError};
 
@@ -29,7 +29,7 @@ impl SessionStore for RedisStore {
             .number(most)
             .flag(may_evict)
             .bytes(self.now().as_bytes());
-        let answer = self.script(&self.scripts.create, session.user, &arguments).await?;
+        let answer = self.in_time(&self.scripts.create, session.user, arguments, policy).await?;
         Ok(created(session.user, &answer)?)
     }
 
@@ -46,7 +46,7 @@ impl SessionStore for RedisStore {
             .number(rules.settled_after().map_or_else(|| "-1".to_owned(), exact_millis))
             .flag(rules.strict)
             .bytes(self.now().as_bytes());
-        let answer = self.script(&self.scripts.rotate, ask.user, &arguments).await?;
+        let answer = self.in_time(&self.scripts.rotate, ask.user, arguments, policy).await?;
         Ok(rotation(ask.user, &answer)?)
     }
 
@@ -82,10 +82,45 @@ impl SessionStore for RedisStore {
     }
 }
 
+impl RedisStore {
+    /// Runs a script that must be executed soon or never, and whose answer begins with a code and the time.
+    async fn in_time(
+        &self,
+        script: &Script,
+        user: UserId,
+        arguments: Arguments,
+        policy: &SessionPolicy,
+    ) -> Result<Value, Failure> {
+        let key = self.key(user);
+        let TimeSource::Server = self.time else {
+            return self.connections.script(script, &[key.as_bytes()], &arguments.bytes(b"")).await;
+        };
+        // What is executed until then has been decided within the refresh deadline, as the rules ask for.
+        let patience = policy.rotation.deadline.saturating_sub(self.deadline).max(self.deadline);
+        for _ in 0..2 {
+            let (asked, not_after) = self.server_time.bound(patience);
+            let bounded = arguments.clone().bytes(not_after.as_bytes());
+            let answer = self.connections.script(script, &[key.as_bytes()], &bounded).await?;
+            let [code, Value::Int(time), ..] = array(&answer)? else {
+                return Err(Failure::Corrupt("a script answered with something else"));
+            };
+            self.server_time.learn(asked, *time);
+            if *code != LATE {
+                return Ok(answer);
+            }
+            // Another server, or its clock was set: now its time is known, and nothing has happened.
+        }
+        Err(Failure::Late(self.deadline))
+    }
+}
+
+/// What a script answers that does nothing because it comes too late.
+const LATE: Value = Value::Int(-1);
+
 fn created(user: UserId, answer: &Value) -> Result<Created, Failure> {
     match array(answer)? {
-        [Value::Int(0)] => Ok(Created::LimitReached),
-        [Value::Int(1), session, evicted] => {
+        [Value::Int(0), _] => Ok(Created::LimitReached),
+        [Value::Int(1), _, session, evicted] => {
             let session = record::session(user, bytes(session)?)?;
             Ok(Created::Session(Box::new(session), record::sessions(user, bytes(evicted)?)?))
         }
@@ -98,16 +133,16 @@ fn rotation(user: UserId, answer: &Value) -> Result<Rotation, Failure> {
         Ok(Rotation::Honoured(honoured, Box::new(record::session(user, bytes(session)?)?)))
     };
     match array(answer)? {
-        [Value::Int(1), session] => honoured(Honoured::Rotated, session),
-        [Value::Int(2), session] => honoured(Honoured::Unchanged, session),
-        [Value::Int(3), session] => honoured(Honoured::Replayed, session),
-        [Value::Int(4), session] => honoured(Honoured::Withdrawn, session),
-        [Value::Int(5), session] => honoured(Honoured::Adopted, session),
-        [Value::Int(6)] => Ok(Rotation::InProgress),
-        [Value::Int(7)] => Ok(Rotation::Reused),
-        [Value::Int(8)] => Ok(Rotation::Idle),
-        [Value::Int(9)] => Ok(Rotation::Superseded),
-        [Value::Int(10)] => Ok(Rotation::Unknown),
+        [Value::Int(1), _, session] => honoured(Honoured::Rotated, session),
+        [Value::Int(2), _, session] => honoured(Honoured::Unchanged, session),
+        [Value::Int(3), _, session] => honoured(Honoured::Replayed, session),
+        [Value::Int(4), _, session] => honoured(Honoured::Withdrawn, session),
+        [Value::Int(5), _, session] => honoured(Honoured::Adopted, session),
+        [Value::Int(6), _] => Ok(Rotation::InProgress),
+        [Value::Int(7), _] => Ok(Rotation::Reused),
+        [Value::Int(8), _] => Ok(Rotation::Idle),
+        [Value::Int(9), _] => Ok(Rotation::Superseded),
+        [Value::Int(10), _] => Ok(Rotation::Unknown),
         _ => Err(Failure::Corrupt("rotate.lua answered with something else")),
     }
 }

@@ -17,6 +17,16 @@ pub(crate) const EAGER: SessionPolicy = SessionPolicy {
     ..POLICY
 };
 
+/// What clients under load live by: long enough for a retry to be honoured, short enough for many rotations.
+pub(crate) const BRISK: SessionPolicy = SessionPolicy {
+    rotation: RotationPolicy {
+        grace: Duration::from_millis(800),
+        deadline: Duration::from_millis(400),
+        strict: false,
+    },
+    ..POLICY
+};
+
 /// Clients that are refreshing.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
@@ -79,7 +89,7 @@ async fn client(store: RedisStore, session: Session, stop: Arc<AtomicBool>) -> A
     let (mut held, mut failing_since) = (session.current(), None);
     while !stop.load(Ordering::Relaxed) {
         let asked = clock.monotonic();
-        let answer = store.rotate(presentation(&session, held), &EAGER).await;
+        let answer = store.rotate(presentation(&session, held), &BRISK).await;
         let now = clock.monotonic();
         account.took.push(now.since(asked));
         match answer {
@@ -90,6 +100,8 @@ async fn client(store: RedisStore, session: Session, stop: Arc<AtomicBool>) -> A
                 }
                 held = next.current();
             }
+            // As it is told to, the client asks again.
+            Ok(Rotation::InProgress) => {}
             Err(StoreError::Unavailable { .. }) => {
                 account.unavailable += 1;
                 failing_since.get_or_insert(now);
