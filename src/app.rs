@@ -28,6 +28,7 @@ use crate::readiness::Readiness;
 use crate::revocation::Revocations;
 use crate::revocation::follower::Follower;
 use crate::store::SessionPolicy;
+use crate::store::redis::InvalidRedisUrl;
 use crate::store::sql::{InvalidUrl, SchemaError};
 use crate::store::sqlite::OpenError;
 use crate::token::access::AccessTokenIssuer;
@@ -56,6 +57,19 @@ pub enum StartError {
     /// The database's address.
     #[error("database.url: {0}")]
     DatabaseUrl(#[from] InvalidUrl),
+    /// The address of Redis.
+    #[error("redis.url: {0}")]
+    RedisUrl(#[from] InvalidRedisUrl),
+    /// A file that the configuration names.
+    #[error("{setting}: {file} cannot be read: {source}")]
+    File {
+        /// The key in the configuration.
+        setting: &'static str,
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The database's schema.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -115,7 +129,8 @@ impl App {
         let passwords = HashingPool::start(hashing, clock.clone()).map_err(StartError::Threads)?;
 
         let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
-        let revocations = Revocations::new(stores.ledger.clone(), clock.clone(), horizon);
+        let revocations =
+            Revocations::new(stores.ledger.clone(), stores.push.clone(), clock.clone(), horizon);
         let enforced =
             (config.revocation.on_stale == OnStale::Fail).then_some(config.revocation.max_staleness);
         let parts = Parts {
@@ -125,6 +140,7 @@ impl App {
             revocations: revocations.clone(),
             keys: keys.clone(),
             passwords: Arc::new(passwords),
+            throttle: stores.throttle.clone(),
             clock: clock.clone(),
         };
         let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
@@ -180,6 +196,7 @@ impl App {
             parts.config.revocation.poll_interval,
         );
         tokio::spawn(follower.run(lifecycle.stopping().clone()));
+        tokio::spawn(parts.revocations.clone().listen());
 
         let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
         let routes = grpc::routes(

@@ -27,6 +27,7 @@ mod rotation;
 mod secret;
 mod sessions;
 mod shutdown;
+mod throttle;
 mod tokens;
 
 pub use database::{Database, DatabaseLocation};
@@ -42,6 +43,7 @@ pub use revocation::{OnStale, Revocation};
 pub use rotation::Rotation;
 pub use sessions::{OnLimit, Sessions, SessionsStore};
 pub use shutdown::Shutdown;
+pub use throttle::Throttle;
 pub use tokens::Tokens;
 
 use layers::{Layer, Schema};
@@ -65,6 +67,8 @@ pub struct Config {
     pub revocation: Revocation,
     /// `[passwords]`: what a password hash costs.
     pub passwords: Passwords,
+    /// `[throttle]`: how many logins may be tried.
+    pub throttle: Throttle,
     /// `[database]`: where users, sessions and the revocation ledger live.
     pub database: Database,
     /// `[redis]`: what replicas share beside the database.
@@ -161,6 +165,7 @@ impl Config {
         self.sessions.check(&self.rotation, &self.tokens)?;
         self.revocation.check()?;
         self.passwords.check()?;
+        self.throttle.check()?;
         self.database.check()?;
         self.redis.check(&self.sessions)?;
         self.keys.check()?;

@@ -10,14 +10,17 @@
 
 use async_trait::async_trait;
 
+use crate::model::throttle::{Admission, LoginAttempt};
 use crate::model::{
     Actor, Credential, Cursor, CustomClaims, Epoch, Generation, MacKeyId, NewSession, NewUser, PasswordHash,
     Presented, Revocation, RevocationReason, Role, RotationPolicy, Session, SessionId, SessionLimit,
     UnixMillis, User, UserId, Username,
 };
 
+pub mod in_process;
 pub mod mysql;
 pub mod postgres;
+pub mod redis;
 pub mod sql;
 pub mod sqlite;
 
@@ -291,6 +294,28 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Forgets sessions that are dead by the store's time, at most `limit` of them, where the store does not do
     /// so by itself. Returns how many.
     async fn purge(&self, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// The fast way for revocations from one replica to the others. Nothing relies on it: what it loses is found by
+/// polling the ledger, and no message proves how fresh anybody's view is.
+#[async_trait]
+pub trait Push: Send + Sync + 'static {
+    /// Tells the other replicas of rows that are committed.
+    async fn publish(&self, rows: &[Revocation]) -> Result<(), StoreError>;
+
+    /// The rows that the others tell of, as they come: perhaps late, twice or in another order. Goes on for ever,
+    /// through every outage, until the receiver is dropped. Rows that nobody fetches in time are dropped.
+    fn subscribe(&self) -> tokio::sync::mpsc::Receiver<Revocation>;
+}
+
+/// How often logins may be tried, by the rules of [`crate::model::throttle`]. Times are the store's own.
+#[async_trait]
+pub trait LoginThrottle: Send + Sync + 'static {
+    /// Counts the attempt, or refuses it; must be asked before the password is looked at.
+    async fn admit(&self, attempt: LoginAttempt) -> Result<Admission, StoreError>;
+
+    /// Takes back the attempt, which was admitted, and forgets the failures before it.
+    async fn succeeded(&self, attempt: LoginAttempt) -> Result<(), StoreError>;
 }
 
 /// A store as something to be watched and closed.

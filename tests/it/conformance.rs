@@ -108,7 +108,19 @@ macro_rules! every_case {
     };
 }
 
-pub(crate) use {every_case, topic};
+/// Makes a test of every case that concerns sessions.
+macro_rules! every_session_case {
+    ($backend:ty) => {
+        $crate::conformance::topic!($backend, sessions);
+        $crate::conformance::topic!($backend, rotation);
+        $crate::conformance::topic!($backend, concurrency: one_of_many_presentations_rotates,
+            a_limit_holds_when_many_log_in_at_once);
+        $crate::conformance::topic!($backend, cancellation: a_cut_off_login_is_there_or_not,
+            a_cut_off_rotation_moved_the_line_once_or_not_at_all, cut_off_reads_leave_the_store_working);
+    };
+}
+
+pub(crate) use {every_case, every_session_case, topic};
 
 /// When every case begins.
 pub(crate) const START: UnixMillis = UnixMillis::from_secs(1_700_000_000);

@@ -7,5 +7,6 @@ pub(crate) mod grpc;
 pub(crate) mod mariadb;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod redis;
 pub(crate) mod stub;
 pub(crate) mod tool;
