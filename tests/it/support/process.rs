@@ -45,7 +45,16 @@ impl Dev {
     fn spawn(data: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command
-            .args(["dev", "--grpc-listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "dev",
+                "--grpc-listen",
+                "127.0.0.1:0",
+                "--http-listen",
+                "127.0.0.1:0",
+                "--operations-listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(data)
             .args(arguments)
             .envs(variables.iter().copied())
