@@ -4,6 +4,7 @@
 pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod grpc;
+pub(crate) mod http;
 pub(crate) mod mariadb;
 pub(crate) mod postgres;
 pub(crate) mod process;
