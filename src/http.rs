@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Authenticate;
 use crate::model::Clock;
 use crate::reason::Reason;
-use crate::transport::Deadlines;
+use crate::transport::{Deadlines, TrustedProxies};
 
 mod around;
 mod auth_routes;
@@ -24,7 +24,6 @@ mod bearer;
 mod body;
 mod call;
 pub mod captcha;
-pub mod client_address;
 mod clients;
 mod contract;
 mod convert;
@@ -43,7 +42,6 @@ mod revocation;
 mod routes;
 
 pub use captcha::{Captcha, CaptchaOptions};
-pub use client_address::TrustedProxies;
 pub use clients::{Client, Clients};
 use edge::Edge;
 use refusal::Refused;
