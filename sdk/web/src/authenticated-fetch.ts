@@ -29,6 +29,8 @@ export class AuthenticatedFetch {
     const next = await orAborted(this.#keeper.token(token.accessToken), request.signal);
     if (next.accessToken === token.accessToken || !request.canReplay) return response;
     await response.body?.cancel();
-    return this.#environment.fetch(request.make(next.accessToken));
+    const replayed = await this.#environment.fetch(request.make(next.accessToken));
+    if (replayed.status === 401) this.#keeper.refusedOnReplay(next.accessToken);
+    return replayed;
   }
 }

@@ -51,11 +51,12 @@ export function attachToAxios(instance: AxiosInstance, client: AuthClient): () =
   /** The replay's answer; undefined when there is nothing to replay. */
   const replay = async (answer: AxiosResponse | undefined): Promise<unknown> => {
     const config = answer?.config;
-    if (answer?.status !== 401 || config === undefined || config.countersignRefused !== undefined) return undefined;
+    if (answer?.status !== 401 || config === undefined) return undefined;
     const refused = bearerOf(config);
     if (refused === undefined || !client.attachesTo(instance.getUri(config as never))) return undefined;
-    const next = await client.accessToken({ refused });
-    if (next === refused || isStream(config.data)) return undefined;
+    const replayed = config.countersignRefused !== undefined;
+    const next = await client.accessToken({ refused, replayed });
+    if (replayed || next === refused || isStream(config.data)) return undefined;
     return instance.request({ ...config, countersignRefused: refused } as never);
   };
   const fulfilled = async (answer: AxiosResponse): Promise<unknown> => (await replay(answer)) ?? answer;

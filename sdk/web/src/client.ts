@@ -76,8 +76,12 @@ export interface AuthClient {
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** Refreshes now, for example after the user was given another role. */
   refresh(): Promise<void>;
-  /** An access token to use now: another one than `refused`, when the server did not take that. */
-  accessToken(options?: { readonly refused?: string }): Promise<string>;
+  /**
+   * An access token to use now, for those who send requests in another way. After a 401 pass the token as `refused`:
+   * the answer is another one, or the same again when no better one is to be had. When a replay was refused, pass
+   * its token with `replayed`, so that an API which refuses everything does not cause a refresh for every request.
+   */
+  accessToken(options?: { readonly refused?: string; readonly replayed?: boolean }): Promise<string>;
   /** Whether requests to this address get the access token. */
   attachesTo(url: string | URL): boolean;
   /** What is known without asking. */
@@ -113,7 +117,10 @@ export function createAuthClient(options: AuthClientOptions): AuthClient {
     session,
     fetch: (input, init) => authenticated.fetch(input, init),
     refresh: async () => void (await keeper.renew()),
-    accessToken: async (how) => (await keeper.token(how?.refused)).accessToken,
+    accessToken: async (how) => {
+      if (how?.refused !== undefined && how.replayed) keeper.refusedOnReplay(how.refused);
+      return (await keeper.token(how?.refused)).accessToken;
+    },
     attachesTo: (url) => authenticated.attachesTo(url),
     get state() {
       return stateOf(keeper, environment);

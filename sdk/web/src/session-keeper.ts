@@ -24,7 +24,7 @@ export type ChangeCause = "login" | "refresh" | "other-tab" | "end";
 const NEWS_DELAY = 100;
 /** A token this close to its expiry would not arrive in time. */
 const TRAVEL_TIME = 1_000;
-/** A refusal of a renewed token within this time is not the token's fault: renewing again would not help. */
+/** For how long a token that was refused on a replay too is not renewed for further refusals. */
 const FUTILE_FOR = 10_000;
 
 /** Holds the access token, renews it, and ends the session: once, and in every tab. */
@@ -48,7 +48,7 @@ export class SessionKeeper {
   /** Aborted, and made anew, when another tab's token arrives. */
   #arrival = new AbortController();
   #flight: Promise<HeldToken> | undefined;
-  #renewedOnRefusal: { readonly accessToken: string; readonly at: number } | undefined;
+  #refusedOnReplay: { readonly accessToken: string; readonly at: number } | undefined;
 
   constructor(environment: Environment, edge: Edge, baseUrl: string, limits: Limits) {
     this.#environment = environment;
@@ -99,7 +99,7 @@ export class SessionKeeper {
   }
 
   /**
-   * A token to use now. After a refusal another one than that; or that very one, when it was renewed for a refusal
+   * A token to use now. After a refusal another one than that; or that very one, when it was refused on a replay
    * only just now, so that a server that refuses everything does not cause a refresh for every request.
    */
   async token(refused?: string): Promise<HeldToken> {
@@ -110,11 +110,12 @@ export class SessionKeeper {
       if (token.accessToken !== refused && !this.#expires(token)) return token;
       if (token.accessToken === refused && this.#isFutile(refused)) return token;
     }
-    const token = await this.renew();
-    if (refused !== undefined) {
-      this.#renewedOnRefusal = { accessToken: token.accessToken, at: this.#environment.now() };
-    }
-    return token;
+    return this.renew();
+  }
+
+  /** Remembers that a new token was refused as the old one was: the fault is not the token's. */
+  refusedOnReplay(accessToken: string): void {
+    this.#refusedOnReplay = { accessToken, at: this.#environment.now() };
   }
 
   /** A new token, by one refresh for all who ask while it is under way. */
@@ -235,7 +236,7 @@ export class SessionKeeper {
     this.#era.abort(reason);
     this.#era = new AbortController();
     this.#flight = undefined;
-    this.#renewedOnRefusal = undefined;
+    this.#refusedOnReplay = undefined;
   }
 
   #current(): HeldToken | undefined {
@@ -247,8 +248,8 @@ export class SessionKeeper {
   }
 
   #isFutile(refused: string): boolean {
-    const renewed = this.#renewedOnRefusal;
-    return renewed?.accessToken === refused && this.#environment.now() - renewed.at < FUTILE_FOR;
+    const known = this.#refusedOnReplay;
+    return known?.accessToken === refused && this.#environment.now() - known.at < FUTILE_FOR;
   }
 
   #post(message: Message): void {
