@@ -22,7 +22,7 @@ let fullLife = 1;
 
 const wire = new WireLog(byId("wire"), byId("wire-empty"));
 const watch: Watch = {
-  show: (exchange) => wire.exchange(exchange),
+  send: (sent) => wire.send(sent),
   language: () => (language === "zh" ? "zh-CN" : "en"),
   hiddenCookie: () => say().hiddenCookie,
   spoil: 0,

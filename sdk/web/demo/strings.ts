@@ -14,12 +14,12 @@ const en = {
   tryTitle: "Try it",
   secondTab: "Open a second tab",
   secondTabHint: "One refresh serves both: watch the wire in each. Log out in one, and the other goes too.",
-  twenty: "20 requests with a spoiled token",
+  twenty: "20 requests, spoiled token",
   twentyHint: "All of them are refused, one refresh goes out, and all of them succeed.",
   renew: "Refresh now",
   renewHint: "Otherwise the client does it ahead of expiry, by the server's times and not this clock.",
-  elsewhere: "Copy a curl line that ends this session",
-  elsewhereHint: "Paste it into a terminal: every tab is logged out within a second.",
+  elsewhere: "Copy a curl that ends it",
+  elsewhereHint: "Paste it into a terminal: the session ends, and every tab is out within a second.",
   copied: "Copied",
   logout: "Log out",
   logoutEverywhere: "Log out everywhere",
@@ -35,7 +35,6 @@ const en = {
   eventEnd: "the session has ended: ",
   unavailable: "The server cannot be reached just now. The session goes on.",
   hiddenCookie: "the refresh token, in a cookie that scripts cannot read",
-  times: "times",
 };
 
 export type Strings = typeof en;
@@ -52,12 +51,12 @@ const zh: Strings = {
   tryTitle: "试一试",
   secondTab: "打开第二个标签页",
   secondTabHint: "一次刷新供两个标签页共用：请看各自的网络记录。在一个标签页登出，另一个也随之登出。",
-  twenty: "用损坏的令牌发 20 个请求",
+  twenty: "20 个请求，令牌损坏",
   twentyHint: "全部先被拒绝，只发出一次刷新，然后全部成功。",
   renew: "立即刷新",
   renewHint: "平时客户端会在过期之前自动刷新，依据的是服务器的时间，而不是本机时钟。",
-  elsewhere: "复制一行结束此会话的 curl 命令",
-  elsewhereHint: "粘贴到终端执行：所有标签页会在一秒之内登出。",
+  elsewhere: "复制结束会话的 curl",
+  elsewhereHint: "粘贴到终端执行：会话随即结束，所有标签页在一秒之内登出。",
   copied: "已复制",
   logout: "登出",
   logoutEverywhere: "在所有设备登出",
@@ -73,13 +72,13 @@ const zh: Strings = {
   eventEnd: "会话已结束：",
   unavailable: "暂时无法连接服务器，会话仍然有效。",
   hiddenCookie: "刷新令牌，保存在脚本无法读取的 cookie 中",
-  times: "次",
 };
 
 const endings: Record<Language, Record<LogoutReason, string>> = {
   en: {
     LOGGED_OUT: "You have logged out.",
     SESSION_REPLACED: "Another user has logged in, in another tab.",
+    TOKEN_MISSING: "The session's cookie is gone.",
     REFRESH_TOKEN_INVALID: "The session is not known any more.",
     REFRESH_TOKEN_EXPIRED: "The session has expired.",
     REFRESH_TOKEN_REUSED: "The session was ended for safety, because an old token was used.",
@@ -88,6 +87,7 @@ const endings: Record<Language, Record<LogoutReason, string>> = {
   zh: {
     LOGGED_OUT: "您已登出。",
     SESSION_REPLACED: "另一个用户已在其他标签页登录。",
+    TOKEN_MISSING: "会话的 cookie 已不存在。",
     REFRESH_TOKEN_INVALID: "会话已不存在。",
     REFRESH_TOKEN_EXPIRED: "会话已过期。",
     REFRESH_TOKEN_REUSED: "检测到旧令牌被再次使用，为安全起见会话已终止。",

@@ -1,8 +1,8 @@
-import { shorten, showBody, type Exchange } from "./wire.js";
+import { shorten, showBody, type Received, type Sent } from "./wire.js";
 
 /** How the watching is steered. */
 export interface Watch {
-  readonly show: (exchange: Exchange) => void;
+  readonly send: (sent: Sent) => (received: Received) => void;
   /** The language in which the server is asked to answer. */
   readonly language: () => string;
   readonly hiddenCookie: () => string;
@@ -20,18 +20,24 @@ export function watchedFetch(watch: Watch): (input: RequestInfo | URL, init?: Re
       watch.spoil -= 1;
       request.headers.set("authorization", `${bearer.slice(0, -12)}${"A".repeat(12)}`);
     }
-    const sent = await describeRequest(request.clone(), watch.hiddenCookie());
     const { pathname: path } = new URL(request.url);
+    const details = await describeRequest(request.clone(), watch.hiddenCookie());
+    const receive = watch.send({
+      method: request.method,
+      path,
+      bearer: request.headers.get("authorization") ?? "",
+      details,
+    });
     const started = performance.now();
-    const show = (status: number, details: string): void =>
-      watch.show({ method: request.method, path, status, milliseconds: performance.now() - started, details });
+    const show = (status: number, text: string): void =>
+      receive({ status, milliseconds: performance.now() - started, details: text });
     try {
       const response = await fetch(request);
       const text = await response.clone().text();
-      show(response.status, `${sent}\n\n${describeResponse(response, text)}`);
+      show(response.status, describeResponse(response, text));
       return response;
     } catch (error) {
-      show(0, `${sent}\n\n${String(error)}`);
+      show(0, String(error));
       throw error;
     }
   };

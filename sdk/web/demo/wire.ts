@@ -1,7 +1,15 @@
-/** One exchange with the server, as it is shown. */
-export interface Exchange {
+/** A request as it was sent. */
+export interface Sent {
   readonly method: string;
   readonly path: string;
+  /** Tells requests apart that are shown in one line otherwise: what they were authorized with. */
+  readonly bearer: string;
+  /** For whoever wants to see it all; secrets shortened. */
+  readonly details: string;
+}
+
+/** What came back. */
+export interface Received {
   /** The HTTP status; 0 when there was no answer. */
   readonly status: number;
   readonly milliseconds: number;
@@ -28,35 +36,49 @@ export function showBody(text: string): string {
   }
 }
 
-/** The list of what went over the wire, newest first. The same exchange again only raises a count. */
+/** One line: a request, or several of one kind that were sent one after another. */
+interface Line {
+  readonly key: string;
+  readonly item: HTMLElement;
+  readonly sent: Sent;
+  readonly at: string;
+  readonly statuses: Set<number>;
+  count: number;
+}
+
+/** The list of what went over the wire, newest first, in the order in which it was sent. */
 export class WireLog {
   readonly #list: HTMLElement;
   readonly #empty: HTMLElement;
-  #last: { readonly key: string; readonly item: HTMLElement; count: number } | undefined;
+  #last: Line | undefined;
 
   constructor(list: HTMLElement, empty: HTMLElement) {
     this.#list = list;
     this.#empty = empty;
   }
 
-  exchange(exchange: Exchange): void {
-    const key = `${exchange.method} ${exchange.path} ${exchange.status}`;
-    if (this.#last?.key === key) {
-      this.#last.count += 1;
-      this.#last.item.replaceChildren(this.#details(exchange, this.#last.count));
-      return;
+  /** Shows a request that goes out. Answers how to show what came back. */
+  send(sent: Sent): (received: Received) => void {
+    const key = `${sent.method} ${sent.path} ${sent.bearer}`;
+    let line = this.#last;
+    if (line?.key !== key) {
+      line = { key, item: document.createElement("li"), sent, at: now(), statuses: new Set(), count: 0 };
+      this.#add(line.item);
+      this.#last = line;
     }
-    const item = document.createElement("li");
-    item.append(this.#details(exchange, 1));
-    this.#add(item);
-    this.#last = { key, item, count: 1 };
+    const shown = line;
+    shown.count += 1;
+    draw(shown, undefined);
+    return (received) => {
+      shown.statuses.add(received.status);
+      draw(shown, received);
+    };
   }
 
   /** Something that happened without the wire. */
   event(text: string): void {
     const item = document.createElement("li");
-    const row = element("div", "event", element("time", "", now()), element("span", "", text));
-    item.append(row);
+    item.append(element("div", "event", element("time", "", now()), element("span", "", text)));
     this.#add(item);
     this.#last = undefined;
   }
@@ -72,21 +94,24 @@ export class WireLog {
     this.#empty.hidden = true;
     while (this.#list.children.length > LONGEST) this.#list.lastElementChild?.remove();
   }
+}
 
-  #details({ method, path, status, milliseconds, details }: Exchange, count: number): HTMLElement {
-    const what = element("span", "what", `${method} ${path}`);
-    if (count > 1) what.append(element("span", "times", `× ${count}`));
-    const grade = status === 0 || status >= 500 ? "broken" : status >= 400 ? "refused" : "good";
-    const summary = element(
-      "summary",
-      "",
-      element("time", "", now()),
-      what,
-      element("span", `status ${grade}`, status === 0 ? "—" : String(status)),
-      element("span", "took", `${Math.round(milliseconds)} ms`),
-    );
-    return element("details", "", summary, element("pre", "", details));
-  }
+function draw({ item, sent, at, statuses, count }: Line, received: Received | undefined): void {
+  const what = element("span", "what", `${sent.method} ${sent.path}`);
+  if (count > 1) what.append(element("span", "times", `× ${count}`));
+  const status = element("span", "status");
+  for (const code of [...statuses].sort()) status.append(element("span", gradeOf(code), code === 0 ? "—" : ` ${code}`));
+  const took = received === undefined ? "…" : `${Math.round(received.milliseconds)} ms`;
+  const summary = element("summary", "", element("time", "", at), what, status, element("span", "took", took));
+  const details = element("pre", "", `${sent.details}\n\n${received?.details ?? "…"}`);
+  const made = element("details", "", summary, details) as HTMLDetailsElement;
+  made.open = item.querySelector("details")?.open ?? false;
+  item.replaceChildren(made);
+}
+
+function gradeOf(status: number): string {
+  if (status === 0 || status >= 500) return "broken";
+  return status >= 400 ? "refused" : "good";
 }
 
 function now(): string {

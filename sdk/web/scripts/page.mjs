@@ -1,5 +1,6 @@
 // Puts the demonstration page together: src/http/page of the repository, which the server embeds. With a folder as
 // its argument it writes there instead, so that a test can compare.
+import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,11 +40,17 @@ function exportsOf(index) {
   return `export { ${names.join(", ")} };\n`;
 }
 
+/** Writes a module that has no name twice, which only putting modules together can bring about. */
+function write(name, text) {
+  execFileSync(process.execPath, ["--check", "--input-type=module", "-"], { input: text });
+  writeFileSync(resolve(target, name), text);
+}
+
 const withoutComments = (text) => text.replace(/^\s*\/\*\*[\s\S]*?\*\/\n/gm, "").replace(/^\s*\/\/.*\n/gm, "");
 const index = resolve(root, "dist/index.js");
 const generated = "// Made from sdk/web by `make web`.\n";
 
 mkdirSync(target, { recursive: true });
-writeFileSync(resolve(target, "countersign.js"), generated + withoutComments(bundle(index)) + exportsOf(index));
-writeFileSync(resolve(target, "main.js"), generated + withoutComments(bundle(resolve(root, "build/demo/main.js"))));
+write("countersign.js", generated + withoutComments(bundle(index)) + exportsOf(index));
+write("main.js", generated + withoutComments(bundle(resolve(root, "build/demo/main.js"))));
 for (const file of ["index.html", "style.css"]) copyFileSync(resolve(root, "demo", file), resolve(target, file));

@@ -1,6 +1,6 @@
 import { browserEnvironment, type Environment } from "./environment.js";
 import { AuthenticatedFetch } from "./authenticated-fetch.js";
-import { type CsrfNames, Edge } from "./edge.js";
+import { Edge } from "./edge.js";
 import type { LogoutReason } from "./errors.js";
 import { readSession, type Session } from "./session.js";
 import { SessionKeeper, type ChangeCause, type Limits } from "./session-keeper.js";
@@ -15,8 +15,6 @@ export interface AuthClientOptions {
   readonly origins?: readonly string[];
   /** The language of error messages, as `Accept-Language`; the browser's own when missing. */
   readonly language?: string;
-  /** For an edge that asks for a double-submit token. */
-  readonly csrf?: CsrfNames;
   /** Ask the server so often whether the session still stands, in one visible tab of all. 0, the default: never. */
   readonly checkEvery?: number;
   /** Refresh ahead of expiry while a tab is visible. Default true. */
@@ -39,8 +37,8 @@ export interface LoginRequest {
   readonly audiences?: readonly string[];
   /** A name for this client that the user will recognise in a list of sessions. */
   readonly clientName?: string;
-  /** What the captcha gave, when the edge asks for one. */
-  readonly captchaToken?: string;
+  /** What the captcha's widget gave, when the edge asks for one. */
+  readonly captchaResponse?: string;
 }
 
 /** What the client knows without asking anyone. */
@@ -97,7 +95,7 @@ export interface AuthClient {
 /** Makes the client. Nothing goes over the wire until it is used. */
 export function createAuthClient(options: AuthClientOptions): AuthClient {
   const environment = { ...browserEnvironment(), ...options.environment };
-  const edge = new Edge(environment, options.baseUrl, options.language, options.csrf);
+  const edge = new Edge(environment, options.baseUrl, options.language);
   const limits: Limits = {
     callTimeout: options.callTimeout ?? 8_000,
     refreshDeadline: options.refreshDeadline ?? 20_000,
@@ -112,7 +110,7 @@ export function createAuthClient(options: AuthClientOptions): AuthClient {
     check: session,
   });
   return {
-    login: (request) => keeper.login(loginBody(request)),
+    login: (request) => keeper.login(loginBody(request), captchaHeader(request.captchaResponse)),
     logout: (how) => keeper.logout(how?.everywhere ?? false),
     session,
     fetch: (input, init) => authenticated.fetch(input, init),
@@ -155,12 +153,15 @@ async function askWho(
 }
 
 function loginBody(request: LoginRequest): Record<string, unknown> {
-  const { username, password, audiences, clientName, captchaToken } = request;
+  const { username, password, audiences, clientName } = request;
   const body: Record<string, unknown> = { username, password };
   if (audiences !== undefined) body["audiences"] = audiences;
   if (clientName !== undefined) body["client"] = { name: clientName };
-  if (captchaToken !== undefined) body["captchaToken"] = captchaToken;
   return body;
+}
+
+function captchaHeader(response: string | undefined): Record<string, string> {
+  return response === undefined ? {} : { "x-captcha-response": response };
 }
 
 function stateOf(keeper: SessionKeeper, environment: Environment): AuthState {

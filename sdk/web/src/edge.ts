@@ -14,31 +14,31 @@ import {
 import { isObject, stringOrUndefined } from "./token.js";
 import { withDeadline } from "./wait.js";
 
-/** Where the double-submit token is found and goes to, when the edge asks for one. */
-export interface CsrfNames {
-  /** The cookie that the edge sets. */
-  readonly cookie: string;
-  /** The header in which it is sent back. */
-  readonly header: string;
+/** A call of one method. */
+export interface Call {
+  readonly body: object;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Milliseconds. */
+  readonly deadline: number;
+  readonly signal: AbortSignal;
+  /** Lets the call outlive the page. */
+  readonly keepalive?: boolean;
 }
+
+/** Carries the double-submit token, where the edge asks for one, in both directions. */
+const CSRF_HEADER = "x-csrf-token";
 
 /** The HTTP edge, spoken to in proto3 JSON. */
 export class Edge {
   readonly #environment: Environment;
   readonly #baseUrl: string;
   readonly #language: string | undefined;
-  readonly #csrf: CsrfNames | undefined;
+  #csrfToken: string | undefined;
 
-  constructor(
-    environment: Environment,
-    baseUrl: string,
-    language: string | undefined,
-    csrf: CsrfNames | undefined,
-  ) {
+  constructor(environment: Environment, baseUrl: string, language: string | undefined) {
     this.#environment = environment;
     this.#baseUrl = baseUrl.replace(/\/+$/, "");
     this.#language = language;
-    this.#csrf = csrf;
   }
 
   /** The address of one of its methods. */
@@ -47,46 +47,53 @@ export class Edge {
   }
 
   /** Calls a method and answers its JSON. Rejects with an `AuthError`, or with the reason of `signal`. */
-  post(path: string, body: object, deadline: number, signal: AbortSignal, keepalive = false): Promise<unknown> {
-    return withDeadline(this.#environment, deadline, signal, async (attempt) => {
-      const request = {
-        method: "POST",
-        credentials: "include",
-        cache: "no-store",
-        redirect: "error",
-        keepalive,
-        headers: this.#headers(),
-        body: JSON.stringify(body),
-        signal: attempt,
-      } satisfies RequestInit;
+  call(path: string, call: Call): Promise<unknown> {
+    return withDeadline(this.#environment, call.deadline, call.signal, async (signal) => {
       try {
-        const response = await this.#environment.fetch(this.url(path), request);
-        return await readAnswer(response);
+        return await this.#post(path, call, signal);
       } catch (error) {
-        attempt.throwIfAborted();
-        if (error instanceof AuthError) throw error;
-        throw new UnavailableError("The server could not be reached.", { cause: error });
+        if (!(error instanceof AuthError) || error.reason !== "CSRF_TOKEN_MISMATCH") throw error;
+        await this.#fetchCsrfToken(signal);
+        return this.#post(path, call, signal);
       }
     });
   }
 
-  #headers(): Record<string, string> {
-    const headers: Record<string, string> = {
-      accept: "application/json, application/problem+json",
-      "content-type": "application/json",
-    };
-    if (this.#language !== undefined) headers["accept-language"] = this.#language;
-    if (this.#csrf !== undefined) {
-      const value = readCookie(this.#csrf.cookie);
-      if (value !== undefined) headers[this.#csrf.header] = value;
-    }
-    return headers;
+  #post(path: string, call: Call, signal: AbortSignal): Promise<unknown> {
+    const headers: Record<string, string> = { ...call.headers, "content-type": "application/json" };
+    if (this.#csrfToken !== undefined) headers[CSRF_HEADER] = this.#csrfToken;
+    const body = JSON.stringify(call.body);
+    return this.#exchange(path, { method: "POST", headers, body, keepalive: call.keepalive ?? false, signal });
   }
-}
 
-function readCookie(name: string): string | undefined {
-  const pairs = globalThis.document?.cookie.split("; ") ?? [];
-  return pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);
+  /** The token is known from the last answer, but not after a page load, nor when another tab had the answer. */
+  async #fetchCsrfToken(signal: AbortSignal): Promise<void> {
+    const answer = await this.#exchange("/v1/auth/csrf", { headers: {}, signal });
+    this.#csrfToken = isObject(answer) ? stringOrUndefined(answer["csrfToken"]) : undefined;
+  }
+
+  async #exchange(
+    path: string,
+    init: RequestInit & { headers: Record<string, string>; signal: AbortSignal },
+  ): Promise<unknown> {
+    const headers = { accept: "application/json, application/problem+json", ...init.headers };
+    const language = this.#language === undefined ? {} : { "accept-language": this.#language };
+    try {
+      const response = await this.#environment.fetch(this.url(path), {
+        ...init,
+        headers: { ...headers, ...language },
+        credentials: "include",
+        cache: "no-store",
+        redirect: "error",
+      });
+      this.#csrfToken = response.headers.get(CSRF_HEADER) ?? this.#csrfToken;
+      return await readAnswer(response);
+    } catch (error) {
+      init.signal.throwIfAborted();
+      if (error instanceof AuthError) throw error;
+      throw new UnavailableError("The server could not be reached.", { cause: error });
+    }
+  }
 }
 
 /** The JSON of a good answer; the error of any other. */
@@ -128,11 +135,11 @@ function errorOf(response: Response, problem: Record<string, unknown>): AuthErro
 }
 
 function violationsOf(problem: Record<string, unknown>): FieldViolation[] {
-  const list = problem["violations"] ?? problem["fieldViolations"] ?? problem["errors"];
+  const list = problem["violations"];
   if (!Array.isArray(list)) return [];
   return list.filter(isObject).map((entry) => ({
     field: stringOrUndefined(entry["field"]) ?? "",
-    description: stringOrUndefined(entry["description"]) ?? stringOrUndefined(entry["detail"]) ?? "",
+    description: stringOrUndefined(entry["description"]) ?? "",
   }));
 }
 

@@ -8,12 +8,15 @@ export type LogoutReason =
 
 /** The reasons with which the server ends a session (docs/errors.md). */
 export type EndingReason =
+  /** The refresh cookie is gone: it has expired, or somebody deleted it. */
+  | "TOKEN_MISSING"
   | "REFRESH_TOKEN_INVALID"
   | "REFRESH_TOKEN_EXPIRED"
   | "REFRESH_TOKEN_REUSED"
   | "SESSION_REVOKED";
 
 const ENDING: ReadonlySet<string> = new Set<EndingReason>([
+  "TOKEN_MISSING",
   "REFRESH_TOKEN_INVALID",
   "REFRESH_TOKEN_EXPIRED",
   "REFRESH_TOKEN_REUSED",

@@ -6,7 +6,6 @@ export {
   type ChangeCause,
   type LoginRequest,
 } from "./client.js";
-export type { CsrfNames } from "./edge.js";
 export type { Channel, Environment, Locks } from "./environment.js";
 export {
   AuthError,

@@ -16,6 +16,7 @@ const VERSION = 1;
 const LOGOUT_REASONS: Readonly<Record<LogoutReason, true>> = {
   LOGGED_OUT: true,
   SESSION_REPLACED: true,
+  TOKEN_MISSING: true,
   REFRESH_TOKEN_INVALID: true,
   REFRESH_TOKEN_EXPIRED: true,
   REFRESH_TOKEN_REUSED: true,

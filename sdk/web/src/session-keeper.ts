@@ -71,23 +71,27 @@ export class SessionKeeper {
     return this.#life.signal;
   }
 
-  async login(body: object): Promise<void> {
+  async login(body: object, headers: Readonly<Record<string, string>>): Promise<void> {
     this.#life.signal.throwIfAborted();
     // A refresh under way could bring the old session's cookie after the new one's.
     this.#newEra(new LoggedOutError(null));
     const asked = this.#environment.now();
-    const answer = await this.#edge.post("/v1/auth/login", body, this.#limits.callTimeout, this.#life.signal);
+    const { callTimeout: deadline } = this.#limits;
+    const answer = await this.#edge.call("/v1/auth/login", { body, headers, deadline, signal: this.#life.signal });
     this.#take(readTokens(answer, asked), "login");
   }
 
   async logout(everywhere: boolean): Promise<void> {
-    const { callTimeout, refreshDeadline } = this.#limits;
-    const life = this.#life.signal;
-    life.throwIfAborted();
+    const { callTimeout: deadline, refreshDeadline } = this.#limits;
+    const signal = this.#life.signal;
+    signal.throwIfAborted();
     const body = everywhere ? { everywhere } : {};
+    // The cookie names the session; where that is gone, the access token still does.
+    const token = this.#current();
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token.accessToken}` };
     try {
-      await retrying(this.#environment, refreshDeadline, life, () => undefined, () =>
-        this.#edge.post("/v1/auth/logout", body, callTimeout, life, true),
+      await retrying(this.#environment, refreshDeadline, signal, () => undefined, () =>
+        this.#edge.call("/v1/auth/logout", { body, headers, deadline, signal, keepalive: true }),
       );
     } catch (error) {
       // A session that has ended already is what was asked for.
@@ -167,7 +171,8 @@ export class SessionKeeper {
   async #refresh(era: AbortSignal): Promise<HeldToken> {
     const asked = this.#environment.now();
     try {
-      const answer = await this.#edge.post("/v1/auth/refresh", {}, this.#limits.callTimeout, era);
+      const { callTimeout: deadline } = this.#limits;
+      const answer = await this.#edge.call("/v1/auth/refresh", { body: {}, deadline, signal: era });
       era.throwIfAborted();
       return this.#take(readTokens(answer, asked), "refresh");
     } catch (error) {
@@ -225,7 +230,7 @@ export class SessionKeeper {
     if (before.status === "logged-out") return;
     const sessionId = before.status === "logged-in" ? before.token.sessionId : undefined;
     // A page that was just loaded and finds no session has lost none.
-    const none = before.status === "unknown" && error.logoutReason === "REFRESH_TOKEN_INVALID";
+    const none = before.status === "unknown" && error.logoutReason === "TOKEN_MISSING";
     this.#held = { status: "logged-out", reason: none ? null : error.logoutReason, sessionId };
     this.#newEra(error);
     this.changed.tell("end");

@@ -27,19 +27,18 @@ export interface Session {
 /** Reads the answer of `GET /v1/auth/session`. */
 export async function readSession(response: Response): Promise<Session> {
   const answer = await readAnswer(response);
-  const verified = isObject(answer) && isObject(answer["verified"]) ? answer["verified"] : answer;
-  const subject = isObject(verified) ? stringOrUndefined(verified["subject"]) : undefined;
-  if (!isObject(verified) || subject === undefined) throw new ProtocolError("The answer names no user.");
+  const subject = isObject(answer) ? stringOrUndefined(answer["subject"]) : undefined;
+  if (!isObject(answer) || subject === undefined) throw new ProtocolError("The answer names no user.");
   return {
     subject,
-    username: stringOrUndefined(verified["username"]) ?? "",
-    sessionId: stringOrUndefined(verified["sessionId"]) ?? "",
-    roles: strings(verified["roles"]),
-    audiences: strings(verified["audiences"]),
-    authTime: stringOrUndefined(verified["authTime"]),
-    expiresAt: stringOrUndefined(verified["expiresAt"]),
-    amr: strings(verified["amr"]),
-    customClaims: isObject(verified["customClaims"]) ? verified["customClaims"] : {},
+    username: stringOrUndefined(answer["username"]) ?? "",
+    sessionId: stringOrUndefined(answer["sessionId"]) ?? "",
+    roles: strings(answer["roles"]),
+    audiences: strings(answer["audiences"]),
+    authTime: stringOrUndefined(answer["authTime"]),
+    expiresAt: stringOrUndefined(answer["expiresAt"]),
+    amr: strings(answer["amr"]),
+    customClaims: isObject(answer["customClaims"]) ? answer["customClaims"] : {},
   };
 }
 

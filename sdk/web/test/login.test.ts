@@ -115,3 +115,15 @@ test("close() stops every timer and whoever waits", async () => {
   assert.equal(browser.clock.timers, 0);
   await assert.rejects(tab!.client.login(ADA), ClosedError);
 });
+
+test("a double-submit token is remembered from an answer, and asked for where it is not known", async () => {
+  const browser = new FakeBrowser();
+  browser.server.csrfToken = "0123";
+  const { client } = browser.tab();
+  await client.login(ADA);
+  await client.refresh();
+  assert.equal(browser.server.count("/v1/auth/csrf"), 0);
+  const fresh = browser.tab();
+  assert.equal((await fresh.client.session())?.username, "ada");
+  assert.equal(browser.server.count("/v1/auth/csrf"), 1);
+});

@@ -44,6 +44,7 @@ test("whatever is not a published reason costs nobody the session", async () => 
 
 test("each reason that ends a session does, once, and the callers are told it", async () => {
   for (const reason of [
+    "TOKEN_MISSING",
     "REFRESH_TOKEN_INVALID",
     "REFRESH_TOKEN_EXPIRED",
     "REFRESH_TOKEN_REUSED",

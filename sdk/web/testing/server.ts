@@ -5,6 +5,7 @@ export interface Call {
   readonly authorization: string | null;
   readonly body: string;
   readonly credentials: string;
+  readonly csrfToken: string | null;
 }
 
 type Answer = Response | Promise<Response>;
@@ -16,6 +17,8 @@ export class FakeServer {
   /** The user of the session that the browser's cookie stands for; null without one. */
   session: { readonly id: string; readonly subject: string } | null = null;
   lifetime = 300;
+  /** The double-submit token that it asks for; null for none. */
+  csrfToken: string | null = null;
   #minted = 0;
   #time = 1_700_000_000;
   #good = new Set<string>();
@@ -59,6 +62,7 @@ export class FakeServer {
       authorization: request.headers.get("authorization"),
       body: await request.text(),
       credentials: request.credentials,
+      csrfToken: request.headers.get("x-csrf-token"),
     };
     this.calls.push(call);
     const index = this.#scripts.findIndex((script) => script.path === call.path);
@@ -71,8 +75,11 @@ export class FakeServer {
     switch (call.path) {
       case "/v1/auth/login":
         return this.#login(call.body);
+      case "/v1/auth/csrf":
+        return json({ csrfToken: this.csrfToken });
       case "/v1/auth/refresh":
-        return this.session ? json({ tokens: this.#mint() }) : problem(401, "REFRESH_TOKEN_INVALID");
+        if (call.csrfToken !== this.csrfToken) return problem(403, "CSRF_TOKEN_MISMATCH");
+        return this.session ? json({ tokens: this.#mint() }) : problem(401, "TOKEN_MISSING");
       case "/v1/auth/logout":
         this.session = null;
         this.expireTokens();
@@ -86,7 +93,9 @@ export class FakeServer {
     const { username, password } = JSON.parse(body) as { username: string; password: string };
     if (password !== "right") return problem(401, "INVALID_CREDENTIALS");
     this.session = { id: `session-${(this.#minted += 1)}`, subject: username };
-    return json({ tokens: this.#mint(), session: { id: this.session.id, subject: username, username } });
+    const headers: Record<string, string> = this.csrfToken === null ? {} : { "x-csrf-token": this.csrfToken };
+    const session = { id: this.session.id, subject: username, username };
+    return json({ tokens: this.#mint(), session }, { headers });
   }
 
   #guarded(call: Call): Response {

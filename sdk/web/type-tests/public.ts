@@ -17,6 +17,7 @@ const stop: () => void = client.onLoggedOut((reason: LogoutReason) => {
   switch (reason) {
     case "LOGGED_OUT":
     case "SESSION_REPLACED":
+    case "TOKEN_MISSING":
     case "REFRESH_TOKEN_INVALID":
     case "REFRESH_TOKEN_EXPIRED":
     case "REFRESH_TOKEN_REUSED":

@@ -60,6 +60,7 @@ function isStream(body) {
     return typeof ReadableStream !== "undefined" && body instanceof ReadableStream;
 }
 const ENDING = new Set([
+    "TOKEN_MISSING",
     "REFRESH_TOKEN_INVALID",
     "REFRESH_TOKEN_EXPIRED",
     "REFRESH_TOKEN_REUSED",
@@ -252,62 +253,65 @@ function holdToken(accessToken, serverExpiry, lifetime, now) {
         expiresAt: now + Math.max(0, lifetime),
     };
 }
+const CSRF_HEADER = "x-csrf-token";
 class Edge {
     #environment;
     #baseUrl;
     #language;
-    #csrf;
-    constructor(environment, baseUrl, language, csrf) {
+    #csrfToken;
+    constructor(environment, baseUrl, language) {
         this.#environment = environment;
         this.#baseUrl = baseUrl.replace(/\/+$/, "");
         this.#language = language;
-        this.#csrf = csrf;
     }
     url(path) {
         return this.#baseUrl + path;
     }
-    post(path, body, deadline, signal, keepalive = false) {
-        return withDeadline(this.#environment, deadline, signal, async (attempt) => {
-            const request = {
-                method: "POST",
-                credentials: "include",
-                cache: "no-store",
-                redirect: "error",
-                keepalive,
-                headers: this.#headers(),
-                body: JSON.stringify(body),
-                signal: attempt,
-            };
+    call(path, call) {
+        return withDeadline(this.#environment, call.deadline, call.signal, async (signal) => {
             try {
-                const response = await this.#environment.fetch(this.url(path), request);
-                return await readAnswer(response);
+                return await this.#post(path, call, signal);
             }
             catch (error) {
-                attempt.throwIfAborted();
-                if (error instanceof AuthError)
+                if (!(error instanceof AuthError) || error.reason !== "CSRF_TOKEN_MISMATCH")
                     throw error;
-                throw new UnavailableError("The server could not be reached.", { cause: error });
+                await this.#fetchCsrfToken(signal);
+                return this.#post(path, call, signal);
             }
         });
     }
-    #headers() {
-        const headers = {
-            accept: "application/json, application/problem+json",
-            "content-type": "application/json",
-        };
-        if (this.#language !== undefined)
-            headers["accept-language"] = this.#language;
-        if (this.#csrf !== undefined) {
-            const value = readCookie(this.#csrf.cookie);
-            if (value !== undefined)
-                headers[this.#csrf.header] = value;
-        }
-        return headers;
+    #post(path, call, signal) {
+        const headers = { ...call.headers, "content-type": "application/json" };
+        if (this.#csrfToken !== undefined)
+            headers[CSRF_HEADER] = this.#csrfToken;
+        const body = JSON.stringify(call.body);
+        return this.#exchange(path, { method: "POST", headers, body, keepalive: call.keepalive ?? false, signal });
     }
-}
-function readCookie(name) {
-    const pairs = globalThis.document?.cookie.split("; ") ?? [];
-    return pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);
+    async #fetchCsrfToken(signal) {
+        const answer = await this.#exchange("/v1/auth/csrf", { headers: {}, signal });
+        this.#csrfToken = isObject(answer) ? stringOrUndefined(answer["csrfToken"]) : undefined;
+    }
+    async #exchange(path, init) {
+        const headers = { accept: "application/json, application/problem+json", ...init.headers };
+        const language = this.#language === undefined ? {} : { "accept-language": this.#language };
+        try {
+            const response = await this.#environment.fetch(this.url(path), {
+                ...init,
+                headers: { ...headers, ...language },
+                credentials: "include",
+                cache: "no-store",
+                redirect: "error",
+            });
+            this.#csrfToken = response.headers.get(CSRF_HEADER) ?? this.#csrfToken;
+            return await readAnswer(response);
+        }
+        catch (error) {
+            init.signal.throwIfAborted();
+            if (error instanceof AuthError)
+                throw error;
+            throw new UnavailableError("The server could not be reached.", { cause: error });
+        }
+    }
 }
 async function readAnswer(response) {
     const text = await response.text();
@@ -348,12 +352,12 @@ function errorOf(response, problem) {
     return reason === undefined ? new ProtocolError(message, facts) : new AuthError(message, facts);
 }
 function violationsOf(problem) {
-    const list = problem["violations"] ?? problem["fieldViolations"] ?? problem["errors"];
+    const list = problem["violations"];
     if (!Array.isArray(list))
         return [];
     return list.filter(isObject).map((entry) => ({
         field: stringOrUndefined(entry["field"]) ?? "",
-        description: stringOrUndefined(entry["description"]) ?? stringOrUndefined(entry["detail"]) ?? "",
+        description: stringOrUndefined(entry["description"]) ?? "",
     }));
 }
 function retryAfterOf(response) {
@@ -367,20 +371,19 @@ function retryAfterOf(response) {
 }
 async function readSession(response) {
     const answer = await readAnswer(response);
-    const verified = isObject(answer) && isObject(answer["verified"]) ? answer["verified"] : answer;
-    const subject = isObject(verified) ? stringOrUndefined(verified["subject"]) : undefined;
-    if (!isObject(verified) || subject === undefined)
+    const subject = isObject(answer) ? stringOrUndefined(answer["subject"]) : undefined;
+    if (!isObject(answer) || subject === undefined)
         throw new ProtocolError("The answer names no user.");
     return {
         subject,
-        username: stringOrUndefined(verified["username"]) ?? "",
-        sessionId: stringOrUndefined(verified["sessionId"]) ?? "",
-        roles: strings(verified["roles"]),
-        audiences: strings(verified["audiences"]),
-        authTime: stringOrUndefined(verified["authTime"]),
-        expiresAt: stringOrUndefined(verified["expiresAt"]),
-        amr: strings(verified["amr"]),
-        customClaims: isObject(verified["customClaims"]) ? verified["customClaims"] : {},
+        username: stringOrUndefined(answer["username"]) ?? "",
+        sessionId: stringOrUndefined(answer["sessionId"]) ?? "",
+        roles: strings(answer["roles"]),
+        audiences: strings(answer["audiences"]),
+        authTime: stringOrUndefined(answer["authTime"]),
+        expiresAt: stringOrUndefined(answer["expiresAt"]),
+        amr: strings(answer["amr"]),
+        customClaims: isObject(answer["customClaims"]) ? answer["customClaims"] : {},
     };
 }
 function strings(value) {
@@ -449,6 +452,7 @@ const VERSION = 1;
 const LOGOUT_REASONS = {
     LOGGED_OUT: true,
     SESSION_REPLACED: true,
+    TOKEN_MISSING: true,
     REFRESH_TOKEN_INVALID: true,
     REFRESH_TOKEN_EXPIRED: true,
     REFRESH_TOKEN_REUSED: true,
@@ -589,20 +593,23 @@ class SessionKeeper {
     get life() {
         return this.#life.signal;
     }
-    async login(body) {
+    async login(body, headers) {
         this.#life.signal.throwIfAborted();
         this.#newEra(new LoggedOutError(null));
         const asked = this.#environment.now();
-        const answer = await this.#edge.post("/v1/auth/login", body, this.#limits.callTimeout, this.#life.signal);
+        const { callTimeout: deadline } = this.#limits;
+        const answer = await this.#edge.call("/v1/auth/login", { body, headers, deadline, signal: this.#life.signal });
         this.#take(readTokens(answer, asked), "login");
     }
     async logout(everywhere) {
-        const { callTimeout, refreshDeadline } = this.#limits;
-        const life = this.#life.signal;
-        life.throwIfAborted();
+        const { callTimeout: deadline, refreshDeadline } = this.#limits;
+        const signal = this.#life.signal;
+        signal.throwIfAborted();
         const body = everywhere ? { everywhere } : {};
+        const token = this.#current();
+        const headers = token === undefined ? {} : { authorization: `Bearer ${token.accessToken}` };
         try {
-            await retrying(this.#environment, refreshDeadline, life, () => undefined, () => this.#edge.post("/v1/auth/logout", body, callTimeout, life, true));
+            await retrying(this.#environment, refreshDeadline, signal, () => undefined, () => this.#edge.call("/v1/auth/logout", { body, headers, deadline, signal, keepalive: true }));
         }
         catch (error) {
             if (!(error instanceof LoggedOutError))
@@ -673,7 +680,8 @@ class SessionKeeper {
     async #refresh(era) {
         const asked = this.#environment.now();
         try {
-            const answer = await this.#edge.post("/v1/auth/refresh", {}, this.#limits.callTimeout, era);
+            const { callTimeout: deadline } = this.#limits;
+            const answer = await this.#edge.call("/v1/auth/refresh", { body: {}, deadline, signal: era });
             era.throwIfAborted();
             return this.#take(readTokens(answer, asked), "refresh");
         }
@@ -730,7 +738,7 @@ class SessionKeeper {
         if (before.status === "logged-out")
             return;
         const sessionId = before.status === "logged-in" ? before.token.sessionId : undefined;
-        const none = before.status === "unknown" && error.logoutReason === "REFRESH_TOKEN_INVALID";
+        const none = before.status === "unknown" && error.logoutReason === "TOKEN_MISSING";
         this.#held = { status: "logged-out", reason: none ? null : error.logoutReason, sessionId };
         this.#newEra(error);
         this.changed.tell("end");
@@ -850,7 +858,7 @@ class Timekeeper {
 }
 function createAuthClient(options) {
     const environment = { ...browserEnvironment(), ...options.environment };
-    const edge = new Edge(environment, options.baseUrl, options.language, options.csrf);
+    const edge = new Edge(environment, options.baseUrl, options.language);
     const limits = {
         callTimeout: options.callTimeout ?? 8_000,
         refreshDeadline: options.refreshDeadline ?? 20_000,
@@ -865,7 +873,7 @@ function createAuthClient(options) {
         check: session,
     });
     return {
-        login: (request) => keeper.login(loginBody(request)),
+        login: (request) => keeper.login(loginBody(request), captchaHeader(request.captchaResponse)),
         logout: (how) => keeper.logout(how?.everywhere ?? false),
         session,
         fetch: (input, init) => authenticated.fetch(input, init),
@@ -901,15 +909,16 @@ async function askWho(environment, keeper, authenticated, edge, limits) {
     }
 }
 function loginBody(request) {
-    const { username, password, audiences, clientName, captchaToken } = request;
+    const { username, password, audiences, clientName } = request;
     const body = { username, password };
     if (audiences !== undefined)
         body["audiences"] = audiences;
     if (clientName !== undefined)
         body["client"] = { name: clientName };
-    if (captchaToken !== undefined)
-        body["captchaToken"] = captchaToken;
     return body;
+}
+function captchaHeader(response) {
+    return response === undefined ? {} : { "x-captcha-response": response };
 }
 function stateOf(keeper, environment) {
     const { held } = keeper;

@@ -12,12 +12,12 @@ const en = {
     tryTitle: "Try it",
     secondTab: "Open a second tab",
     secondTabHint: "One refresh serves both: watch the wire in each. Log out in one, and the other goes too.",
-    twenty: "20 requests with a spoiled token",
+    twenty: "20 requests, spoiled token",
     twentyHint: "All of them are refused, one refresh goes out, and all of them succeed.",
     renew: "Refresh now",
     renewHint: "Otherwise the client does it ahead of expiry, by the server's times and not this clock.",
-    elsewhere: "Copy a curl line that ends this session",
-    elsewhereHint: "Paste it into a terminal: every tab is logged out within a second.",
+    elsewhere: "Copy a curl that ends it",
+    elsewhereHint: "Paste it into a terminal: the session ends, and every tab is out within a second.",
     copied: "Copied",
     logout: "Log out",
     logoutEverywhere: "Log out everywhere",
@@ -33,7 +33,6 @@ const en = {
     eventEnd: "the session has ended: ",
     unavailable: "The server cannot be reached just now. The session goes on.",
     hiddenCookie: "the refresh token, in a cookie that scripts cannot read",
-    times: "times",
 };
 const zh = {
     tag: "演示",
@@ -47,12 +46,12 @@ const zh = {
     tryTitle: "试一试",
     secondTab: "打开第二个标签页",
     secondTabHint: "一次刷新供两个标签页共用：请看各自的网络记录。在一个标签页登出，另一个也随之登出。",
-    twenty: "用损坏的令牌发 20 个请求",
+    twenty: "20 个请求，令牌损坏",
     twentyHint: "全部先被拒绝，只发出一次刷新，然后全部成功。",
     renew: "立即刷新",
     renewHint: "平时客户端会在过期之前自动刷新，依据的是服务器的时间，而不是本机时钟。",
-    elsewhere: "复制一行结束此会话的 curl 命令",
-    elsewhereHint: "粘贴到终端执行：所有标签页会在一秒之内登出。",
+    elsewhere: "复制结束会话的 curl",
+    elsewhereHint: "粘贴到终端执行：会话随即结束，所有标签页在一秒之内登出。",
     copied: "已复制",
     logout: "登出",
     logoutEverywhere: "在所有设备登出",
@@ -68,12 +67,12 @@ const zh = {
     eventEnd: "会话已结束：",
     unavailable: "暂时无法连接服务器，会话仍然有效。",
     hiddenCookie: "刷新令牌，保存在脚本无法读取的 cookie 中",
-    times: "次",
 };
 const endings = {
     en: {
         LOGGED_OUT: "You have logged out.",
         SESSION_REPLACED: "Another user has logged in, in another tab.",
+        TOKEN_MISSING: "The session's cookie is gone.",
         REFRESH_TOKEN_INVALID: "The session is not known any more.",
         REFRESH_TOKEN_EXPIRED: "The session has expired.",
         REFRESH_TOKEN_REUSED: "The session was ended for safety, because an old token was used.",
@@ -82,6 +81,7 @@ const endings = {
     zh: {
         LOGGED_OUT: "您已登出。",
         SESSION_REPLACED: "另一个用户已在其他标签页登录。",
+        TOKEN_MISSING: "会话的 cookie 已不存在。",
         REFRESH_TOKEN_INVALID: "会话已不存在。",
         REFRESH_TOKEN_EXPIRED: "会话已过期。",
         REFRESH_TOKEN_REUSED: "检测到旧令牌被再次使用，为安全起见会话已终止。",
@@ -118,22 +118,25 @@ class WireLog {
         this.#list = list;
         this.#empty = empty;
     }
-    exchange(exchange) {
-        const key = `${exchange.method} ${exchange.path} ${exchange.status}`;
-        if (this.#last?.key === key) {
-            this.#last.count += 1;
-            this.#last.item.replaceChildren(this.#details(exchange, this.#last.count));
-            return;
+    send(sent) {
+        const key = `${sent.method} ${sent.path} ${sent.bearer}`;
+        let line = this.#last;
+        if (line?.key !== key) {
+            line = { key, item: document.createElement("li"), sent, at: now(), statuses: new Set(), count: 0 };
+            this.#add(line.item);
+            this.#last = line;
         }
-        const item = document.createElement("li");
-        item.append(this.#details(exchange, 1));
-        this.#add(item);
-        this.#last = { key, item, count: 1 };
+        const shown = line;
+        shown.count += 1;
+        draw(shown, undefined);
+        return (received) => {
+            shown.statuses.add(received.status);
+            draw(shown, received);
+        };
     }
     event(text) {
         const item = document.createElement("li");
-        const row = element("div", "event", element("time", "", now()), element("span", "", text));
-        item.append(row);
+        item.append(element("div", "event", element("time", "", now()), element("span", "", text)));
         this.#add(item);
         this.#last = undefined;
     }
@@ -148,14 +151,25 @@ class WireLog {
         while (this.#list.children.length > LONGEST)
             this.#list.lastElementChild?.remove();
     }
-    #details({ method, path, status, milliseconds, details }, count) {
-        const what = element("span", "what", `${method} ${path}`);
-        if (count > 1)
-            what.append(element("span", "times", `× ${count}`));
-        const grade = status === 0 || status >= 500 ? "broken" : status >= 400 ? "refused" : "good";
-        const summary = element("summary", "", element("time", "", now()), what, element("span", `status ${grade}`, status === 0 ? "—" : String(status)), element("span", "took", `${Math.round(milliseconds)} ms`));
-        return element("details", "", summary, element("pre", "", details));
-    }
+}
+function draw({ item, sent, at, statuses, count }, received) {
+    const what = element("span", "what", `${sent.method} ${sent.path}`);
+    if (count > 1)
+        what.append(element("span", "times", `× ${count}`));
+    const status = element("span", "status");
+    for (const code of [...statuses].sort())
+        status.append(element("span", gradeOf(code), code === 0 ? "—" : ` ${code}`));
+    const took = received === undefined ? "…" : `${Math.round(received.milliseconds)} ms`;
+    const summary = element("summary", "", element("time", "", at), what, status, element("span", "took", took));
+    const details = element("pre", "", `${sent.details}\n\n${received?.details ?? "…"}`);
+    const made = element("details", "", summary, details);
+    made.open = item.querySelector("details")?.open ?? false;
+    item.replaceChildren(made);
+}
+function gradeOf(status) {
+    if (status === 0 || status >= 500)
+        return "broken";
+    return status >= 400 ? "refused" : "good";
 }
 function now() {
     return new Date().toLocaleTimeString("en-GB");
@@ -176,18 +190,24 @@ function watchedFetch(watch) {
             watch.spoil -= 1;
             request.headers.set("authorization", `${bearer.slice(0, -12)}${"A".repeat(12)}`);
         }
-        const sent = await describeRequest(request.clone(), watch.hiddenCookie());
         const { pathname: path } = new URL(request.url);
+        const details = await describeRequest(request.clone(), watch.hiddenCookie());
+        const receive = watch.send({
+            method: request.method,
+            path,
+            bearer: request.headers.get("authorization") ?? "",
+            details,
+        });
         const started = performance.now();
-        const show = (status, details) => watch.show({ method: request.method, path, status, milliseconds: performance.now() - started, details });
+        const show = (status, text) => receive({ status, milliseconds: performance.now() - started, details: text });
         try {
             const response = await fetch(request);
             const text = await response.clone().text();
-            show(response.status, `${sent}\n\n${describeResponse(response, text)}`);
+            show(response.status, describeResponse(response, text));
             return response;
         }
         catch (error) {
-            show(0, `${sent}\n\n${String(error)}`);
+            show(0, String(error));
             throw error;
         }
     };
@@ -224,7 +244,7 @@ let cause = "refresh";
 let fullLife = 1;
 const wire = new WireLog(byId("wire"), byId("wire-empty"));
 const watch = {
-    show: (exchange) => wire.exchange(exchange),
+    send: (sent) => wire.send(sent),
     language: () => (language === "zh" ? "zh-CN" : "en"),
     hiddenCookie: () => say().hiddenCookie,
     spoil: 0,
