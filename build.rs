@@ -17,6 +17,8 @@ const REDACTED: [&str; 6] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
+    // sqlx embeds the migrations, and does not notice a new file by itself.
+    println!("cargo::rerun-if-changed=migrations");
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true);
     compiler.open_file("countersign/v1/auth_service.proto")?;

@@ -2,6 +2,7 @@
 
 mod administration;
 mod background;
+mod edge;
 
 pub use administration::Administration;
 
@@ -78,6 +79,7 @@ pub enum StartError {
 pub struct App {
     parts: Arc<Assembly>,
     grpc: TcpListener,
+    http: Option<edge::Edge>,
     operations: TcpListener,
 }
 
@@ -122,6 +124,7 @@ impl App {
         };
         let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
         let grpc = bind("grpc.listen", config.grpc.listen).await?;
+        let http = edge::Edge::bind(&config).await?;
         let operations = bind("operations.listen", config.operations.listen).await?;
         let parts = Assembly {
             clock,
@@ -133,12 +136,17 @@ impl App {
             authenticator,
             config,
         };
-        Ok(Self { parts: Arc::new(parts), grpc, operations })
+        Ok(Self { parts: Arc::new(parts), grpc, http, operations })
     }
 
     /// Where gRPC is served.
     pub fn grpc_address(&self) -> std::io::Result<SocketAddr> {
         self.grpc.local_addr()
+    }
+
+    /// Where HTTP is served, unless it is switched off.
+    pub fn http_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.http.as_ref().map(edge::Edge::address).transpose()
     }
 
     /// Where `/readyz` is served.
@@ -159,7 +167,7 @@ impl App {
     /// Serves until `until` resolves, then stops by the configuration's bounds. Says whether every call under way
     /// finished.
     pub async fn run(self, until: impl Future<Output = ()>) -> bool {
-        let Self { parts, grpc, operations } = self;
+        let Self { parts, grpc, http, operations } = self;
         let lifecycle = Lifecycle::new();
         let shutdown = parts.config.shutdown.clone();
         background::start(&parts, &lifecycle);
@@ -187,6 +195,9 @@ impl App {
             lifecycle.stopping().clone(),
             lifecycle.aborting().clone(),
         ));
+        if let Some(http) = http {
+            http.serve(&parts, &lifecycle);
+        }
         // The operations port answers to the last, so that whoever watches sees the draining.
         tokio::spawn(listener::serve(
             "operations",
@@ -276,11 +287,21 @@ fn policy(config: &Config) -> Policy {
 }
 
 fn grpc_options(config: &Config, clock: Arc<dyn Clock>, lifecycle: &Lifecycle) -> GrpcOptions {
-    let deadlines = Deadlines {
+    GrpcOptions {
+        clock,
+        deadlines: deadlines(config),
+        max_request_bytes: config.grpc.max_message_bytes,
+        reflection: config.grpc.reflection,
+        tasks: lifecycle.tasks().clone(),
+    }
+}
+
+/// The same for every transport.
+fn deadlines(config: &Config) -> Deadlines {
+    Deadlines {
         login: config.grpc.login_timeout,
         refresh: config.rotation.deadline,
         logout: config.grpc.logout_timeout,
         verify: config.grpc.verify_timeout,
-    };
-    GrpcOptions { clock, deadlines, reflection: config.grpc.reflection, tasks: lifecycle.tasks().clone() }
+    }
 }

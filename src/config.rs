@@ -12,8 +12,10 @@ use figment::Figment;
 use serde::{Deserialize, Serialize};
 
 mod bounds;
+mod captcha;
 mod database;
 pub mod duration;
+mod edge;
 mod error;
 mod grpc;
 mod keys;
@@ -28,7 +30,9 @@ mod sessions;
 mod shutdown;
 mod tokens;
 
+pub use captcha::{Captcha, CaptchaMode, OnUnavailable};
 pub use database::{Database, DatabaseLocation};
+pub use edge::{Edge, EdgeClient, RefreshTransport};
 pub use error::{ConfigError, Problem};
 pub use grpc::Grpc;
 pub use keys::{Algorithm, CreateMissing, Keys, Permissions};
@@ -51,6 +55,10 @@ use layers::{Layer, Schema};
 pub struct Config {
     /// `[grpc]`: the service itself.
     pub grpc: Grpc,
+    /// `[edge]`: the same over HTTP.
+    pub edge: Edge,
+    /// `[captcha]`: what a login over HTTP must pass first.
+    pub captcha: Captcha,
     /// `[operations]`: health for machines that do not speak gRPC.
     pub operations: Operations,
     /// `[tokens]`: what access tokens say and how long they live.
@@ -98,6 +106,8 @@ impl Config {
         let prefix = if data_dir.is_absolute() { "sqlite://" } else { "sqlite:" };
         let of_dev = [
             ("grpc.reflection", "true".to_owned()),
+            ("edge.enabled", "true".to_owned()),
+            ("edge.plain_http", "true".to_owned()),
             ("database.url", format!("{prefix}{}", database.display())),
             ("keys.directory", format!("{}/keys", directory.trim_end_matches('/'))),
             ("log.format", "text".to_owned()),
@@ -152,6 +162,8 @@ impl Config {
     fn check(&self) -> Result<(), Problem> {
         self.grpc.check()?;
         self.operations.check(&self.grpc)?;
+        self.edge.check(&self.grpc, &self.operations)?;
+        self.captcha.check()?;
         self.tokens.check()?;
         self.rotation.check()?;
         self.sessions.check(&self.rotation, &self.tokens)?;

@@ -15,21 +15,16 @@ mod deadline;
 mod health;
 pub mod proto;
 mod redact;
-mod request_id;
 mod status;
 
-pub use call::Peer;
-pub use deadline::Deadlines;
+pub use crate::transport::{Deadlines, Peer};
 pub use health::Health;
 use proto::v1::auth_service_server::AuthServiceServer;
 
-/// The largest request that is read, in bytes.
+/// The largest request that is read where nothing else is configured, in bytes.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// The largest answer that is written, in bytes.
 pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
-
-/// What the log says of a panic; where and why, the panic hook has written.
-const PANICKED: &str = "the call panicked";
 
 /// How the edge behaves.
 #[derive(Clone)]
@@ -38,6 +33,8 @@ pub struct GrpcOptions {
     pub clock: Arc<dyn Clock>,
     /// The longest that each method may take.
     pub deadlines: Deadlines,
+    /// The largest request that is read, in bytes.
+    pub max_request_bytes: usize,
     /// Whether the server describes itself to tools such as grpcurl.
     pub reflection: bool,
     /// Every change that is under way, its caller waiting or gone. Close it and wait for it before the stores
@@ -48,16 +45,22 @@ pub struct GrpcOptions {
 impl GrpcOptions {
     /// The usual deadlines, and no reflection.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, deadlines: Deadlines::default(), reflection: false, tasks: TaskTracker::new() }
+        Self {
+            clock,
+            deadlines: Deadlines::default(),
+            max_request_bytes: MAX_REQUEST_BYTES,
+            reflection: false,
+            tasks: TaskTracker::new(),
+        }
     }
 }
 
 /// Everything that the gRPC port serves, layers included: `AuthService`, health and, where wanted, reflection
 /// (v1 and v1alpha). Put a [`Peer`] into the extensions of each request.
 pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> AxumRouter {
-    let GrpcOptions { clock, deadlines, reflection, tasks } = options;
+    let GrpcOptions { clock, deadlines, max_request_bytes, reflection, tasks } = options;
     let auth = AuthServiceServer::new(auth_service::AuthService { auth, tasks })
-        .max_decoding_message_size(MAX_REQUEST_BYTES)
+        .max_decoding_message_size(max_request_bytes)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let health = health.service().max_decoding_message_size(MAX_REQUEST_BYTES);
     let mut routes = Routes::new(auth).add_service(health);
@@ -73,6 +76,8 @@ fn with_reflection(routes: Routes) -> Routes {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // So that grpcurl shows an error's details in words.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let v1 = builder().build_v1().expect(DESCRIBED).max_decoding_message_size(MAX_REQUEST_BYTES);
     let v1alpha = builder().build_v1alpha().expect(DESCRIBED).max_decoding_message_size(MAX_REQUEST_BYTES);

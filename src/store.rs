@@ -248,7 +248,8 @@ impl Honoured {
 pub enum Rotation {
     /// The session as it is now; its current token is the answer.
     Honoured(Honoured, Box<Session>),
-    /// The predecessor while its answer may be under way; ask again after the refresh deadline.
+    /// The predecessor after the grace window, while its successor may be on its way: ask again after the refresh
+    /// deadline, twice at the most.
     InProgress,
     /// An old token. The store has changed nothing: whoever asked must revoke the session.
     Reused,

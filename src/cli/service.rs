@@ -39,6 +39,7 @@ impl Program for Service {
         let banner = DevBanner {
             data: (!data.ephemeral).then_some(data.directory),
             grpc: app.grpc_address()?,
+            http: app.http_address()?,
             operations: app.operations_address()?,
             username: FIRST_USER.to_owned(),
             password,
@@ -58,7 +59,8 @@ impl Program for Service {
         telemetry::init(config.log.format, &config.log.level)?;
         let app = App::build(config, migrate).await?;
         let (grpc, operations) = (app.grpc_address()?, app.operations_address()?);
-        tracing::info!(%grpc, %operations, version = env!("CARGO_PKG_VERSION"), "listening");
+        let http = app.http_address()?.map(|http| http.to_string());
+        tracing::info!(%grpc, http, %operations, version = env!("CARGO_PKG_VERSION"), "listening");
         finish(app.run(lifecycle::signal()).await)
     }
 

@@ -13,8 +13,8 @@ use crate::model::SessionLimit;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sessions {
-    /// How long a session lives without a Refresh; longer than `rotation.grace` and `rotation.deadline` together,
-    /// at most `absolute`. `COUNTERSIGN__SESSIONS__IDLE`
+    /// How long a session lives without a Refresh; longer than `rotation.grace` and twice `rotation.deadline`
+    /// together, at most `absolute`. `COUNTERSIGN__SESSIONS__IDLE`
     #[serde(with = "duration")]
     pub idle: Duration,
     /// How long a session lives whatever happens; 1s to 3650d. `COUNTERSIGN__SESSIONS__ABSOLUTE`
@@ -66,10 +66,10 @@ impl Sessions {
             return Err(Problem::between("sessions.idle", "sessions.absolute", what));
         }
         // A session that died within the window would log an honest client out that only retries.
-        let window = rotation.grace + rotation.deadline;
+        let window = rotation.grace + 2 * rotation.deadline;
         if self.idle <= window {
             let what = format!(
-                "{idle} is not longer than rotation.grace and rotation.deadline together, which are {}",
+                "{idle} is not longer than rotation.grace and twice rotation.deadline together, which are {}",
                 duration::format(window)
             );
             return Err(Problem::between("sessions.idle", "rotation.grace", what));

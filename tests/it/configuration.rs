@@ -112,7 +112,7 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ("[tokens]\naccess_ttl = '1500ms'", &["tokens.access_ttl", "whole number of seconds"]),
         ("[tokens]\nleeway = '2m'", &["tokens.leeway", "between 0s and 1m"]),
         ("[sessions]\nidle = '91d'", &["sessions.idle", "longer than sessions.absolute, which is 90d"]),
-        ("[sessions]\nidle = '12s'", &["sessions.idle", "rotation.grace and rotation.deadline", "12s"]),
+        ("[sessions]\nidle = '14s'", &["sessions.idle", "rotation.grace and twice rotation.deadline", "14s"]),
         ("[sessions]\nidle = '1m'\nabsolute = '2m'", &["tokens.access_ttl", "sessions.absolute from"]),
         ("[sessions]\nmax_per_user = 10001", &["sessions.max_per_user", "between 0 and 10000"]),
         ("[sessions]\non_limit = 'x'", &["sessions.on_limit", "\"x\" is none of evict_oldest, deny"]),

@@ -115,6 +115,8 @@ pub(crate) const START: UnixMillis = UnixMillis::from_secs(1_700_000_000);
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 /// D.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(2);
+/// W + 2 D: so long after a rotation the line stands still.
+pub(crate) const SETTLED: Duration = Duration::from_secs(14);
 pub(crate) const IDLE: Duration = Duration::from_hours(24);
 pub(crate) const ABSOLUTE: Duration = Duration::from_hours(72);
 pub(crate) const MS: Duration = Duration::from_millis(1);

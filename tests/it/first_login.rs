@@ -18,8 +18,8 @@ fn member(json: &str, name: &str) -> Option<String> {
 /// Runs the lines one after the other in one shell, and returns what each printed.
 fn paste_all(lines: &[String]) -> Vec<String> {
     let separator = "==next==";
-    let script: String = lines.iter().map(|line| format!("{line}\necho {separator}\n")).collect();
-    let printed = tool::paste(&script);
+    let script: Vec<_> = lines.iter().map(|line| format!("{line}\necho {separator}")).collect();
+    let printed = tool::paste(&script.join("\n"));
     let mut parts: Vec<_> = printed.split(separator).map(|part| part.trim().to_owned()).collect();
     parts.pop();
     assert_eq!(parts.len(), lines.len(), "{printed}");

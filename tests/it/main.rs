@@ -14,6 +14,7 @@ mod grpc_deadlines;
 mod rotation_model;
 mod rotation_properties;
 mod rotation_race;
+mod running;
 mod secret_canary;
 mod sqlite_store;
 mod support;

@@ -11,7 +11,7 @@ use crate::support::process::Dev;
 
 /// Every way in which a secret might be written down: as it is, in base64, in hexadecimal.
 fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(secret);
     // Base64 inside a longer text starts at any of three alignments; the middle is the same for each.
     let aligned = |engine: &base64::engine::GeneralPurpose| {
         (0..3)
@@ -58,7 +58,7 @@ fn session_secret(refresh_token: &str) -> Vec<u8> {
 async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
     let data = tempfile::tempdir().unwrap();
     let dev = Dev::start_with(data.path(), &["--log-level", "trace"]);
-    let mut client = Client::connect(dev.grpc).await;
+    let mut client = Client::connect(dev.grpc);
     let password = dev.password().unwrap();
     let wrong = "wrong-password-canary-5c1f9e";
     let typed_into_the_wrong_field = "password-as-username-canary-77d0";
@@ -86,7 +86,7 @@ async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
         [("refresh token", &login.refresh_token), ("next refresh token", &next.refresh_token)]
     {
         secrets.push((name.to_owned(), token.clone().into_bytes()));
-        secrets.push((format!("body of the {name}"), token["csgn_rt_".len()..].as_bytes().to_vec()));
+        secrets.push((format!("body of the {name}"), token.as_bytes()["csgn_rt_".len()..].to_vec()));
         secrets.push((format!("session secret in the {name}"), session_secret(token)));
     }
     for token in [&login.access_token, &next.access_token] {
@@ -94,7 +94,7 @@ async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
         let signature = token.rsplit('.').next().unwrap();
         secrets.push(("an access token's signature".to_owned(), signature.as_bytes().to_vec()));
     }
-    for file in files(&data.path().join("keys"), "\0") {
+    for file in files(&data.path().join("keys"), "/.") {
         let text = fs::read_to_string(&file).unwrap();
         let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
         let bytes = STANDARD.decode(&body).unwrap();
