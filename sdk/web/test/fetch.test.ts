@@ -5,13 +5,15 @@ import { FakeBrowser } from "../testing/browser.js";
 import { problem } from "../testing/server.js";
 
 test("20 requests that meet an expired token cause one refresh, and all succeed", async () => {
-  const browser = new FakeBrowser();
-  const [tab] = await browser.tabs(1);
-  browser.server.expireTokens();
-  const requests = Array.from({ length: 20 }, (_, n) => tab!.client.fetch(`/api/${n}`));
-  const answers = await Promise.all(requests);
-  assert.deepEqual(new Set(answers.map((answer) => answer.status)), new Set([200]));
-  assert.equal(browser.server.count("/v1/auth/refresh"), 1);
+  for (const environment of [{}, { locks: undefined, openChannel: () => undefined }]) {
+    const browser = new FakeBrowser();
+    const [tab] = await browser.tabs(1, { environment });
+    browser.server.expireTokens();
+    const requests = Array.from({ length: 20 }, (_, n) => tab!.client.fetch(`/api/${n}`));
+    const answers = await Promise.all(requests);
+    assert.deepEqual(new Set(answers.map((answer) => answer.status)), new Set([200]));
+    assert.equal(browser.server.count("/v1/auth/refresh"), 1);
+  }
 });
 
 test("a token that the clock says is expired is renewed before it is sent", async () => {

@@ -88,6 +88,9 @@ test("logout tells the server, and then every tab, once", async () => {
   await browser.clock.advance(0);
   assert.deepEqual(tabs.map((tab) => tab.logouts), [["LOGGED_OUT"], ["LOGGED_OUT"], ["LOGGED_OUT"]]);
   assert.equal(browser.server.calls.at(-1)?.body, '{"everywhere":true}');
+  await tabs[1]!.client.logout();
+  await browser.clock.advance(0);
+  assert.deepEqual(tabs.map((tab) => tab.changes), [["end"], ["end"], ["end"]]);
   assert.equal(await tabs[0]!.client.session(), null);
 });
 

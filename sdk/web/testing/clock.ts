@@ -21,7 +21,9 @@ export class FakeClock {
 
   setTimeout(run: () => void, milliseconds: number): number {
     const order = (this.#order += 1);
-    this.#timers.set(order, { at: this.now + milliseconds, order, run });
+    // As browsers do: what does not fit into 32 bits fires at once.
+    const delay = milliseconds > 2 ** 31 - 1 ? 0 : milliseconds;
+    this.#timers.set(order, { at: this.now + delay, order, run });
     return order;
   }
 
