@@ -39,9 +39,9 @@ describe("the refresh cookie", { skip: missing() ?? false, timeout: 120_000 }, (
     assert.deepEqual(seen, { cookie: "", local: [], session: [], databases: [], caches: [] });
     const given = stage.proxy.exchanges.flatMap((it) => it.setCookie).map((it) => it.split(/[=;]/)[1]!);
     assert.ok(given.length >= 2 && given.every((value) => value.length > 40));
-    for (const { answer } of stage.proxy.exchanges) {
-      assert.doesNotMatch(answer, /"refreshToken"/);
-      for (const value of given) assert.ok(!answer.includes(value));
+    for (const { path, answer } of stage.proxy.exchanges.filter((it) => it.path.startsWith("/v1/"))) {
+      const leaks = answer.includes('"refreshToken"') || given.some((value) => answer.includes(value));
+      assert.ok(!leaks, `the answer of ${path} holds a refresh token`);
     }
     await context.close();
   });
@@ -52,8 +52,9 @@ describe("the refresh cookie", { skip: missing() ?? false, timeout: 120_000 }, (
     ["another origin of the same site", "127.0.0.1"],
     ["another site", "localhost"],
   ] as const) {
-    test(`is of no use to ${what}: form, fetch and a page without an origin are refused`, async () => {
+    test(`is of no use to ${what}: form, fetch and a page without an origin are refused`, async (test) => {
       const attacker = await serveAttacker(stage.proxy.origin);
+      test.after(() => attacker.close());
       const { context, tabs } = await logIn(stage, 1);
       const earlier = stage.proxy.exchanges.length;
       const page = await context.newPage();
@@ -66,7 +67,6 @@ describe("the refresh cookie", { skip: missing() ?? false, timeout: 120_000 }, (
       await tabs[0]!.evaluate(() => window.client.refresh());
       assert.deepEqual(await requestsFrom(tabs[0]!, 1), [200]);
       await context.close();
-      attacker.close();
     });
   }
 });
@@ -113,7 +113,7 @@ async function submitForms(context: BrowserContext, page: Page): Promise<void> {
   for (const id of ["form", "sandboxed"]) {
     const answered = context.waitForEvent("response", (it) => it.url().endsWith("/v1/auth/logout"));
     if (id === "form") await page.click("#form button");
-    else await page.frameLocator("iframe").locator("button").click();
+    else await page.frameLocator("iframe[sandbox]").locator("button").click();
     await answered;
   }
 }

@@ -68,7 +68,7 @@ describe("the demonstration page", { skip: missing() ?? false, timeout: 120_000 
     assert.equal(await page.innerText("#login button"), "登录");
     await page.fill("[name=password]", "not the password");
     await page.click("#login button");
-    await page.getByText("用户名或密码错误。").waitFor();
+    await page.getByText("用户名或密码错误。", { exact: true }).waitFor();
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(overflow <= 0, `${overflow} pixels too wide`);
     await page.click("[data-language=en]");

@@ -22,8 +22,6 @@ export type ChangeCause = "login" | "refresh" | "other-tab" | "end";
 
 /** The lock may be granted before the news of what its last holder did arrives. */
 const NEWS_DELAY = 100;
-/** A token this close to its expiry would not arrive in time. */
-const TRAVEL_TIME = 1_000;
 /** For how long a token that was refused on a replay too is not renewed for further refusals. */
 const FUTILE_FOR = 10_000;
 
@@ -111,7 +109,7 @@ export class SessionKeeper {
     const held = this.#held;
     if (held.status === "logged-in") {
       const { token } = held;
-      if (token.accessToken !== refused && !this.#expires(token)) return token;
+      if (token.accessToken !== refused && this.#environment.now() < token.usableUntil) return token;
       if (token.accessToken === refused && this.#isFutile(refused)) return token;
     }
     return this.renew();
@@ -246,10 +244,6 @@ export class SessionKeeper {
 
   #current(): HeldToken | undefined {
     return this.#held.status === "logged-in" ? this.#held.token : undefined;
-  }
-
-  #expires(token: HeldToken): boolean {
-    return this.#environment.now() + TRAVEL_TIME >= token.expiresAt;
   }
 
   #isFutile(refused: string): boolean {

@@ -61,16 +61,23 @@ export interface HeldToken {
   readonly serverExpiry: number;
   /** When it expires by this tab's monotonic clock. */
   readonly expiresAt: number;
+  /** From then on it might expire on its way to the server: another one is fetched first. */
+  readonly usableUntil: number;
 }
+
+/** How long a request may be on its way; of a token that lives very shortly a tenth of its life. */
+const TRAVEL_TIME = 1_000;
 
 /** A token that is good for so many more milliseconds. */
 export function holdToken(accessToken: string, serverExpiry: number, lifetime: number, now: number): HeldToken {
   const claims = decodeAccessToken(accessToken)?.claims;
+  const left = Math.max(0, lifetime);
   return {
     accessToken,
     sessionId: stringOrUndefined(claims?.sid),
     subject: stringOrUndefined(claims?.sub),
     serverExpiry,
-    expiresAt: now + Math.max(0, lifetime),
+    expiresAt: now + left,
+    usableUntil: now + left - Math.min(TRAVEL_TIME, left / 10),
   };
 }

@@ -25,6 +25,14 @@ test("a token that the clock says is expired is renewed before it is sent", asyn
   assert.equal(browser.server.count("/api"), 1);
 });
 
+test("a token that lives only a second is used all the same, and not renewed for each request", async () => {
+  const browser = new FakeBrowser();
+  browser.server.lifetime = 1;
+  const [tab] = await browser.tabs(1, { renewAhead: false });
+  for (let n = 0; n < 5; n += 1) await tab!.client.fetch("/api");
+  assert.equal(browser.server.count("/v1/auth/refresh"), 0);
+});
+
 test("a body that can be read again is replayed as it was", async () => {
   const browser = new FakeBrowser();
   const [tab] = await browser.tabs(1);

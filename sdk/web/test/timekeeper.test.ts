@@ -70,7 +70,7 @@ test("tokens of no life at all are not renewed in a busy loop", async () => {
   assert.equal(browser.server.count(REFRESH), 10);
 });
 
-test("a life longer than a browser's timer is not renewed at once", async () => {
+test("a life longer than a browser's timer is not renewed at once", { timeout: 10_000 }, async () => {
   const browser = new FakeBrowser();
   browser.server.lifetime = 90 * 24 * 3_600;
   await browser.tabs(1);

@@ -243,14 +243,17 @@ function isObject(value) {
 function stringOrUndefined(value) {
     return typeof value === "string" ? value : undefined;
 }
+const TRAVEL_TIME = 1_000;
 function holdToken(accessToken, serverExpiry, lifetime, now) {
     const claims = decodeAccessToken(accessToken)?.claims;
+    const left = Math.max(0, lifetime);
     return {
         accessToken,
         sessionId: stringOrUndefined(claims?.sid),
         subject: stringOrUndefined(claims?.sub),
         serverExpiry,
-        expiresAt: now + Math.max(0, lifetime),
+        expiresAt: now + left,
+        usableUntil: now + left - Math.min(TRAVEL_TIME, left / 10),
     };
 }
 const CSRF_HEADER = "x-csrf-token";
@@ -560,7 +563,6 @@ function readTokens(answer, asked) {
     return holdToken(accessToken, Number.isFinite(serverExpiry) ? serverExpiry : 0, seconds * 1_000, asked);
 }
 const NEWS_DELAY = 100;
-const TRAVEL_TIME = 1_000;
 const FUTILE_FOR = 10_000;
 class SessionKeeper {
     ended = new Listeners();
@@ -624,7 +626,7 @@ class SessionKeeper {
         const held = this.#held;
         if (held.status === "logged-in") {
             const { token } = held;
-            if (token.accessToken !== refused && !this.#expires(token))
+            if (token.accessToken !== refused && this.#environment.now() < token.usableUntil)
                 return token;
             if (token.accessToken === refused && this.#isFutile(refused))
                 return token;
@@ -753,9 +755,6 @@ class SessionKeeper {
     }
     #current() {
         return this.#held.status === "logged-in" ? this.#held.token : undefined;
-    }
-    #expires(token) {
-        return this.#environment.now() + TRAVEL_TIME >= token.expiresAt;
     }
     #isFutile(refused) {
         const known = this.#refusedOnReplay;
