@@ -73,6 +73,8 @@ pub struct HttpOptions {
     pub clock: Arc<dyn Clock>,
     /// The longest that each use case may take.
     pub deadlines: Deadlines,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
     /// Every change that is under way, its caller waiting or gone. Close it and wait for it before the stores are
     /// closed.
     pub tasks: TaskTracker,
@@ -111,6 +113,7 @@ impl HttpOptions {
         Self {
             clock,
             deadlines: Deadlines::default(),
+            body_timeout: Duration::from_secs(10),
             tasks: TaskTracker::new(),
             issuer: String::new(),
             keys,

@@ -24,9 +24,9 @@ use crate::reason::Reason;
 type Outcome = Result<Response, Refused>;
 
 /// Reads the one message that a request is.
-async fn read(name: &str, request: Request) -> Result<(HeaderMap, DynamicMessage), Refused> {
+async fn read(edge: &Edge, name: &str, request: Request) -> Result<(HeaderMap, DynamicMessage), Refused> {
     let (parts, content) = request.into_parts();
-    let content = body::read(&parts.headers, body::JSON, content).await?;
+    let content = body::read(&parts.headers, body::JSON, content, edge.options.body_timeout).await?;
     Ok((parts.headers, decode(name, &content)?))
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn login(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Outcome {
-    let (headers, message_in) = read("LoginRequest", request).await?;
+    let (headers, message_in) = read(&edge, "LoginRequest", request).await?;
     let ask = convert::login(message_in, client_facts(&call, &headers))?;
     let attempt = captcha::Attempt::new(call.client, &ask.username);
     if let Some(captcha) = &edge.options.captcha {
@@ -110,7 +110,7 @@ pub(super) async fn refresh(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Outcome {
-    let (headers, mut message_in) = read("RefreshRequest", request).await?;
+    let (headers, mut message_in) = read(&edge, "RefreshRequest", request).await?;
     let in_body = convert::text(&mut message_in, "refresh_token");
     let presented = if in_body.is_empty() {
         presented(&edge, &headers)?
@@ -147,7 +147,7 @@ pub(super) async fn logout(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Outcome {
-    let (headers, message_in) = read("LogoutRequest", request).await?;
+    let (headers, message_in) = read(&edge, "LogoutRequest", request).await?;
     let (in_body, everywhere) = convert::logout(message_in);
     let token = match in_body {
         Some(token) => Some(token),
@@ -193,7 +193,7 @@ pub(super) async fn verify(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Outcome {
-    let (_, message_in) = read("VerifyAccessTokenRequest", request).await?;
+    let (_, message_in) = read(&edge, "VerifyAccessTokenRequest", request).await?;
     let ask = convert::verify(message_in)?;
     let verify = edge.auth.verify(&edge.context(&call, edge.options.deadlines.verify), &ask)?;
     Ok(edge.answer(encode(&convert::verification(verify))))

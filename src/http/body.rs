@@ -13,9 +13,6 @@ use super::refusal::Refused;
 use crate::auth::AuthError;
 use crate::reason::Reason;
 
-/// How long a body may take to arrive, whatever its size.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// The media type of the contract's messages.
 pub(super) const JSON: &str = "application/json";
 /// The media type of OAuth's requests.
@@ -23,11 +20,16 @@ pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Reads a body of this media type. A browser lets no page of another origin send `application/json` without asking
 /// first, so this is a part of the defence.
-pub(super) async fn read(headers: &HeaderMap, media_type: &str, body: Body) -> Result<Bytes, Refused> {
+pub(super) async fn read(
+    headers: &HeaderMap,
+    media_type: &str,
+    body: Body,
+    patience: Duration,
+) -> Result<Bytes, Refused> {
     if !is(headers, media_type) {
         return Err(Reason::UnsupportedMediaType.into());
     }
-    match tokio::time::timeout(PATIENCE, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+    match tokio::time::timeout(patience, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Reason::RequestTooLarge.into()),
         Ok(Err(error)) => Err(AuthError::invalid_field("", "broke off").caused_by(error).into()),

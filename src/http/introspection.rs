@@ -23,7 +23,7 @@ pub(super) async fn introspect(
 ) -> Result<Response, Refused> {
     let (parts, content) = request.into_parts();
     let audiences = edge.options.clients.authenticate(&parts.headers)?.to_vec();
-    let content = body::read(&parts.headers, body::FORM, content).await?;
+    let content = body::read(&parts.headers, body::FORM, content, edge.options.body_timeout).await?;
     let ask = VerifyRequest { access_token: token(&content)?, audiences, max_staleness: None };
     let context = edge.context(&call, edge.options.deadlines.verify);
     let answer = match edge.auth.verify(&context, &ask)?.verification {

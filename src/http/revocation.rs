@@ -23,7 +23,7 @@ pub(super) async fn revoke(
 ) -> Result<StatusCode, Refused> {
     let (parts, content) = request.into_parts();
     edge.options.clients.authenticate(&parts.headers)?;
-    let content = body::read(&parts.headers, body::FORM, content).await?;
+    let content = body::read(&parts.headers, body::FORM, content, edge.options.body_timeout).await?;
     let ask = LogoutRequest { token: named(introspection::token(&content)?), everywhere: false };
     ask.check()?;
     let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.logout);
