@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 import { logIn, openStage, requestsFrom, type Stage } from "./support/browser.js";
-import { missing } from "./support/requirements.js";
+import { missing, selfSigned } from "./support/requirements.js";
 
 describe("the refresh cookie", { skip: missing() ?? false, timeout: 120_000 }, () => {
   let stage: Stage;
@@ -24,6 +24,20 @@ describe("the refresh cookie", { skip: missing() ?? false, timeout: 120_000 }, (
     });
     assert.deepEqual(await context.cookies(`${stage.proxy.origin}/harness`), []);
     await context.close();
+  });
+
+  test("has Secure and the prefix over HTTPS", async (test) => {
+    const identity = selfSigned();
+    if (identity === undefined) return test.skip("openssl is not installed");
+    const secure = await openStage({ EDGE__PLAIN_HTTP: "false" }, identity);
+    test.after(() => secure.close());
+    const { context, tabs } = await logIn(secure, 1);
+    await tabs[0]!.evaluate(() => window.client.refresh());
+    const cookies = await context.cookies(`${secure.proxy.origin}/v1/auth/refresh`);
+    assert.deepEqual(
+      cookies.map(({ name, httpOnly, secure, sameSite, path }) => ({ name, httpOnly, secure, sameSite, path })),
+      [{ name: "__Secure-countersign_refresh", httpOnly: true, secure: true, sameSite: "Strict", path: "/v1/auth" }],
+    );
   });
 
   test("cannot be read by script, and is in no body and no storage", async () => {

@@ -102,12 +102,18 @@ describe("in a real browser, against the real binary", { skip: missing() ?? fals
     const held = stage.proxy.holdNext(REFRESH);
     const late = requestsFrom(frozen, 1);
     await held.arrived;
-    const devtools = await context.newCDPSession(frozen);
-    await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
+    // The debugger stops its script as the answer comes in; Page.setWebLifecycleState would not, for a visible tab.
+    const debugging = await context.newCDPSession(frozen);
+    const stopped = new Promise((resolve) => debugging.once("Debugger.paused", resolve));
+    await debugging.send("Debugger.enable");
+    await debugging.send("Debugger.pause");
     held.release();
+    await stopped;
     const statuses = await Promise.all(others.map((tab) => requestsFrom(tab, 2)));
     assert.deepEqual(statuses.flat(), [200, 200, 200, 200]);
-    await devtools.send("Page.setWebLifecycleState", { state: "active" });
+    const locks = await others[0].evaluate(() => navigator.locks.query());
+    assert.equal(locks.held?.length, 1, "the frozen tab still holds the lock");
+    await debugging.send("Debugger.resume");
     assert.deepEqual(await late, [200]);
     await context.close();
   });

@@ -77,7 +77,7 @@ function showToken(accessToken: string): void {
   };
   byId("origin").textContent = origins[cause];
   byId("username").textContent = String(claims["username"] ?? claims["preferred_username"] ?? claims.sub ?? "");
-  byId("roles").textContent = claims.roles?.length ? claims.roles.join(", ") : strings.noRoles;
+  byId("roles").textContent = claims.roles?.length ? strings.roles + claims.roles.join(", ") : strings.noRoles;
   const rows = Object.entries(claims).flatMap(([name, value]) => [cell("dt", name), cell("dd", showClaim(name, value))]);
   byId("claims").replaceChildren(...rows);
 }
@@ -89,7 +89,7 @@ function cell(name: "dt" | "dd", text: string): HTMLElement {
 }
 
 function showClaim(name: string, value: unknown): string {
-  const isTime = ["exp", "iat", "nbf", "auth_time"].includes(name) && typeof value === "number";
+  const isTime = ["exp", "iat", "nbf", "auth_time", "sxp"].includes(name) && typeof value === "number";
   if (isTime) return new Date(value * 1_000).toLocaleString(language === "zh" ? "zh-CN" : "en-GB");
   return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -9,6 +9,7 @@ const en = {
     password: "Password",
     login: "Log in",
     left: "until the token expires",
+    claimsTitle: "What the access token says",
     tryTitle: "Try it",
     secondTab: "Open a second tab",
     secondTabHint: "One refresh serves both: watch the wire in each. Log out in one, and the other goes too.",
@@ -25,6 +26,7 @@ const en = {
     wireHint: "What this tab sent and got. Secrets are shortened; the refresh token is not here, for no script can see it.",
     wireEmpty: "Nothing yet.",
     clear: "Clear",
+    roles: "roles: ",
     noRoles: "no roles",
     fromLogin: "This token came with the login.",
     fromRefresh: "This tab refreshed it.",
@@ -43,6 +45,7 @@ const zh = {
     password: "密码",
     login: "登录",
     left: "后令牌过期",
+    claimsTitle: "访问令牌的内容",
     tryTitle: "试一试",
     secondTab: "打开第二个标签页",
     secondTabHint: "一次刷新供两个标签页共用：请看各自的网络记录。在一个标签页登出，另一个也随之登出。",
@@ -59,6 +62,7 @@ const zh = {
     wireHint: "此标签页收发的内容。机密内容已缩短；刷新令牌不在其中，因为任何脚本都看不到它。",
     wireEmpty: "暂无内容。",
     clear: "清空",
+    roles: "角色：",
     noRoles: "没有角色",
     fromLogin: "此令牌来自登录。",
     fromRefresh: "此令牌由本标签页刷新。",
@@ -296,7 +300,7 @@ function showToken(accessToken) {
     };
     byId("origin").textContent = origins[cause];
     byId("username").textContent = String(claims["username"] ?? claims["preferred_username"] ?? claims.sub ?? "");
-    byId("roles").textContent = claims.roles?.length ? claims.roles.join(", ") : strings.noRoles;
+    byId("roles").textContent = claims.roles?.length ? strings.roles + claims.roles.join(", ") : strings.noRoles;
     const rows = Object.entries(claims).flatMap(([name, value]) => [cell("dt", name), cell("dd", showClaim(name, value))]);
     byId("claims").replaceChildren(...rows);
 }
@@ -306,7 +310,7 @@ function cell(name, text) {
     return made;
 }
 function showClaim(name, value) {
-    const isTime = ["exp", "iat", "nbf", "auth_time"].includes(name) && typeof value === "number";
+    const isTime = ["exp", "iat", "nbf", "auth_time", "sxp"].includes(name) && typeof value === "number";
     if (isTime)
         return new Date(value * 1_000).toLocaleString(language === "zh" ? "zh-CN" : "en-GB");
     return typeof value === "string" ? value : JSON.stringify(value);

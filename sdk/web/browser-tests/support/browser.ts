@@ -1,7 +1,7 @@
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 import type { AuthClient, AuthClientOptions } from "@countersign/web";
 import { Countersign } from "./countersign.js";
-import { Proxy } from "./proxy.js";
+import { Proxy, type Identity } from "./proxy.js";
 import { required } from "./requirements.js";
 
 declare global {
@@ -30,9 +30,12 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function openStage(settings: Readonly<Record<string, string>> = {}): Promise<Stage> {
+export async function openStage(
+  settings: Readonly<Record<string, string>> = {},
+  identity?: Identity,
+): Promise<Stage> {
   const server = await Countersign.start(settings);
-  const proxy = await Proxy.start(server.url);
+  const proxy = await Proxy.start(server.url, identity);
   const browser = await chromium.launch({ executablePath: required.chromium, args: FLAGS });
   const close = async (): Promise<void> => {
     await browser.close();
@@ -61,7 +64,7 @@ export async function logIn(
   count: number,
   options: Partial<AuthClientOptions> = {},
 ): Promise<{ context: BrowserContext; tabs: Page[] }> {
-  const context = await stage.browser.newContext();
+  const context = await stage.browser.newContext({ ignoreHTTPSErrors: true });
   const tabs: Page[] = [];
   for (let n = 0; n < count; n += 1) tabs.push(await openTab(context, stage.proxy.origin, options));
   const { username, password } = stage.server;

@@ -1,5 +1,12 @@
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+
+/** A certificate and its key, in PEM. */
+export interface Identity {
+  readonly cert: string;
+  readonly key: string;
+}
 
 /** One exchange between the browser and the edge, as it was on the wire. */
 export interface Exchange {
@@ -47,20 +54,25 @@ export class Proxy {
   readonly #server: Server;
   readonly #interferences: Interference[] = [];
 
-  private constructor(upstream: URL) {
-    this.#server = createServer((incoming, outgoing) => {
+  readonly #scheme: string;
+
+  private constructor(upstream: URL, identity: Identity | undefined) {
+    const pass = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
       this.#pass(upstream, incoming, outgoing).catch(() => outgoing.destroy());
-    });
+    };
+    this.#scheme = identity === undefined ? "http" : "https";
+    this.#server = identity === undefined ? createServer(pass) : createTlsServer(identity, pass);
   }
 
-  static async start(upstream: string): Promise<Proxy> {
-    const proxy = new Proxy(new URL(upstream));
+  /** With an identity it speaks TLS to the browser, as whatever stands in front of the edge does. */
+  static async start(upstream: string, identity?: Identity): Promise<Proxy> {
+    const proxy = new Proxy(new URL(upstream), identity);
     await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
     return proxy;
   }
 
   get origin(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   count(path: string, status?: number): number {

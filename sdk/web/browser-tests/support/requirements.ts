@@ -1,4 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import type { Identity } from "./proxy.js";
 
 const CHROMIUM = process.env["CHROMIUM_BIN"] ?? "/usr/bin/chromium";
 
@@ -21,4 +23,17 @@ function whatIsMissing(): string | undefined {
   if (!existsSync(required.chromium)) return `chromium is not installed (apt-get install chromium)`;
   if (!existsSync(required.countersign)) return "COUNTERSIGN_BIN does not name the countersign binary";
   return undefined;
+}
+
+/** A certificate of its own making; undefined where there is no openssl. */
+export function selfSigned(): Identity | undefined {
+  const what = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=127.0.0.1 -keyout - -out -";
+  try {
+    const pem = execFileSync("openssl", what.split(" "), { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    const [key = "", cert = ""] = pem.split(/(?=-----BEGIN CERTIFICATE)/);
+    return { key, cert };
+  } catch (error) {
+    if (process.env["CI"] === "true") throw error;
+    return undefined;
+  }
 }
