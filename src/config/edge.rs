@@ -12,6 +12,10 @@ use super::{Grpc, Operations, bounds, duration, secret};
 
 /// The HTTP edge: JSON for browsers, gateways and OAuth tools. How long its calls may take is what `[grpc]` and
 /// `[rotation]` say.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch that an operator sets, independent of the others"
+)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edge {

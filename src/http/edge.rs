@@ -78,14 +78,14 @@ impl Edge {
     /// A success under `/v1/auth/…`.
     pub(super) fn answer(&self, body: Value) -> Response {
         if self.options.envelope {
-            Json(self.envelope(0, "ok", body)).into_response()
+            Json(self.envelope(0, "ok", &body)).into_response()
         } else {
             Json(body).into_response()
         }
     }
 
     /// The shape of those front ends that look at `code` and not at the status.
-    pub(super) fn envelope(&self, code: u32, message: &str, data: Value) -> Value {
+    pub(super) fn envelope(&self, code: u32, message: &str, data: &Value) -> Value {
         json!({ "code": code, "message": message, "data": data, "timestamp": self.options.clock.now().0 })
     }
 }

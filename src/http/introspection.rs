@@ -21,10 +21,10 @@ pub(super) async fn introspect(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response, Refused> {
-    let (parts, content) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let audiences = edge.options.clients.authenticate(&parts.headers)?.to_vec();
-    let content = body::read(&parts.headers, body::FORM, content, edge.options.body_timeout).await?;
-    let ask = VerifyRequest { access_token: token(&content)?, audiences, max_staleness: None };
+    let form = body::read(&parts.headers, body::FORM, body, edge.options.body_timeout).await?;
+    let ask = VerifyRequest { access_token: token(&form)?, audiences, max_staleness: None };
     let context = edge.context(&call, edge.options.deadlines.verify);
     let answer = match edge.auth.verify(&context, &ask)?.verification {
         Verification::Verified(token) => active(*token, &edge.options.issuer),

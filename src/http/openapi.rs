@@ -142,7 +142,7 @@ fn responses(operation: &Operation, options: &HttpOptions, schemas: &mut Schemas
     let mut responses = Map::new();
     let enveloped = options.envelope && operation.path.starts_with("/v1/auth/");
     if enveloped {
-        let data = success_schema(&operation.gives, schemas).unwrap_or_else(|| json!(true));
+        let data = success_schema(&operation.gives, schemas).unwrap_or(Value::Bool(true));
         let codes: Vec<u32> = operation.reasons.iter().copied().chain(of_all).map(Reason::number).collect();
         responses.insert("200".to_owned(), schema::envelope(&data, &codes));
         return responses.into();

@@ -63,7 +63,7 @@ pub(super) fn render(refused: &Refused, answer: &mut Response, call: &Call, path
     } else if edge.options.envelope && path.starts_with("/v1/auth/") {
         *answer.status_mut() = StatusCode::OK;
         let message = error.reason.message(call.language);
-        ("application/json", edge.envelope(error.reason.number(), message, details(error)))
+        ("application/json", edge.envelope(error.reason.number(), message, &details(error)))
     } else {
         (PROBLEM, problem(error, call))
     };

@@ -21,10 +21,10 @@ pub(super) async fn revoke(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<StatusCode, Refused> {
-    let (parts, content) = request.into_parts();
+    let (parts, body) = request.into_parts();
     edge.options.clients.authenticate(&parts.headers)?;
-    let content = body::read(&parts.headers, body::FORM, content, edge.options.body_timeout).await?;
-    let ask = LogoutRequest { token: named(introspection::token(&content)?), everywhere: false };
+    let form = body::read(&parts.headers, body::FORM, body, edge.options.body_timeout).await?;
+    let ask = LogoutRequest { token: named(introspection::token(&form)?), everywhere: false };
     ask.check()?;
     let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.logout);
     let context = edge.context(&call, budget);

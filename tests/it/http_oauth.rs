@@ -46,13 +46,17 @@ async fn the_key_set_is_cached_until_it_changes_and_tells_of_keys_to_come() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let changed = loop {
-        let answer = service.http.get("/.well-known/jwks.json", &[("if-none-match", &tag)]).await;
-        if answer.status == 200 {
-            break answer;
+    let noticed = async {
+        loop {
+            let answer = service.http.get("/.well-known/jwks.json", &[("if-none-match", &tag)]).await;
+            if answer.status == 200 {
+                return answer;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     };
+    let patience = std::time::Duration::from_secs(20);
+    let changed = tokio::time::timeout(patience, noticed).await.expect("the new key is noticed");
     assert_eq!(changed.json()["keys"].as_array().unwrap().len(), 2, "announced before it signs");
     assert_ne!(changed.header("etag"), tag);
 }
