@@ -21,6 +21,10 @@ tools: ## install what the tests need beside Rust
 test: tools ## run every test
 	cargo test --workspace --locked --quiet
 
+.PHONY: web
+web: ## build the browser client and the page that the server embeds
+	cd sdk/web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent page
+
 .PHONY: format
 format: ## format the code
 	cargo fmt --all

@@ -37,6 +37,7 @@ mod headers;
 mod introspection;
 mod jwks;
 mod openapi;
+pub mod page;
 mod refusal;
 mod revocation;
 mod routes;

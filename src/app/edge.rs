@@ -77,6 +77,7 @@ impl Edge {
             clients: self.clients,
             trusted_proxies: self.trusted_proxies,
             captcha: self.captcha,
+            pages: if edge.demonstration { http::page::demonstration() } else { http::Pages::new() },
             ..HttpOptions::new(parts.clock.clone(), Arc::new(move || keys.current().signing.key_set()))
         };
         let limits = Limits { connections: edge.max_connections as usize, ..Limits::default() };

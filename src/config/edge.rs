@@ -31,6 +31,8 @@ pub struct Edge {
     /// Whether browsers come by plain HTTP, so that cookies must do without `Secure`; loopback only.
     /// `COUNTERSIGN__EDGE__PLAIN_HTTP`
     pub plain_http: bool,
+    /// Whether the demonstration page is at `/`. `COUNTERSIGN__EDGE__DEMONSTRATION`
+    pub demonstration: bool,
     /// Whether every answer under `/v1/auth` is `{code, message, data, timestamp}` with status 200.
     /// `COUNTERSIGN__EDGE__ENVELOPE`
     pub envelope: bool,
@@ -81,6 +83,7 @@ impl Default for Edge {
             max_connections: 10_000,
             refresh_transport: RefreshTransport::Cookie,
             plain_http: false,
+            demonstration: false,
             envelope: false,
             allowed_origins: Vec::new(),
             csrf: false,
