@@ -51,6 +51,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("prost", &["grpc"]),
     ("prost_types", &["grpc"]),
     ("sqlx", &["store"]),
+    ("redis", &["store"]),
     ("axum", &["grpc", "operations", "listener"]),
     ("argon2", &["password"]),
     ("clap", &["cli"]),
