@@ -15,11 +15,9 @@ mod deadline;
 mod health;
 pub mod proto;
 mod redact;
-mod request_id;
 mod status;
 
-pub use call::Peer;
-pub use deadline::Deadlines;
+pub use crate::transport::{Deadlines, Peer};
 pub use health::Health;
 use proto::v1::auth_service_server::AuthServiceServer;
 
@@ -27,9 +25,6 @@ use proto::v1::auth_service_server::AuthServiceServer;
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// The largest answer that is written, in bytes.
 pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
-
-/// What the log says of a panic; where and why, the panic hook has written.
-const PANICKED: &str = "the call panicked";
 
 /// How the edge behaves.
 #[derive(Clone)]

@@ -18,7 +18,10 @@ use crate::model::{
 };
 
 pub mod in_process;
+pub mod mysql;
+pub mod postgres;
 pub mod redis;
+pub mod sql;
 pub mod sqlite;
 
 /// The store did not give an answer that can be relied on.
@@ -315,7 +318,7 @@ pub trait LoginThrottle: Send + Sync + 'static {
     async fn succeeded(&self, attempt: LoginAttempt) -> Result<(), StoreError>;
 }
 
-/// Whether a store can be asked at all.
+/// A store as something to be watched and closed.
 #[async_trait]
 pub trait Probe: Send + Sync + 'static {
     /// The store's name on `/readyz` and in the log.
@@ -323,6 +326,13 @@ pub trait Probe: Send + Sync + 'static {
 
     /// Asks it for something trivial.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Settings under which it may forget what it has acknowledged, each with its name; for the log, at start.
+    async fn warnings(&self) -> Vec<String>;
+
+    /// Waits for what is under way and closes the connections. Afterwards every operation is answered as
+    /// unavailable.
+    async fn close(&self);
 }
 
 impl Session {

@@ -16,7 +16,7 @@ use crate::model::{Clock, Session, SessionId, User, UserId};
 use crate::password::HashingPool;
 use crate::reason::Reason;
 use crate::revocation::Revocations;
-use crate::store::{Ledger, SessionPolicy, SessionStore, UserStore};
+use crate::store::{Ledger, LoginThrottle, SessionPolicy, SessionStore, UserStore};
 use crate::token::access::{AccessGrant, AccessTokenIssuer};
 use crate::token::{Keyring, SessionSecret};
 
@@ -55,6 +55,8 @@ pub struct Parts {
     pub keys: Arc<Keyring>,
     /// Where passwords are hashed.
     pub passwords: Arc<HashingPool>,
+    /// How many logins may be tried; `None` for as many as one likes.
+    pub throttle: Option<Arc<dyn LoginThrottle>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

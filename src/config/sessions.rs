@@ -9,10 +9,12 @@ use super::error::Problem;
 use super::{Rotation, Tokens, bounds, duration};
 use crate::model::SessionLimit;
 
-/// How long sessions live, and how many a user may have.
+/// Where sessions are kept, how long they live, and how many a user may have.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sessions {
+    /// Where sessions are kept. `COUNTERSIGN__SESSIONS__STORE`
+    pub store: SessionsStore,
     /// How long a session lives without a Refresh; longer than `rotation.grace` and twice `rotation.deadline`
     /// together, at most `absolute`. `COUNTERSIGN__SESSIONS__IDLE`
     #[serde(with = "duration")]
@@ -25,6 +27,18 @@ pub struct Sessions {
     pub max_per_user: u32,
     /// What happens to one more. `COUNTERSIGN__SESSIONS__ON_LIMIT`
     pub on_limit: OnLimit,
+}
+
+/// Where sessions are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionsStore {
+    /// In Redis where `redis.url` is set, otherwise in the database.
+    Auto,
+    /// In the database.
+    Sql,
+    /// In Redis.
+    Redis,
 }
 
 /// What happens to a login of a user who has as many sessions as they may.
@@ -40,6 +54,7 @@ pub enum OnLimit {
 impl Default for Sessions {
     fn default() -> Self {
         Self {
+            store: SessionsStore::Auto,
             idle: Duration::from_hours(14 * 24),
             absolute: Duration::from_hours(90 * 24),
             max_per_user: 0,

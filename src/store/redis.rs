@@ -211,4 +211,11 @@ impl Probe for RedisStore {
         self.connections.run_on_all(&redis::cmd("PING")).await?;
         Ok(())
     }
+
+    async fn warnings(&self) -> Vec<String> {
+        self.warnings().await
+    }
+
+    /// Connections close by themselves when the last clone is gone.
+    async fn close(&self) {}
 }

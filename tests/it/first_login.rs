@@ -50,6 +50,22 @@ fn the_lines_that_dev_prints_work_when_pasted() {
 }
 
 #[test]
+fn the_curl_line_that_dev_prints_works_when_pasted() {
+    if tool::find("curl", "the_curl_line_that_dev_prints_works_when_pasted").is_none() {
+        return;
+    }
+    let data = tempfile::tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let lines = dev.rest_of_banner(10);
+    let curl = lines.last().unwrap().trim();
+    assert!(curl.starts_with("curl "), "{lines:?}");
+    let printed = tool::paste(curl);
+    assert!(printed.contains("HTTP/1.1 200 OK"), "{printed}");
+    assert!(printed.contains("set-cookie: countersign_refresh=csgn_rt_"), "{printed}");
+    assert!(printed.contains("\"accessToken\":"), "{printed}");
+}
+
+#[test]
 fn a_restart_keeps_users_sessions_and_revocations() {
     if tool::find("grpcurl", "a_restart_keeps_users_sessions_and_revocations").is_none() {
         return;

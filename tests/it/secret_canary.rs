@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
+use serde_json::json;
+
 use crate::support::client::Client;
+use crate::support::http::{Answer, Http, access_token, bearer, request};
 use crate::support::process::Dev;
 
 /// Every way in which a secret might be written down: as it is, in base64, in hexadecimal.
@@ -54,6 +57,44 @@ fn session_secret(refresh_token: &str) -> Vec<u8> {
     bytes[20..36].to_vec()
 }
 
+/// What went over HTTP.
+struct OverHttp {
+    secrets: Vec<(String, Vec<u8>)>,
+    refusals: String,
+}
+
+/// Logs in and on, and makes every mistake that has a secret in it.
+async fn over_http(http: Http, password: &str, wrong: &str) -> OverHttp {
+    let of = |password: &str| json!({ "username": "admin", "password": password });
+    let login = http.post("/v1/auth/login", &[], &of(password)).await;
+    let refreshed = http.refresh(&login.cookie()).await;
+    let access = bearer(&access_token(&refreshed));
+    assert_eq!(http.get("/v1/auth/session", &[("authorization", &access)]).await.status, 200);
+    let json_type = [("content-type", "application/json")];
+    let torn = of(password).to_string().replace('}', "");
+    let mistyped = json!({ "username": "admin", "password": [password] }).to_string();
+    let forged = format!("{}AAAA", &refreshed.cookie()[..refreshed.cookie().len() - 4]);
+    let refused: [Answer; 5] = [
+        http.post("/v1/auth/login", &[], &of(wrong)).await,
+        http.send(request("POST", "/v1/auth/login", &json_type, &torn)).await,
+        http.send(request("POST", "/v1/auth/login", &json_type, &mistyped)).await,
+        http.refresh(&forged).await,
+        http.get("/v1/auth/session", &[("authorization", &format!("{access}AAAA"))]).await,
+    ];
+    assert!(refused.iter().all(|answer| answer.status.is_client_error()), "{refused:?}");
+    let mut secrets = Vec::new();
+    for answer in [&login, &refreshed] {
+        let cookie = answer.cookie();
+        let (_, token) = cookie.split_once('=').unwrap();
+        secrets.push(("a refresh cookie".to_owned(), token.as_bytes()["csgn_rt_".len()..].to_vec()));
+        secrets.push(("session secret in a cookie".to_owned(), session_secret(token)));
+        let access = access_token(answer);
+        let signature = access.rsplit('.').next().unwrap();
+        secrets.push(("an access token's signature over HTTP".to_owned(), signature.as_bytes().to_vec()));
+    }
+    OverHttp { secrets, refusals: format!("{refused:?}") }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
     let data = tempfile::tempdir().unwrap();
@@ -81,6 +122,9 @@ async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
     client.logout(&next.refresh_token).await.unwrap();
     errors.push(client.refresh(&next.refresh_token).await.unwrap_err());
     client.logout_with_access_token(&next.access_token).await.unwrap();
+
+    let by_http = over_http(Http(dev.http), &password, wrong).await;
+    secrets.extend(by_http.secrets);
 
     for (name, token) in
         [("refresh token", &login.refresh_token), ("next refresh token", &next.refresh_token)]
@@ -111,6 +155,7 @@ async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
     assert!(log.contains("login succeeded") && log.contains("login failed"), "the log was captured:\n{log}");
     assert_eq!(dev.terminate(), Some(0));
     let mut places = vec![("log".to_owned(), log.into_bytes()), ("errors".to_owned(), errors.into_bytes())];
+    places.push(("refusals over HTTP".to_owned(), by_http.refusals.into_bytes()));
     for file in files(data.path(), "/keys") {
         places.push((file.display().to_string(), fs::read(&file).unwrap()));
     }

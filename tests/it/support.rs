@@ -2,7 +2,11 @@
 //! a stub.
 
 pub(crate) mod client;
+pub(crate) mod database;
 pub(crate) mod grpc;
+pub(crate) mod http;
+pub(crate) mod mariadb;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod stub;

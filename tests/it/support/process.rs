@@ -20,6 +20,8 @@ pub(crate) struct Dev {
     pub(crate) banner: String,
     /// Where gRPC is.
     pub(crate) grpc: SocketAddr,
+    /// Where HTTP is.
+    pub(crate) http: SocketAddr,
     /// Where `/readyz` is.
     pub(crate) operations: SocketAddr,
     lines: Receiver<String>,
@@ -45,7 +47,16 @@ impl Dev {
     fn spawn(data: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command
-            .args(["dev", "--grpc-listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "dev",
+                "--grpc-listen",
+                "127.0.0.1:0",
+                "--http-listen",
+                "127.0.0.1:0",
+                "--operations-listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(data)
             .args(arguments)
             .envs(variables.iter().copied())
@@ -56,7 +67,7 @@ impl Dev {
         let log = Arc::new(Mutex::new(String::new()));
         let lines = follow(&mut child, log.clone());
         let mut banner = String::new();
-        let (mut grpc, mut operations) = (None, None);
+        let (mut grpc, mut http, mut operations) = (None, None, None);
         loop {
             let Ok(line) = lines.recv_timeout(PATIENCE) else {
                 let _ = child.kill();
@@ -67,6 +78,7 @@ impl Dev {
             let words: Vec<_> = line.split_whitespace().collect();
             match words.as_slice() {
                 ["gRPC", address, ..] => grpc = address.parse().ok(),
+                ["HTTP", address, ..] => http = address.trim_start_matches("http://").parse().ok(),
                 ["operations", address, ..] => {
                     operations =
                         address.trim_start_matches("http://").split('/').next().and_then(|a| a.parse().ok());
@@ -76,7 +88,8 @@ impl Dev {
             }
         }
         let (grpc, operations) = (grpc.expect("a gRPC address"), operations.expect("an operations address"));
-        Self { child, banner, grpc, operations, lines, log }
+        let http = http.expect("an HTTP address");
+        Self { child, banner, grpc, http, operations, lines, log }
     }
 
     /// The admin's password, as it was printed; none when it was made by an earlier start.
