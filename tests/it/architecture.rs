@@ -55,6 +55,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("prost", &["grpc"]),
     ("prost_types", &["grpc"]),
     ("sqlx", &["store"]),
+    ("redis", &["store"]),
     ("axum", &["grpc", "http", "operations", "listener"]),
     ("prost_reflect", &["http"]),
     ("hyper_rustls", &["http"]),
