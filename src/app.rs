@@ -16,7 +16,7 @@ use countersign_verifier::Rules;
 
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
 use crate::config::{Config, DatabaseLocation, OnStale, Problem};
-use crate::grpc::{self, Deadlines, GrpcOptions, Health};
+use crate::grpc::{self, Deadlines, GrpcOptions, Health, Published};
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Limits};
 use crate::model::{Clock, SystemClock};
@@ -171,11 +171,8 @@ impl App {
         tokio::spawn(follower.run(lifecycle.stopping().clone()));
 
         let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
-        let routes = grpc::routes(
-            parts.authenticator.clone(),
-            &parts.health,
-            grpc_options(&parts.config, parts.clock.clone(), &lifecycle),
-        );
+        let routes =
+            grpc::routes(parts.authenticator.clone(), &parts.health, grpc_options(&parts, &lifecycle));
         lifecycle.tasks().spawn(listener::serve(
             "grpc",
             grpc,
@@ -275,12 +272,19 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-fn grpc_options(config: &Config, clock: Arc<dyn Clock>, lifecycle: &Lifecycle) -> GrpcOptions {
-    let deadlines = Deadlines {
-        login: config.grpc.login_timeout,
-        refresh: config.rotation.deadline,
-        logout: config.grpc.logout_timeout,
-        verify: config.grpc.verify_timeout,
-    };
-    GrpcOptions { clock, deadlines, reflection: config.grpc.reflection, tasks: lifecycle.tasks().clone() }
+fn grpc_options(parts: &Assembly, lifecycle: &Lifecycle) -> GrpcOptions {
+    let grpc = &parts.config.grpc;
+    GrpcOptions {
+        clock: parts.clock.clone(),
+        deadlines: Deadlines {
+            login: grpc.login_timeout,
+            refresh: parts.config.rotation.deadline,
+            logout: grpc.logout_timeout,
+            verify: grpc.verify_timeout,
+        },
+        reflection: grpc.reflection,
+        tasks: lifecycle.tasks().clone(),
+        published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
+        stopping: lifecycle.stopping().clone(),
+    }
 }
