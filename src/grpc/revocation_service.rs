@@ -110,7 +110,7 @@ impl Watch {
             }
             // A ping is heard even while there is always something to tell.
             if let Some(said) = self.said.next().now_or_never() {
-                if let Err(last) = self.hear(said) {
+                if let Err(last) = self.hear(said.and_then(Result::ok)) {
                     return last;
                 }
                 continue;
@@ -125,7 +125,7 @@ impl Watch {
                     Ok(()) => self.published.keys.mark_changed(),
                     Err(_) => return None,
                 },
-                said = self.said.next() => if let Err(last) = self.hear(said) {
+                said = self.said.next() => if let Err(last) = self.hear(said.and_then(Result::ok)) {
                     return last;
                 },
             }
@@ -133,11 +133,8 @@ impl Watch {
     }
 
     /// Takes in what the client said; the error is the last that it hears.
-    fn hear(
-        &mut self,
-        said: Option<Result<v1::WatchRevocationsRequest, Status>>,
-    ) -> Result<(), Option<Answer>> {
-        let Some(Ok(v1::WatchRevocationsRequest { message })) = said else { return Err(None) };
+    fn hear(&mut self, said: Option<v1::WatchRevocationsRequest>) -> Result<(), Option<Answer>> {
+        let Some(v1::WatchRevocationsRequest { message }) = said else { return Err(None) };
         match message {
             Some(Said::Ping(ping)) => self.note(ping),
             Some(Said::Start(_)) => return Err(Some(Err(self.refuse("must not be sent twice")))),

@@ -4,5 +4,6 @@
 pub(crate) mod client;
 pub(crate) mod grpc;
 pub(crate) mod process;
+pub(crate) mod replica;
 pub(crate) mod stub;
 pub(crate) mod tool;

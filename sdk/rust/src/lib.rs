@@ -1,10 +1,13 @@
 //! Verification of Countersign access tokens, without a call to the server.
 //!
 //! The server's own `VerifyAccessToken` runs on this crate, so that there is one implementation of the rules
-//! and not two. It knows nothing of stores, configuration or gRPC: keys and revocations are handed to it.
+//! and not two. It knows nothing of stores, configuration or gRPC: keys and revocations are handed to it, unless
+//! the feature `client` fetches them.
 
 mod cache;
 mod claims;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
 mod freshness;
 mod id;
