@@ -36,7 +36,7 @@ pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     pub(crate) revocations: Revocations,
     pub(crate) keys: Arc<Keyring>,
-    directory: PathBuf,
+    keys_directory: PathBuf,
     store: Arc<SqliteStore>,
     stopping: CancellationToken,
     aborting: CancellationToken,
@@ -54,7 +54,8 @@ impl Replica {
     /// Starts on this port.
     pub(crate) async fn start_at(directory: &Path, address: SocketAddr) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let keys = Arc::new(Keyring::new(load_keys(directory, clock.now())));
+        let keys_directory = directory.join("keys");
+        let keys = Arc::new(Keyring::new(load_keys(&keys_directory, clock.now())));
         let options = SqliteOptions::new(directory.join("countersign.db"));
         let store = Arc::new(SqliteStore::open(options, clock.clone()).await.unwrap());
         store.migrate().await.unwrap();
@@ -84,8 +85,18 @@ impl Replica {
             stopping.clone(),
             aborting.clone(),
         ));
-        let directory = directory.to_owned();
-        Self { address, revocations, keys, directory, store, stopping, aborting, polling, polled, served }
+        Self {
+            address,
+            revocations,
+            keys,
+            keys_directory,
+            store,
+            stopping,
+            aborting,
+            polling,
+            polled,
+            served,
+        }
     }
 
     /// As when the process is killed: connections are dropped, and nothing answers any more.
@@ -112,19 +123,20 @@ impl Replica {
 
     /// Adds a key that signs in an hour.
     pub(crate) fn announce_key(&self, now: UnixMillis) -> String {
-        let id = KeyDirectory::generate_signing_key(&self.directory, Algorithm::EdDSA, now + HOUR).unwrap();
+        let id =
+            KeyDirectory::generate_signing_key(&self.keys_directory, Algorithm::EdDSA, now + HOUR).unwrap();
         self.reload_keys();
         id.to_string()
     }
 
     /// Takes away a key.
     pub(crate) fn withdraw_key(&self, id: &str) {
-        std::fs::remove_file(self.directory.join(format!("signing/{id}.pem"))).unwrap();
+        std::fs::remove_file(self.keys_directory.join(format!("signing/{id}.pem"))).unwrap();
         self.reload_keys();
     }
 
     fn reload_keys(&self) {
-        self.keys.replace(KeyDirectory::open(&self.directory, Permissions::Strict).unwrap());
+        self.keys.replace(KeyDirectory::open(&self.keys_directory, Permissions::Strict).unwrap());
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
