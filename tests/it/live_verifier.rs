@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::grpc::proto::v1;
+use countersign::grpc::proto::v1::watch_revocations_response::Message as Tell;
 use countersign::model::{Clock as _, ManualClock, SessionId, SystemClock};
 use countersign::store::SessionRevocation;
 use countersign_verifier::client::{AuthenticateLayer, ConnectOptions, LiveVerifier, OnStale, VerifyError};
@@ -14,6 +16,7 @@ use tonic::{Code, Status};
 use tower::{Layer as _, ServiceExt as _};
 
 use crate::conformance::OPERATOR;
+use crate::support::fake_watch;
 use crate::support::grpc::assert_refused;
 use crate::support::replica::{Replica, endpoint, quick, session};
 
@@ -255,4 +258,62 @@ async fn the_layer_lets_good_tokens_through_and_tells_the_others_why() {
     clock.advance(Duration::from_hours(1));
     let refused = call(&verifier, Some(&format!("Bearer {good}"))).await.unwrap_err();
     assert_refused(&refused, Code::Unauthenticated, "ACCESS_TOKEN_EXPIRED");
+}
+
+/// A verifier of a server whose every word is the test's, over a clock that stands still.
+async fn of_a_fake() -> (LiveVerifier, Arc<ManualClock>, fake_watch::Conversation, Arrivals) {
+    let (address, mut arrivals) = fake_watch::serve().await;
+    let clock = Arc::new(ManualClock::new(SystemClock::new().now()));
+    clock.advance(Duration::from_mins(5));
+    let options = ConnectOptions { clock: clock.clone(), patience: Duration::from_mins(10), ..quick() };
+    let verifier = Verifier::connect(endpoint(address), options);
+    let mut server = arrivals.recv().await.unwrap();
+    assert_eq!(server.started().await.resume, None);
+    server.begin(1, 5).await;
+    (verifier, clock, server, arrivals)
+}
+
+type Arrivals = tokio::sync::mpsc::Receiver<fake_watch::Conversation>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_heartbeat_that_was_long_on_its_way_proves_only_what_was_known_when_it_was_asked_for() {
+    let (verifier, clock, mut server, _arrivals) = of_a_fake().await;
+    let nonce = server.pinged().await;
+    assert_eq!(verifier.staleness(), None, "that something arrives proves nothing");
+    clock.advance(Duration::from_secs(30));
+    server.beat(nonce, 5, Duration::from_secs(2)).await;
+    verifier.ready().await;
+    assert_eq!(
+        verifier.staleness(),
+        Some(Duration::from_secs(32)),
+        "since the ping, and what the server lagged"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_heartbeat_for_more_than_was_sent_or_for_no_ping_ends_the_stream_and_proves_nothing() {
+    let (verifier, _clock, mut server, mut arrivals) = of_a_fake().await;
+    let nonce = server.pinged().await;
+    server.beat(nonce, 6, Duration::ZERO).await;
+    let mut second = arrivals.recv().await.unwrap();
+    assert_eq!(second.started().await.resume, None, "something was lost: it begins anew");
+    second.begin(1, 6).await;
+    second.beat(99, 6, Duration::ZERO).await;
+    let mut third = arrivals.recv().await.unwrap();
+    third.started().await;
+    assert_eq!(verifier.staleness(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_stream_is_resumed_and_one_left_behind_begins_anew() {
+    let (_verifier, _clock, server, mut arrivals) = of_a_fake().await;
+    server.tell(Tell::Revoked(v1::WatchRevoked { sequence: Some(9), ..Default::default() })).await;
+    drop(server);
+    let mut second = arrivals.recv().await.unwrap();
+    let resume = second.started().await.resume;
+    assert_eq!(resume, Some(v1::WatchPosition { incarnation: 1, sequence: 9 }));
+    second.tell(Tell::Begin(v1::WatchBegin { incarnation: 1, resumed: true })).await;
+    second.tell(Tell::Resynchronise(v1::WatchResynchronise {})).await;
+    let mut third = arrivals.recv().await.unwrap();
+    assert_eq!(third.started().await.resume, None);
 }

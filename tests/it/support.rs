@@ -2,6 +2,7 @@
 //! a stub.
 
 pub(crate) mod client;
+pub(crate) mod fake_watch;
 pub(crate) mod grpc;
 pub(crate) mod process;
 pub(crate) mod replica;
