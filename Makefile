@@ -33,7 +33,7 @@ lint: tools ## format check, clippy with warnings as errors, buf lint, cargo-den
 
 .PHONY: docs
 docs: ## write the generated documents anew
-	UPDATE_DOCS=1 cargo test --locked --quiet --test it generated_documents
+	UPDATE_DOCS=1 cargo test --locked --quiet --test it error_catalogue
 
 .PHONY: bench
 bench: ## measure; prints a table

@@ -19,6 +19,8 @@ const REDACTED: [&str; 8] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
+    // sqlx embeds the migrations, and does not notice a new file by itself.
+    println!("cargo::rerun-if-changed=migrations");
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true);
     compiler.open_files(["countersign/v1/auth_service.proto", "countersign/v1/revocation_service.proto"])?;

@@ -2,11 +2,14 @@
 
 mod administration;
 mod background;
+mod edge;
+mod stores;
 
 pub use administration::Administration;
+pub use stores::Stores;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +18,7 @@ use tokio::net::TcpListener;
 use countersign_verifier::Rules;
 
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
-use crate::config::{Config, DatabaseLocation, OnStale, Problem};
+use crate::config::{Config, OnStale, Problem};
 use crate::grpc::{self, Deadlines, GrpcOptions, Health, Published};
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Limits};
@@ -26,7 +29,9 @@ use crate::readiness::Readiness;
 use crate::revocation::Revocations;
 use crate::revocation::follower::Follower;
 use crate::store::SessionPolicy;
-use crate::store::sqlite::{OpenError, SchemaError, SqliteOptions, SqliteStore};
+use crate::store::redis::InvalidRedisUrl;
+use crate::store::sql::{InvalidUrl, SchemaError};
+use crate::store::sqlite::OpenError;
 use crate::token::access::AccessTokenIssuer;
 use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
 
@@ -50,6 +55,22 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The database's address.
+    #[error("database.url: {0}")]
+    DatabaseUrl(#[from] InvalidUrl),
+    /// The address of Redis.
+    #[error("redis.url: {0}")]
+    RedisUrl(#[from] InvalidRedisUrl),
+    /// A file that the configuration names.
+    #[error("{setting}: {file} cannot be read: {source}")]
+    File {
+        /// The key in the configuration.
+        setting: &'static str,
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The database's schema.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -78,6 +99,7 @@ pub enum StartError {
 pub struct App {
     parts: Arc<Assembly>,
     grpc: TcpListener,
+    http: Option<edge::Edge>,
     operations: TcpListener,
 }
 
@@ -85,7 +107,7 @@ pub struct App {
 struct Assembly {
     config: Config,
     clock: Arc<dyn Clock>,
-    store: Arc<SqliteStore>,
+    stores: Stores,
     keys: Arc<Keyring>,
     revocations: Revocations,
     readiness: Readiness,
@@ -99,7 +121,8 @@ impl App {
     pub async fn build(config: Config, migrate: bool) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let keys = Arc::new(Keyring::new(load_keys(&config, clock.as_ref())?));
-        let store = Arc::new(open_store(&config, clock.clone(), migrate).await?);
+        let stores = Stores::open(&config, &clock, migrate).await?;
+        stores.log_warnings().await;
         let hashing = PoolOptions {
             threads: config.passwords.threads().get(),
             queue: config.passwords.queue,
@@ -108,24 +131,27 @@ impl App {
         let passwords = HashingPool::start(hashing, clock.clone()).map_err(StartError::Threads)?;
 
         let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
-        let revocations = Revocations::new(store.clone(), clock.clone(), horizon);
+        let revocations =
+            Revocations::new(stores.ledger.clone(), stores.push.clone(), clock.clone(), horizon);
         let enforced =
             (config.revocation.on_stale == OnStale::Fail).then_some(config.revocation.max_staleness);
         let parts = Parts {
-            users: store.clone(),
-            ledger: store.clone(),
-            sessions: store.clone(),
+            users: stores.users.clone(),
+            ledger: stores.ledger.clone(),
+            sessions: stores.sessions.clone(),
             revocations: revocations.clone(),
             keys: keys.clone(),
             passwords: Arc::new(passwords),
+            throttle: stores.throttle.clone(),
             clock: clock.clone(),
         };
         let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
         let grpc = bind("grpc.listen", config.grpc.listen).await?;
+        let http = edge::Edge::bind(&config).await?;
         let operations = bind("operations.listen", config.operations.listen).await?;
         let parts = Assembly {
             clock,
-            store,
+            stores,
             keys,
             revocations,
             readiness: Readiness::new(enforced),
@@ -133,12 +159,17 @@ impl App {
             authenticator,
             config,
         };
-        Ok(Self { parts: Arc::new(parts), grpc, operations })
+        Ok(Self { parts: Arc::new(parts), grpc, http, operations })
     }
 
     /// Where gRPC is served.
     pub fn grpc_address(&self) -> std::io::Result<SocketAddr> {
         self.grpc.local_addr()
+    }
+
+    /// Where HTTP is served, unless it is switched off.
+    pub fn http_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.http.as_ref().map(edge::Edge::address).transpose()
     }
 
     /// Where `/readyz` is served.
@@ -153,13 +184,17 @@ impl App {
 
     /// Operators' changes to users, on this service's own store.
     pub fn user_admin(&self) -> Result<UserAdmin, StartError> {
-        administration::user_admin(&self.parts.config, self.parts.store.clone(), self.parts.clock.clone())
+        administration::user_admin(
+            &self.parts.config,
+            self.parts.stores.users.clone(),
+            self.parts.clock.clone(),
+        )
     }
 
     /// Serves until `until` resolves, then stops by the configuration's bounds. Says whether every call under way
     /// finished.
     pub async fn run(self, until: impl Future<Output = ()>) -> bool {
-        let Self { parts, grpc, operations } = self;
+        let Self { parts, grpc, http, operations } = self;
         let lifecycle = Lifecycle::new();
         let shutdown = parts.config.shutdown.clone();
         background::start(&parts, &lifecycle);
@@ -169,6 +204,7 @@ impl App {
             parts.config.revocation.poll_interval,
         );
         tokio::spawn(follower.run(lifecycle.stopping().clone()));
+        tokio::spawn(parts.revocations.clone().listen());
 
         let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
         let routes =
@@ -184,6 +220,9 @@ impl App {
             lifecycle.stopping().clone(),
             lifecycle.aborting().clone(),
         ));
+        if let Some(http) = http {
+            http.serve(&parts, &lifecycle);
+        }
         // The operations port answers to the last, so that whoever watches sees the draining.
         tokio::spawn(listener::serve(
             "operations",
@@ -197,7 +236,7 @@ impl App {
         until.await;
         parts.readiness.set_draining();
         let finished = lifecycle.stop(shutdown.drain_delay, shutdown.grace).await;
-        parts.store.close().await;
+        parts.stores.close().await;
         finished
     }
 }
@@ -209,38 +248,6 @@ fn load_keys(config: &Config, clock: &dyn Clock) -> Result<LoadedKeys, KeyDirect
         KeyDirectory::create_missing(&keys.directory, keys.algorithm.into(), clock.now())?;
     }
     KeyDirectory::open(&keys.directory, keys.permissions.into())
-}
-
-/// Opens the database, and checks that its schema is this release's; `migrate` brings it there first.
-pub async fn open_store(
-    config: &Config,
-    clock: Arc<dyn Clock>,
-    migrate: bool,
-) -> Result<SqliteStore, StartError> {
-    let DatabaseLocation::Sqlite(path) = config.database.location()?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        make_folder(folder)?;
-    }
-    let options = SqliteOptions {
-        readers: config.database.readers,
-        busy_timeout: config.database.timeout * 2 / 3,
-        deadline: config.database.timeout,
-        ..SqliteOptions::new(path)
-    };
-    let store = SqliteStore::open(options, clock).await?;
-    if migrate {
-        store.migrate().await?;
-    } else {
-        store.check_schema().await?;
-    }
-    Ok(store)
-}
-
-/// Only for whoever runs the service: there will be secrets in it.
-fn make_folder(folder: &Path) -> Result<(), StartError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source| StartError::Folder { folder: folder.to_owned(), source })
 }
 
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -273,18 +280,24 @@ fn policy(config: &Config) -> Policy {
 }
 
 fn grpc_options(parts: &Assembly, lifecycle: &Lifecycle) -> GrpcOptions {
-    let grpc = &parts.config.grpc;
+    let config = &parts.config;
     GrpcOptions {
         clock: parts.clock.clone(),
-        deadlines: Deadlines {
-            login: grpc.login_timeout,
-            refresh: parts.config.rotation.deadline,
-            logout: grpc.logout_timeout,
-            verify: grpc.verify_timeout,
-        },
-        reflection: grpc.reflection,
+        deadlines: deadlines(config),
+        max_request_bytes: config.grpc.max_message_bytes,
+        reflection: config.grpc.reflection,
         tasks: lifecycle.tasks().clone(),
         published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
         stopping: lifecycle.stopping().clone(),
+    }
+}
+
+/// The same for every transport.
+fn deadlines(config: &Config) -> Deadlines {
+    Deadlines {
+        login: config.grpc.login_timeout,
+        refresh: config.rotation.deadline,
+        logout: config.grpc.logout_timeout,
+        verify: config.grpc.verify_timeout,
     }
 }

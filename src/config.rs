@@ -12,8 +12,10 @@ use figment::Figment;
 use serde::{Deserialize, Serialize};
 
 mod bounds;
+mod captcha;
 mod database;
 pub mod duration;
+mod edge;
 mod error;
 mod grpc;
 mod keys;
@@ -21,14 +23,18 @@ mod layers;
 mod log;
 mod operations;
 mod passwords;
+mod redis;
 mod revocation;
 mod rotation;
 mod secret;
 mod sessions;
 mod shutdown;
+mod throttle;
 mod tokens;
 
+pub use captcha::{Captcha, CaptchaMode, OnUnavailable};
 pub use database::{Database, DatabaseLocation};
+pub use edge::{Edge, EdgeClient, RefreshTransport};
 pub use error::{ConfigError, Problem};
 pub use grpc::Grpc;
 pub use keys::{Algorithm, CreateMissing, Keys, Permissions};
@@ -36,10 +42,12 @@ pub use layers::{Override, process_environment};
 pub use log::{Log, LogFormat};
 pub use operations::Operations;
 pub use passwords::Passwords;
+pub use redis::Redis;
 pub use revocation::{OnStale, Revocation};
 pub use rotation::Rotation;
-pub use sessions::{OnLimit, Sessions};
+pub use sessions::{OnLimit, Sessions, SessionsStore};
 pub use shutdown::Shutdown;
+pub use throttle::Throttle;
 pub use tokens::Tokens;
 
 use layers::{Layer, Schema};
@@ -51,6 +59,10 @@ use layers::{Layer, Schema};
 pub struct Config {
     /// `[grpc]`: the service itself.
     pub grpc: Grpc,
+    /// `[edge]`: the same over HTTP.
+    pub edge: Edge,
+    /// `[captcha]`: what a login over HTTP must pass first.
+    pub captcha: Captcha,
     /// `[operations]`: health for machines that do not speak gRPC.
     pub operations: Operations,
     /// `[tokens]`: what access tokens say and how long they live.
@@ -63,8 +75,12 @@ pub struct Config {
     pub revocation: Revocation,
     /// `[passwords]`: what a password hash costs.
     pub passwords: Passwords,
+    /// `[throttle]`: how many logins may be tried.
+    pub throttle: Throttle,
     /// `[database]`: where users, sessions and the revocation ledger live.
     pub database: Database,
+    /// `[redis]`: what replicas share beside the database.
+    pub redis: Redis,
     /// `[keys]`: where the keys are that make and check tokens.
     pub keys: Keys,
     /// `[log]`: what is written to standard error.
@@ -98,6 +114,8 @@ impl Config {
         let prefix = if data_dir.is_absolute() { "sqlite://" } else { "sqlite:" };
         let of_dev = [
             ("grpc.reflection", "true".to_owned()),
+            ("edge.enabled", "true".to_owned()),
+            ("edge.plain_http", "true".to_owned()),
             ("database.url", format!("{prefix}{}", database.display())),
             ("keys.directory", format!("{}/keys", directory.trim_end_matches('/'))),
             ("log.format", "text".to_owned()),
@@ -152,12 +170,16 @@ impl Config {
     fn check(&self) -> Result<(), Problem> {
         self.grpc.check()?;
         self.operations.check(&self.grpc)?;
+        self.edge.check(&self.grpc, &self.operations)?;
+        self.captcha.check()?;
         self.tokens.check()?;
         self.rotation.check()?;
         self.sessions.check(&self.rotation, &self.tokens)?;
         self.revocation.check()?;
         self.passwords.check()?;
+        self.throttle.check()?;
         self.database.check()?;
+        self.redis.check(&self.sessions)?;
         self.keys.check()?;
         self.log.check()?;
         self.shutdown.check()

@@ -16,13 +16,11 @@ mod deadline;
 mod health;
 pub mod proto;
 mod redact;
-mod request_id;
 mod revocation_service;
 mod status;
 mod stream_end;
 
-pub use call::Peer;
-pub use deadline::Deadlines;
+pub use crate::transport::{Deadlines, Peer};
 pub use health::Health;
 pub use revocation_service::Published;
 
@@ -31,19 +29,16 @@ use proto::v1::revocation_service_server::RevocationServiceServer;
 use revocation_service::RevocationService;
 use stream_end::StreamEnd;
 
-/// The largest request that is read, in bytes.
+/// The largest request that is read where nothing else is configured, in bytes.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// The largest answer that is written, in bytes.
 pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// The largest batch of tokens that is read, in bytes: the tokens, and what protobuf puts around them.
-pub const MAX_BATCH_BYTES: usize = convert::BATCH_MAX_TOKEN_BYTES + MAX_REQUEST_BYTES;
+/// The most that a batch of tokens has in bytes beyond what another request may have: the tokens.
+pub const MAX_BATCH_TOKEN_BYTES: usize = convert::BATCH_MAX_TOKEN_BYTES;
 /// The largest answer to a batch, in bytes: what gRPC clients read unless they are told otherwise.
 pub const MAX_BATCH_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 const BATCH_PATH: &str = "/countersign.v1.AuthService/BatchVerifyAccessTokens";
-
-/// What the log says of a panic; where and why, the panic hook has written.
-const PANICKED: &str = "the call panicked";
 
 /// How the edge behaves.
 #[derive(Clone)]
@@ -52,6 +47,8 @@ pub struct GrpcOptions {
     pub clock: Arc<dyn Clock>,
     /// The longest that each method may take.
     pub deadlines: Deadlines,
+    /// The largest request that is read, in bytes.
+    pub max_request_bytes: usize,
     /// Whether the server describes itself to tools such as grpcurl.
     pub reflection: bool,
     /// Every change that is under way, its caller waiting or gone. Close it and wait for it before the stores
@@ -69,6 +66,7 @@ impl GrpcOptions {
         Self {
             clock,
             deadlines: Deadlines::default(),
+            max_request_bytes: MAX_REQUEST_BYTES,
             reflection: false,
             tasks: TaskTracker::new(),
             published: None,
@@ -81,14 +79,14 @@ impl GrpcOptions {
 /// something to publish, health and, where wanted, reflection (v1 and v1alpha). Put a [`Peer`] into the extensions
 /// of each request.
 pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> AxumRouter {
-    let GrpcOptions { clock, deadlines, reflection, tasks, published, stopping } = options;
+    let GrpcOptions { clock, deadlines, max_request_bytes, reflection, tasks, published, stopping } = options;
     let end = StreamEnd { stopping };
     let auth = Arc::new(auth_service::AuthService { auth, tasks, end: end.clone() });
     let batch = AuthServiceServer::from_arc(Arc::clone(&auth))
-        .max_decoding_message_size(MAX_BATCH_BYTES)
+        .max_decoding_message_size(MAX_BATCH_TOKEN_BYTES + max_request_bytes)
         .max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES);
     let auth = AuthServiceServer::from_arc(auth)
-        .max_decoding_message_size(MAX_REQUEST_BYTES)
+        .max_decoding_message_size(max_request_bytes)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let health = health.service().max_decoding_message_size(MAX_REQUEST_BYTES);
     let mut routes = Routes::new(auth).add_service(health);
@@ -112,6 +110,8 @@ fn with_reflection(routes: Routes) -> Routes {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // So that grpcurl shows an error's details in words.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let v1 = builder().build_v1().expect(DESCRIBED).max_decoding_message_size(MAX_REQUEST_BYTES);
     let v1alpha = builder().build_v1alpha().expect(DESCRIBED).max_decoding_message_size(MAX_REQUEST_BYTES);

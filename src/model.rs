@@ -5,6 +5,7 @@ pub mod id;
 pub mod revocation;
 pub mod rotation;
 pub mod session;
+pub mod throttle;
 pub mod user;
 pub mod username;
 

@@ -45,6 +45,36 @@ pub enum Reason {
     DeadlineExceeded,
     /// A defect of ours.
     Internal,
+    /// No token came with the request. From here on: the HTTP edge alone.
+    TokenMissing,
+    /// The access token has expired; Refresh gets another.
+    AccessTokenExpired,
+    /// The access token is none that is honoured here.
+    AccessTokenInvalid,
+    /// The calling program has not proved which one it is.
+    ClientUnauthenticated,
+    /// The user lacks a role that the request needs.
+    RoleRequired,
+    /// A browser sent it from a page of another site.
+    CrossSiteRequest,
+    /// The double-submit token is missing or is another than the cookie.
+    CsrfTokenMismatch,
+    /// A captcha must be solved first.
+    CaptchaRequired,
+    /// The captcha was not solved.
+    CaptchaRejected,
+    /// There is no such path.
+    NotFound,
+    /// The path has no such method.
+    MethodNotAllowed,
+    /// The request's body did not come in time.
+    RequestTimeout,
+    /// The request's body is too large.
+    RequestTooLarge,
+    /// The request's body is not of the media type that is asked for.
+    UnsupportedMediaType,
+    /// Whoever verifies captchas does not answer.
+    CaptchaUnavailable,
 }
 
 /// One entry of the catalogue.
@@ -80,9 +110,15 @@ impl Reason {
         self.entry().code
     }
 
-    /// The status that HTTP answers with: the canonical one of [`Reason::code`].
+    /// The status that HTTP answers with. For whatever gRPC can answer, too, it is the canonical one of
+    /// [`Reason::code`].
     pub fn http_status(self) -> u16 {
-        self.code().http_status()
+        u16::try_from(self.number() / 100).unwrap_or(500)
+    }
+
+    /// Whether only the HTTP edge answers with it.
+    pub fn is_of_the_edge(self) -> bool {
+        self as usize > Self::Internal as usize
     }
 
     /// The stable number that HTTP answers carry beside the name: the status and two digits.
@@ -128,10 +164,16 @@ pub enum Code {
     InvalidArgument,
     /// The call's time was up.
     DeadlineExceeded,
+    /// There is no such thing.
+    NotFound,
+    /// The caller is known, and may not.
+    PermissionDenied,
     /// A limit is reached; trying again later may help.
     ResourceExhausted,
     /// The state of the system does not allow it.
     FailedPrecondition,
+    /// There is no such operation.
+    Unimplemented,
     /// A defect.
     Internal,
     /// Cannot be answered now; trying again helps.
@@ -146,6 +188,9 @@ impl Code {
         match self {
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::NotFound => "NOT_FOUND",
+            Self::PermissionDenied => "PERMISSION_DENIED",
+            Self::Unimplemented => "UNIMPLEMENTED",
             Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
             Self::FailedPrecondition => "FAILED_PRECONDITION",
             Self::Internal => "INTERNAL",
@@ -159,8 +204,11 @@ impl Code {
         match self {
             Self::InvalidArgument => 3,
             Self::DeadlineExceeded => 4,
+            Self::NotFound => 5,
+            Self::PermissionDenied => 7,
             Self::ResourceExhausted => 8,
             Self::FailedPrecondition => 9,
+            Self::Unimplemented => 12,
             Self::Internal => 13,
             Self::Unavailable => 14,
             Self::Unauthenticated => 16,
@@ -172,8 +220,11 @@ impl Code {
         match self {
             Self::InvalidArgument | Self::FailedPrecondition => 400,
             Self::Unauthenticated => 401,
+            Self::PermissionDenied => 403,
+            Self::NotFound => 404,
             Self::ResourceExhausted => 429,
             Self::Internal => 500,
+            Self::Unimplemented => 501,
             Self::Unavailable => 503,
             Self::DeadlineExceeded => 504,
         }
@@ -190,13 +241,19 @@ mod tests {
             assert_eq!(entry.reason as usize, place, "{}", entry.name);
             assert_eq!(entry.reason.name(), entry.name);
         }
-        assert_eq!(Reason::Internal as usize + 1, catalogue::ENTRIES.len());
+        assert_eq!(Reason::CaptchaUnavailable as usize + 1, catalogue::ENTRIES.len());
     }
 
     #[test]
-    fn the_number_begins_with_the_http_status() {
-        for reason in Reason::all() {
-            assert_eq!(reason.number() / 100, u32::from(reason.http_status()), "{reason}");
+    fn a_gateway_answers_with_the_same_http_status() {
+        for reason in Reason::all().filter(|reason| !reason.is_of_the_edge()) {
+            assert_eq!(reason.http_status(), reason.code().http_status(), "{reason}");
         }
+    }
+
+    #[test]
+    fn no_two_reasons_have_one_number() {
+        let numbers: std::collections::BTreeSet<u32> = Reason::all().map(Reason::number).collect();
+        assert_eq!(numbers.len(), Reason::all().count());
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use countersign_verifier::{RevocationView, Revoked};
 
 use crate::model::{Clock, Revocation, RevocationScope, UnixMillis};
-use crate::store::{Ledger, SessionRevocation, StoreError};
+use crate::store::{Ledger, Push, SessionRevocation, StoreError};
 
 use feed::{Feed, Snapshot};
 use recorder::Recorder;
@@ -27,6 +27,7 @@ pub struct Revocations {
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     recorder: Recorder,
+    push: Option<Arc<dyn Push>>,
     horizon: Duration,
 }
 
@@ -34,10 +35,15 @@ impl Revocations {
     /// An empty view, and a recorder that runs until the last clone of this is dropped. `horizon` is how long
     /// after its writing a row can matter to an access token: the longest access token life, and what clocks
     /// and replicas may differ by.
-    pub fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, horizon: Duration) -> Self {
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        push: Option<Arc<dyn Push>>,
+        clock: Arc<dyn Clock>,
+        horizon: Duration,
+    ) -> Self {
         let view = Arc::new(RevocationView::new());
         let recorder = Recorder::start(ledger.clone());
-        Self { view, feed: Arc::default(), ledger, clock, recorder, horizon }
+        Self { view, feed: Arc::default(), ledger, clock, recorder, push, horizon }
     }
 
     /// What this replica knows.
@@ -65,8 +71,31 @@ impl Revocations {
     /// Revokes a session. When this returns, the row is durable and this replica refuses the session.
     pub async fn revoke_session(&self, session: SessionRevocation) -> Result<(), StoreError> {
         let row = self.recorder.record(session).await?;
-        self.apply(&row);
+        self.announce(&row);
         Ok(())
+    }
+
+    /// Takes a row that this replica has just committed into the view, and tells the other replicas. Nobody waits
+    /// for that: what is lost on the way is found by polling.
+    pub fn announce(&self, row: &Revocation) {
+        self.apply(row);
+        if let Some(push) = self.push.clone() {
+            let row = *row;
+            tokio::spawn(async move {
+                if let Err(error) = push.publish(&[row]).await {
+                    tracing::debug!(%error, "a revocation was not pushed; the other replicas poll it");
+                }
+            });
+        }
+    }
+
+    /// Takes in what other replicas tell of, for as long as they can be heard.
+    pub async fn listen(self) {
+        let Some(push) = self.push.clone() else { return };
+        let mut rows = push.subscribe();
+        while let Some(row) = rows.recv().await {
+            self.apply(&row);
+        }
     }
 
     /// Takes a committed row into the view at once, without waiting for the next poll.

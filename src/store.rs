@@ -10,12 +10,18 @@
 
 use async_trait::async_trait;
 
+use crate::model::throttle::{Admission, LoginAttempt};
 use crate::model::{
     Actor, Credential, Cursor, CustomClaims, Epoch, Generation, MacKeyId, NewSession, NewUser, PasswordHash,
     Presented, Revocation, RevocationReason, Role, RotationPolicy, Session, SessionId, SessionLimit,
     UnixMillis, User, UserId, Username,
 };
 
+pub mod in_process;
+pub mod mysql;
+pub mod postgres;
+pub mod redis;
+pub mod sql;
 pub mod sqlite;
 
 /// The store did not give an answer that can be relied on.
@@ -248,7 +254,8 @@ impl Honoured {
 pub enum Rotation {
     /// The session as it is now; its current token is the answer.
     Honoured(Honoured, Box<Session>),
-    /// The predecessor while its answer may be under way; ask again after the refresh deadline.
+    /// The predecessor after the grace window, while its successor may be on its way: ask again after the refresh
+    /// deadline, twice at the most.
     InProgress,
     /// An old token. The store has changed nothing: whoever asked must revoke the session.
     Reused,
@@ -289,7 +296,29 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn purge(&self, limit: u32) -> Result<u64, StoreError>;
 }
 
-/// Whether a store can be asked at all.
+/// The fast way for revocations from one replica to the others. Nothing relies on it: what it loses is found by
+/// polling the ledger, and no message proves how fresh anybody's view is.
+#[async_trait]
+pub trait Push: Send + Sync + 'static {
+    /// Tells the other replicas of rows that are committed.
+    async fn publish(&self, rows: &[Revocation]) -> Result<(), StoreError>;
+
+    /// The rows that the others tell of, as they come: perhaps late, twice or in another order. Goes on for ever,
+    /// through every outage, until the receiver is dropped. Rows that nobody fetches in time are dropped.
+    fn subscribe(&self) -> tokio::sync::mpsc::Receiver<Revocation>;
+}
+
+/// How often logins may be tried, by the rules of [`crate::model::throttle`]. Times are the store's own.
+#[async_trait]
+pub trait LoginThrottle: Send + Sync + 'static {
+    /// Counts the attempt, or refuses it; must be asked before the password is looked at.
+    async fn admit(&self, attempt: LoginAttempt) -> Result<Admission, StoreError>;
+
+    /// Takes back the attempt, which was admitted, and forgets the failures before it.
+    async fn succeeded(&self, attempt: LoginAttempt) -> Result<(), StoreError>;
+}
+
+/// A store as something to be watched and closed.
 #[async_trait]
 pub trait Probe: Send + Sync + 'static {
     /// The store's name on `/readyz` and in the log.
@@ -297,6 +326,13 @@ pub trait Probe: Send + Sync + 'static {
 
     /// Asks it for something trivial.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Settings under which it may forget what it has acknowledged, each with its name; for the log, at start.
+    async fn warnings(&self) -> Vec<String>;
+
+    /// Waits for what is under way and closes the connections. Afterwards every operation is answered as
+    /// unavailable.
+    async fn close(&self);
 }
 
 impl Session {

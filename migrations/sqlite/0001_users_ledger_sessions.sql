@@ -58,9 +58,8 @@ CREATE TABLE sessions (
     created_at      INTEGER NOT NULL,
     idle_expires_at INTEGER NOT NULL,
     expires_at      INTEGER NOT NULL,
-    client_address  TEXT    NOT NULL,
-    user_agent      TEXT    NOT NULL,
-    client_name     TEXT    NOT NULL,
+    -- A JSON object: what the client said of itself.
+    client          TEXT    NOT NULL,
     PRIMARY KEY (user_id, id),
     CHECK (idle_expires_at <= expires_at)
 ) STRICT, WITHOUT ROWID;

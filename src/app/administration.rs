@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{StartError, open_store};
+use super::{StartError, Stores};
 use crate::auth::UserAdmin;
 use crate::config::Config;
 use crate::model::{Clock, SystemClock};
@@ -19,8 +19,8 @@ impl Administration {
     /// Opens the database that the configuration names; its schema must be this release's.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let store = open_store(config, clock.clone(), false).await?;
-        Ok(Self { users: user_admin(config, Arc::new(store), clock)? })
+        let stores = Stores::open(config, &clock, false).await?;
+        Ok(Self { users: user_admin(config, stores.users, clock)? })
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Assembly;
+use super::{Assembly, Stores};
 use crate::lifecycle::Lifecycle;
-use crate::store::{Ledger, Probe as _, SessionStore, StoreError};
+use crate::store::StoreError;
 use crate::token::KeyDirectory;
 
 /// How often the stores are asked whether they answer.
@@ -47,8 +47,10 @@ fn repeat<F>(
 }
 
 async fn probe(parts: &Assembly) {
-    let answer = parts.store.check().await;
-    parts.readiness.set_store(parts.store.name(), answer.map_err(|error| error.to_string()));
+    for store in &parts.stores.probes {
+        let answer = store.check().await;
+        parts.readiness.set_store(store.name(), answer.map_err(|error| error.to_string()));
+    }
 }
 
 async fn purge(parts: &Assembly) {
@@ -58,8 +60,9 @@ async fn purge(parts: &Assembly) {
 }
 
 async fn purge_all(parts: &Assembly) -> Result<(), StoreError> {
-    while SessionStore::purge(&*parts.store, PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
-    while Ledger::purge(&*parts.store, parts.clock.now(), PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
+    let Stores { ledger, sessions, .. } = &parts.stores;
+    while sessions.purge(PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
+    while ledger.purge(parts.clock.now(), PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
     Ok(())
 }
 

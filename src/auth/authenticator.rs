@@ -16,7 +16,7 @@ use crate::model::{Clock, Session, SessionId, User, UserId};
 use crate::password::HashingPool;
 use crate::reason::Reason;
 use crate::revocation::Revocations;
-use crate::store::{Ledger, SessionPolicy, SessionStore, UserStore};
+use crate::store::{Ledger, LoginThrottle, SessionPolicy, SessionStore, UserStore};
 use crate::token::access::{AccessGrant, AccessTokenIssuer};
 use crate::token::{Keyring, SessionSecret};
 
@@ -55,6 +55,8 @@ pub struct Parts {
     pub keys: Arc<Keyring>,
     /// Where passwords are hashed.
     pub passwords: Arc<HashingPool>,
+    /// How many logins may be tried; `None` for as many as one likes.
+    pub throttle: Option<Arc<dyn LoginThrottle>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -106,7 +108,8 @@ impl Authenticator {
         let refresh_token = keys
             .mac
             .mint(secret, session.user, session.mac_key, session.current(), session.expires_at)
-            .map_err(AuthError::internal)?;
+            // Another replica has the key already, and so will this one: the token is worth another try.
+            .map_err(|error| AuthError::new(Reason::StoreUnavailable).caused_by(error))?;
         let audiences = self.audiences_of(session);
         let grant = AccessGrant { user, session, audiences: &audiences, now };
         let access_token = self

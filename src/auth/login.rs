@@ -1,11 +1,14 @@
 //! Login: a password for a session.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use secrecy::ExposeSecret as _;
 
 use super::audit;
 use super::authenticator::Authenticator;
 use super::error::AuthError;
 use super::types::{CallContext, Login, LoginRequest, SessionSummary};
+use crate::model::throttle::{AccountDigest, Admission, LoginAttempt, Source};
 use crate::model::{
     Actor, Credential, NewSession, PasswordHash, RevocationReason, Session, User, UserId, Username,
 };
@@ -29,8 +32,10 @@ pub(super) async fn login(
     let password = Password::new(request.password.expose_secret().to_owned())
         .map_err(|error| AuthError::invalid_field("password", error.to_string()))?;
 
+    let attempt = admit(auth, &username, call).await?;
     let credential = auth.parts.users.credential(&username).await?;
     let user = check_password(auth, password, credential, call).await?;
+    take_back(auth, attempt).await;
 
     let secret = SessionSecret::generate();
     let session = NewSession {
@@ -54,6 +59,33 @@ pub(super) async fn login(
             expires_at: session.expires_at,
         },
     })
+}
+
+/// Counts the attempt before anything is looked at, so that a thousand guesses at once are no more than a few.
+async fn admit(
+    auth: &Authenticator,
+    username: &Username,
+    call: &CallContext,
+) -> Result<LoginAttempt, AuthError> {
+    let source = call.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let attempt = LoginAttempt { account: AccountDigest::of(username), source: Source::of(source) };
+    if let Some(throttle) = &auth.parts.throttle
+        && let Admission::Refused { retry_after } = throttle.admit(attempt).await?
+    {
+        audit::login_failed(None, "too many attempts", call.peer);
+        return Err(AuthError::new(Reason::RateLimitExceeded).retry_after(retry_after));
+    }
+    Ok(attempt)
+}
+
+/// The attempt succeeded, and so counts for nothing. Where that cannot be noted it goes on counting for a while,
+/// which is no reason to refuse the login.
+async fn take_back(auth: &Authenticator, attempt: LoginAttempt) {
+    if let Some(throttle) = &auth.parts.throttle
+        && let Err(error) = throttle.succeeded(attempt).await
+    {
+        tracing::debug!(%error, "a successful login still counts as an attempt");
+    }
 }
 
 /// Only configured audiences, each once; empty stands for the default, whatever it will be.

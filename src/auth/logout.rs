@@ -96,7 +96,7 @@ async fn end_all(auth: &Authenticator, claims: &RefreshClaims, call: &CallContex
     let until = auth.parts.clock.now() + auth.policy.session.absolute;
     let cause = Cause { actor: Actor::User(user), reason, until };
     let Some(row) = auth.parts.users.revoke_all(user, cause).await? else { return Ok(()) };
-    auth.parts.revocations.apply(&row);
+    auth.parts.revocations.announce(&row);
     audit::user_changed(user, None, reason.as_str(), &cause.actor.to_string());
     // The sessions stay in their store until they expire or the next login clears them away: their epoch says
     // that they are over, and lets the same call succeed when it is repeated.

@@ -51,7 +51,11 @@ pub(super) async fn refresh(
         Rotation::Reused => Err(reused(auth, &claims, call).await?),
         Rotation::Idle => Err(AuthError::new(Reason::RefreshTokenExpired)),
         Rotation::Superseded => Err(AuthError::new(Reason::SessionRevoked)),
-        Rotation::Unknown => Err(AuthError::new(Reason::RefreshTokenInvalid)),
+        Rotation::Unknown => {
+            // It may have been revoked, and forgotten, since we looked.
+            standing(auth, &claims).await?;
+            Err(AuthError::new(Reason::RefreshTokenInvalid))
+        }
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) struct DevBanner {
     pub(super) data: Option<PathBuf>,
     /// Where gRPC is served.
     pub(super) grpc: SocketAddr,
+    /// Where HTTP is served, unless it is switched off.
+    pub(super) http: Option<SocketAddr>,
     /// Where health is served.
     pub(super) operations: SocketAddr,
     /// The admin's name.
@@ -27,6 +29,9 @@ impl fmt::Display for DevBanner {
             None => writeln!(f, "It is ephemeral: everything is forgotten when it stops.")?,
         }
         writeln!(f, "\n  gRPC        {grpc}")?;
+        if let Some(http) = self.http {
+            writeln!(f, "  HTTP        http://{http}")?;
+        }
         writeln!(f, "  operations  http://{operations}/readyz")?;
         writeln!(f, "  user        {username}")?;
         match &self.password {
@@ -38,7 +43,15 @@ impl fmt::Display for DevBanner {
             )?,
         }
         writeln!(f, "\nReady. A first login, to be pasted into another terminal:\n")?;
-        self.lines().iter().try_for_each(|line| writeln!(f, "  {line}"))
+        self.lines().iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+        if let Some(http) = self.http {
+            writeln!(
+                f,
+                "\nThe same login over HTTP; a cookie holds the refresh token:\n\n  {}",
+                self.curl(http)
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -63,6 +76,15 @@ impl DevBanner {
             call(with_refresh_token, "Logout"),
             verify,
         ]
+    }
+
+    /// A login over HTTP, to be pasted.
+    fn curl(&self, http: SocketAddr) -> String {
+        let Self { username, .. } = self;
+        let password = self.password.as_deref().unwrap_or("the password");
+        format!(
+            r#"curl -i -H 'content-type: application/json' -d '{{"username":"{username}","password":"{password}"}}' http://{http}/v1/auth/login"#
+        )
     }
 
     fn set_password(&self) -> String {

@@ -12,6 +12,9 @@ pub struct Listen {
     /// Serve gRPC on this address and port
     #[arg(long, value_name = "ADDR")]
     pub grpc_listen: Option<SocketAddr>,
+    /// Serve HTTP on this address and port
+    #[arg(long, value_name = "ADDR")]
+    pub http_listen: Option<SocketAddr>,
     /// Serve health on this address and port
     #[arg(long, value_name = "ADDR")]
     pub operations_listen: Option<SocketAddr>,
@@ -26,6 +29,7 @@ impl Listen {
         let address = |address: Option<SocketAddr>| address.map(|address| address.to_string());
         [
             ("grpc.listen", "--grpc-listen", address(self.grpc_listen)),
+            ("edge.listen", "--http-listen", address(self.http_listen)),
             ("operations.listen", "--operations-listen", address(self.operations_listen)),
             ("log.level", "--log-level", self.log_level.clone()),
         ]

@@ -11,7 +11,7 @@ use super::dev_banner::DevBanner;
 use super::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
 use super::program::{BoxError, DevData, Program};
 use super::user::UserAdministration;
-use crate::app::{self, Administration, App};
+use crate::app::{Administration, App, Stores};
 use crate::auth::{UserAdmin, UserAdminError};
 use crate::config::{Config, Keys};
 use crate::lifecycle;
@@ -39,6 +39,7 @@ impl Program for Service {
         let banner = DevBanner {
             data: (!data.ephemeral).then_some(data.directory),
             grpc: app.grpc_address()?,
+            http: app.http_address()?,
             operations: app.operations_address()?,
             username: FIRST_USER.to_owned(),
             password,
@@ -58,12 +59,14 @@ impl Program for Service {
         telemetry::init(config.log.format, &config.log.level)?;
         let app = App::build(config, migrate).await?;
         let (grpc, operations) = (app.grpc_address()?, app.operations_address()?);
-        tracing::info!(%grpc, %operations, version = env!("CARGO_PKG_VERSION"), "listening");
+        let http = app.http_address()?.map(|http| http.to_string());
+        tracing::info!(%grpc, http, %operations, version = env!("CARGO_PKG_VERSION"), "listening");
         finish(app.run(lifecycle::signal()).await)
     }
 
     async fn migrate(&self, config: &Config) -> Result<(), BoxError> {
-        app::open_store(config, Arc::new(SystemClock::new()), true).await?.close().await;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        Stores::open(config, &clock, true).await?.close().await;
         Ok(())
     }
 

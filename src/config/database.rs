@@ -13,11 +13,15 @@ use super::{bounds, duration, secret};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
-    /// `sqlite:///absolute/path` or `sqlite:relative/path`; no default. A secret, because it may hold a password.
+    /// `postgres://…`, `mysql://…`, `sqlite:///absolute/path` or `sqlite:relative/path`; no default. A secret, because
+    /// it may hold a password.
     /// `COUNTERSIGN__DATABASE__URL`, or a file that holds it: `COUNTERSIGN__DATABASE__URL_FILE`
     #[serde(serialize_with = "secret::redacted")]
     pub url: SecretString,
-    /// How many connections read at once, beside the one that writes; 1 to 64. `COUNTERSIGN__DATABASE__READERS`
+    /// The most connections to PostgreSQL or MySQL at once; 1 to 1000. `COUNTERSIGN__DATABASE__CONNECTIONS`
+    pub connections: u32,
+    /// On SQLite, how many connections read at once, beside the one that writes; 1 to 64.
+    /// `COUNTERSIGN__DATABASE__READERS`
     pub readers: u32,
     /// How long one question may take, the wait for a connection included; 10ms to 1m.
     /// `COUNTERSIGN__DATABASE__TIMEOUT`
@@ -30,11 +34,20 @@ pub struct Database {
 pub enum DatabaseLocation {
     /// The file of an embedded database.
     Sqlite(PathBuf),
+    /// A PostgreSQL server.
+    Postgres,
+    /// A MySQL or MariaDB server.
+    Mysql,
 }
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: SecretString::default(), readers: 4, timeout: Duration::from_millis(1500) }
+        Self {
+            url: SecretString::default(),
+            connections: 16,
+            readers: 4,
+            timeout: Duration::from_millis(1500),
+        }
     }
 }
 
@@ -48,21 +61,25 @@ impl Database {
             return Err(Problem::required(Self::URL));
         }
         let Some((scheme, rest)) = url.split_once(':') else {
-            return Err(Problem::new(Self::URL, "is not a URL: write sqlite:///path/to/file"));
+            return Err(Problem::new(
+                Self::URL,
+                "is not a URL: write postgres://…, mysql://… or sqlite:///path/to/file",
+            ));
         };
         match scheme {
             "sqlite" => sqlite_path(rest).map(DatabaseLocation::Sqlite),
-            "postgres" | "postgresql" | "mysql" | "mariadb" => Err(Problem::new(
-                Self::URL,
-                format!("{scheme} is not in this release; use sqlite:///path/to/file"),
-            )),
+            "postgres" | "postgresql" => Ok(DatabaseLocation::Postgres),
+            "mysql" | "mariadb" => Ok(DatabaseLocation::Mysql),
             // What stands before the colon may be anything, a password too, so it is not shown.
-            _ => Err(Problem::new(Self::URL, "has a scheme that is not known: use sqlite:///path/to/file")),
+            _ => {
+                Err(Problem::new(Self::URL, "has a scheme that is not known: use postgres, mysql or sqlite"))
+            }
         }
     }
 
     pub(super) fn check(&self) -> Result<(), Problem> {
         self.location()?;
+        bounds::number("database.connections", self.connections, &(1..=1000))?;
         bounds::number("database.readers", self.readers, &(1..=64))?;
         bounds::time("database.timeout", self.timeout, ["10ms", "1m"])
     }
@@ -109,13 +126,23 @@ mod tests {
     }
 
     #[test]
+    fn the_scheme_says_which_database_it_is() {
+        for (url, wanted) in [
+            ("postgres://u:p@h/d", DatabaseLocation::Postgres),
+            ("postgresql://h/d", DatabaseLocation::Postgres),
+            ("mysql://u:p@h/d", DatabaseLocation::Mysql),
+            ("mariadb://h/d", DatabaseLocation::Mysql),
+        ] {
+            assert_eq!(location(url), Ok(wanted));
+        }
+    }
+
+    #[test]
     fn a_url_that_cannot_be_used_is_refused_without_being_shown() {
         for (url, what) in [
             ("", "is required"),
             ("s3cret", "is not a URL"),
             ("s3cret:x", "not known"),
-            ("postgres://u:s3cret@h/d", "postgres is not in this release"),
-            ("mysql://u:s3cret@h/d", "mysql is not in this release"),
             ("sqlite://s3cret.db", "not sqlite://path"),
             ("sqlite:", "names no file"),
             ("sqlite:///", "names no file"),

@@ -71,7 +71,9 @@ impl Schema {
     /// The error for `key`, with a known key that has the same last part or begins the same.
     fn unknown(&self, key: &str, origin: &str) -> ConfigError {
         let last = key.rsplit('.').next().unwrap_or(key);
-        let suggestion = self.keys().find(|known| known.rsplit('.').next() == Some(last));
+        let suggestion = self.keys().find(|known| known == key);
+        let suggestion =
+            suggestion.or_else(|| self.keys().find(|known| known.rsplit('.').next() == Some(last)));
         ConfigError::UnknownKey { key: key.to_owned(), origin: origin.to_owned(), suggestion }
     }
 

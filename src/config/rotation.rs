@@ -20,8 +20,8 @@ pub struct Rotation {
     /// `COUNTERSIGN__ROTATION__DEADLINE`
     #[serde(with = "duration")]
     pub deadline: Duration,
-    /// Takes a predecessor that comes back after `grace` and `deadline` for theft and ends the session, instead of
-    /// replacing the successor that nobody ever used. `COUNTERSIGN__ROTATION__STRICT`
+    /// Takes a predecessor that comes back after `grace` and twice `deadline` for theft and ends the session, instead
+    /// of replacing the successor that nobody ever used. `COUNTERSIGN__ROTATION__STRICT`
     pub strict: bool,
 }
 

@@ -8,7 +8,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serializer;
 
 /// The keys that hold secrets.
-pub(super) const SECRETS: [&str; 1] = ["database.url"];
+pub(super) const SECRETS: [&str; 5] =
+    ["captcha.secret", "database.url", "edge.clients", "redis.sentinel_password", "redis.url"];
 
 /// The largest file that a secret is read from.
 const MAX_BYTES: u64 = 64 * 1024;

@@ -9,12 +9,14 @@ use super::error::Problem;
 use super::{Rotation, Tokens, bounds, duration};
 use crate::model::SessionLimit;
 
-/// How long sessions live, and how many a user may have.
+/// Where sessions are kept, how long they live, and how many a user may have.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sessions {
-    /// How long a session lives without a Refresh; longer than `rotation.grace` and `rotation.deadline` together,
-    /// at most `absolute`. `COUNTERSIGN__SESSIONS__IDLE`
+    /// Where sessions are kept. `COUNTERSIGN__SESSIONS__STORE`
+    pub store: SessionsStore,
+    /// How long a session lives without a Refresh; longer than `rotation.grace` and twice `rotation.deadline`
+    /// together, at most `absolute`. `COUNTERSIGN__SESSIONS__IDLE`
     #[serde(with = "duration")]
     pub idle: Duration,
     /// How long a session lives whatever happens; 1s to 3650d. `COUNTERSIGN__SESSIONS__ABSOLUTE`
@@ -25,6 +27,18 @@ pub struct Sessions {
     pub max_per_user: u32,
     /// What happens to one more. `COUNTERSIGN__SESSIONS__ON_LIMIT`
     pub on_limit: OnLimit,
+}
+
+/// Where sessions are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionsStore {
+    /// In Redis where `redis.url` is set, otherwise in the database.
+    Auto,
+    /// In the database.
+    Sql,
+    /// In Redis.
+    Redis,
 }
 
 /// What happens to a login of a user who has as many sessions as they may.
@@ -40,6 +54,7 @@ pub enum OnLimit {
 impl Default for Sessions {
     fn default() -> Self {
         Self {
+            store: SessionsStore::Auto,
             idle: Duration::from_hours(14 * 24),
             absolute: Duration::from_hours(90 * 24),
             max_per_user: 0,
@@ -66,10 +81,10 @@ impl Sessions {
             return Err(Problem::between("sessions.idle", "sessions.absolute", what));
         }
         // A session that died within the window would log an honest client out that only retries.
-        let window = rotation.grace + rotation.deadline;
+        let window = rotation.grace + 2 * rotation.deadline;
         if self.idle <= window {
             let what = format!(
-                "{idle} is not longer than rotation.grace and rotation.deadline together, which are {}",
+                "{idle} is not longer than rotation.grace and twice rotation.deadline together, which are {}",
                 duration::format(window)
             );
             return Err(Problem::between("sessions.idle", "rotation.grace", what));

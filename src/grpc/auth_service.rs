@@ -7,7 +7,6 @@ use futures_util::{Stream, StreamExt as _};
 use prost::Message as _;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::Instrument as _;
 
 use super::call::Call;
 use super::proto::v1;
@@ -15,6 +14,7 @@ use super::stream_end::StreamEnd;
 use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
 use crate::auth::{AuthError, Authenticate, CallContext, Verify};
 use crate::reason::Language;
+use crate::transport::carry_through;
 
 /// The service, over whatever answers its calls.
 pub(super) struct AuthService {
@@ -98,17 +98,15 @@ impl v1::auth_service_server::AuthService for AuthService {
 }
 
 impl AuthService {
-    /// Runs a change to its end, even when the caller goes away or its time is up in the middle: a call that is
-    /// cut off would leave a store's connection in a state that nobody knows.
+    /// Runs a change to its end, whatever becomes of its caller.
     async fn carry_through<T: Send + 'static>(
         &self,
         language: Language,
         change: impl Future<Output = Result<T, AuthError>> + Send + 'static,
     ) -> Result<T, Status> {
-        // Logged inside the task: a failure that nobody waits for any more must be seen too.
         let change = async move { change.await.map_err(|error| status::refuse(&error, language)) };
-        let task = self.tasks.spawn(change.in_current_span());
-        task.await.unwrap_or_else(|_| Err(status::refuse(&AuthError::internal(super::PANICKED), language)))
+        let outcome = carry_through(&self.tasks, change).await;
+        outcome.unwrap_or_else(|panicked| Err(status::refuse(&panicked.into(), language)))
     }
 
     /// Verifies one token after the other, and lets others have the thread in between: a thousand tokens that were

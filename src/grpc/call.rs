@@ -10,23 +10,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use http::header::ACCEPT_LANGUAGE;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use tonic::service::AxumBody;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
-use super::deadline::{self, Deadlines};
-use super::request_id::{self, RequestId};
+use super::deadline;
 use super::status;
 use crate::auth::{AuthError, CallContext};
 use crate::model::{Clock, Monotonic};
 use crate::reason::{Language, Reason};
-
-/// The address that a connection came from. Whoever accepts connections puts it into the extensions of each
-/// request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
+use crate::transport::{Deadlines, Panicked, Peer, RequestId, language, request_id};
 
 /// What the layer has found out about a call, in the extensions of its request.
 #[derive(Debug, Clone)]
@@ -151,7 +145,7 @@ async fn finish(
     };
     let error = match outcome {
         Ok(Ok(Ok(answer))) => return answer,
-        Ok(Err(_panic)) => AuthError::internal(super::PANICKED),
+        Ok(Err(_panic)) => Panicked.into(),
         Err(_elapsed) => Reason::DeadlineExceeded.into(),
     };
     status::refuse(&error, language).into_http()
@@ -164,11 +158,6 @@ fn readable(answer: Response<AxumBody>, language: Language) -> Response<AxumBody
         Some(error) => status::refuse(&error, language).into_http(),
         None => Response::from_parts(parts, body),
     }
-}
-
-fn language(headers: &HeaderMap) -> Language {
-    let header = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    header.map(Language::accepted).unwrap_or_default()
 }
 
 /// The span that every line of the log about this call stands in.

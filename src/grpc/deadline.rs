@@ -4,32 +4,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::transport::Deadlines;
+
 /// The metadata in which a caller says how long it will wait.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
-
-/// The longest that each method of `AuthService` may take, whatever the caller allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadlines {
-    /// Login: the queue and the hash take their time.
-    pub login: Duration,
-    /// Refresh: `D` in the rules of rotation. No Refresh answers later than that.
-    pub refresh: Duration,
-    /// Logout.
-    pub logout: Duration,
-    /// `VerifyAccessToken`, alone or in a batch: it does no I/O.
-    pub verify: Duration,
-}
-
-impl Default for Deadlines {
-    fn default() -> Self {
-        Self {
-            login: Duration::from_secs(5),
-            refresh: Duration::from_secs(2),
-            logout: Duration::from_secs(5),
-            verify: Duration::from_secs(1),
-        }
-    }
-}
 
 impl Deadlines {
     /// The limit for a method; `None` for methods that stream, and for those of other services.

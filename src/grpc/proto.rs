@@ -13,5 +13,4 @@ pub mod v1 {
     tonic::include_proto!("countersign.v1");
 }
 
-/// The descriptors of the package and of all that it imports, as an encoded `FileDescriptorSet`.
-pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+pub use crate::transport::DESCRIPTORS;

@@ -1,19 +1,16 @@
-//! How a failure is told over gRPC, and the one place where it is logged.
-
-use std::error::Error;
-use std::fmt;
+//! How a failure is told over gRPC, and where it is logged.
 
 use http::response::Parts;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use super::MAX_REQUEST_BYTES;
 use crate::auth::AuthError;
-use crate::reason::{self, Language, Reason};
+use crate::reason::{self, Language};
+use crate::transport::log_failure;
 
 /// Logs a failure, both halves, and makes of the public half what the caller is told.
 pub(super) fn refuse(error: &AuthError, language: Language) -> Status {
-    log(error);
+    log_failure(error);
     tell(error, language)
 }
 
@@ -36,36 +33,6 @@ fn tell(error: &AuthError, language: Language) -> Status {
     Status::with_error_details(code, reason.message(Language::En), details)
 }
 
-/// A defect is an error; what an operator can mend, or must know to be going on, a warning; what the caller did
-/// is news to nobody but the caller.
-fn log(error: &AuthError) {
-    let reason = error.reason.name();
-    let source = error.source().map(|source| tracing::field::display(Chain(source)));
-    match error.reason {
-        Reason::Internal => tracing::error!(reason, source, "call failed"),
-        Reason::StoreUnavailable
-        | Reason::RevocationsStale
-        | Reason::LoginOverloaded
-        | Reason::DeadlineExceeded => tracing::warn!(reason, source, "call failed"),
-        _ => tracing::debug!(reason, source, violations = ?error.violations, "call refused"),
-    }
-}
-
-/// An error with everything that caused it, on one line.
-struct Chain<'a>(&'a dyn Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(error) = next {
-            write!(f, ": {error}")?;
-            next = error.source();
-        }
-        Ok(())
-    }
-}
-
 /// What to say instead, when tonic has refused a request to one of our services by itself: it takes a request
 /// that cannot be read for a defect of the server, and names no reason. `None` when the answer may stand.
 pub(super) fn unreadable_request(answer: &Parts) -> Option<AuthError> {
@@ -74,7 +41,7 @@ pub(super) fn unreadable_request(answer: &Parts) -> Option<AuthError> {
         return None;
     }
     let description = match status.code() {
-        Code::OutOfRange => format!("must have at most {MAX_REQUEST_BYTES} bytes"),
+        Code::OutOfRange => "is larger than this server reads".to_owned(),
         Code::Internal => "must be one message of the method's type".to_owned(),
         _ => return None,
     };
@@ -84,6 +51,7 @@ pub(super) fn unreadable_request(answer: &Parts) -> Option<AuthError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::Reason;
 
     #[test]
     fn every_reason_keeps_its_code_and_name_over_grpc() {
@@ -103,6 +71,5 @@ mod tests {
         let status = tell(&error, Language::En);
         let bytes = [status.message().as_bytes(), status.details()].concat();
         assert!(!String::from_utf8_lossy(&bytes).contains("fire"));
-        assert_eq!(Chain(error.source().unwrap()).to_string(), "the disk at /var/lib is on fire");
     }
 }

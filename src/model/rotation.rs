@@ -56,12 +56,30 @@ pub struct Presented {
 pub struct RotationPolicy {
     /// W: how long the predecessor gets the identical successor again. Zero switches the grace rows off.
     pub grace: Duration,
-    /// D: no answer to a Refresh comes later than this. Less than W, unless W is zero, and better less than half
-    /// of it: `docs/rotation.md` tells what happens otherwise.
+    /// D: a Refresh is decided, and its answer has arrived, within this time of being sent, or never. At most W,
+    /// unless W is zero; a D as long as W is sound too, as `docs/rotation.md` tells.
     pub deadline: Duration,
-    /// Takes a predecessor that comes back after W + D for theft, instead of withdrawing the successor that
+    /// Takes a predecessor that comes back after W + 2 D for theft, instead of withdrawing the successor that
     /// nobody ever used.
     pub strict: bool,
+}
+
+impl RotationPolicy {
+    /// W + 2 D: for so long after a rotation the line stands still. None where W is zero, for then it never does.
+    ///
+    /// The predecessor is answered with the successor until W, and the last such answer may take until W + D to
+    /// arrive. Up to that moment the client knows nothing better than to send the predecessor, and what it sends
+    /// then is decided by W + 2 D. So until then an honest client may both hold the successor and have a request
+    /// under way with the predecessor. Were the successor to rotate, that request would be taken for reuse; were
+    /// the successor withdrawn, the client's next one would.
+    #[must_use]
+    pub const fn settled_after(&self) -> Option<Duration> {
+        if self.grace.is_zero() {
+            None
+        } else {
+            Some(self.grace.saturating_add(self.deadline.saturating_mul(2)))
+        }
+    }
 }
 
 /// What a refresh token is worth.
@@ -69,11 +87,11 @@ pub struct RotationPolicy {
 pub enum Decision {
     /// It is the current one: the line goes on.
     Rotate(Line),
-    /// It is the current one and was minted a moment ago: it is answered again, unchanged.
+    /// It is the current one, and requests with its predecessor may be under way: it is answered again, unchanged.
     Unchanged,
     /// It is the predecessor within the grace window: the identical successor again.
     Replay,
-    /// It is the predecessor just after the grace window: its answer may still be under way.
+    /// It is the predecessor just after the grace window: the client may have the successor by now, or soon.
     InProgress,
     /// It is the predecessor, long after: the successor was never used, and makes room for another.
     Withdraw(Line),
@@ -99,13 +117,14 @@ pub fn decide(line: &Line, presented: Presented, now: UnixMillis, policy: &Rotat
     let Line { current, predecessor, rotated_at } = *line;
     let Presented { generation, issued_at } = presented;
     let elapsed = now.since(rotated_at);
+    let stands_still = policy.settled_after().is_some_and(|settled| elapsed <= settled);
     let minted_from =
         |predecessor| Line { current: current.next(), predecessor: Some(predecessor), rotated_at: now };
 
     if generation == current && issued_at == rotated_at {
         // A login's token is not the answer to a rotation, so nobody can be waiting for it.
-        let just_minted = predecessor.is_some() && elapsed < policy.grace;
-        return if just_minted { Decision::Unchanged } else { Decision::Rotate(minted_from(current)) };
+        let is_awaited = predecessor.is_some() && stands_still;
+        return if is_awaited { Decision::Unchanged } else { Decision::Rotate(minted_from(current)) };
     }
     if generation >= current {
         // A login and the first rotation may fall into one millisecond, so a greater generation minted at
@@ -119,22 +138,18 @@ pub fn decide(line: &Line, presented: Presented, now: UnixMillis, policy: &Rotat
     }
     match predecessor {
         Some(predecessor) if generation == predecessor => {
-            if policy.grace.is_zero() {
-                after_grace(policy, minted_from(predecessor))
-            } else if elapsed <= policy.grace {
+            if stands_still && elapsed <= policy.grace {
                 Decision::Replay
-            } else if elapsed <= policy.grace + policy.deadline {
+            } else if stands_still {
                 Decision::InProgress
+            } else if policy.strict {
+                Decision::Reuse
             } else {
-                after_grace(policy, minted_from(predecessor))
+                Decision::Withdraw(minted_from(predecessor))
             }
         }
         _ => Decision::Reuse,
     }
-}
-
-const fn after_grace(policy: &RotationPolicy, next: Line) -> Decision {
-    if policy.strict { Decision::Reuse } else { Decision::Withdraw(next) }
 }
 
 #[cfg(test)]
@@ -143,7 +158,8 @@ mod tests {
 
     const W: Duration = Duration::from_secs(10);
     const D: Duration = Duration::from_secs(2);
-    const JUST_UNDER_W: Duration = Duration::from_millis(9_999);
+    const SETTLED: Duration = Duration::from_secs(14);
+    const JUST_BEFORE: Duration = Duration::from_millis(13_999);
     const MILLI: Duration = Duration::from_millis(1);
     const DAY: Duration = Duration::from_hours(24);
     const POLICY: RotationPolicy = RotationPolicy { grace: W, deadline: D, strict: false };
@@ -170,11 +186,12 @@ mod tests {
     }
 
     #[test]
-    fn the_current_token_rotates_once_it_is_as_old_as_the_grace_window() {
+    fn the_current_token_rotates_once_nobody_can_be_waiting_for_it() {
         let current = token(7, T);
-        at(Duration::ZERO, current, Decision::Unchanged);
-        at(JUST_UNDER_W, current, Decision::Unchanged);
-        at(W, current, Decision::Rotate(line(8, 7, T + W)));
+        for elapsed in [Duration::ZERO, W, W + MILLI, W + D, W + D + MILLI, JUST_BEFORE, SETTLED] {
+            at(elapsed, current, Decision::Unchanged);
+        }
+        at(SETTLED + MILLI, current, Decision::Rotate(line(8, 7, T + SETTLED + MILLI)));
         at(DAY, current, Decision::Rotate(line(8, 7, T + DAY)));
     }
 
@@ -191,13 +208,25 @@ mod tests {
         at(W, predecessor, Decision::Replay);
         at(W + MILLI, predecessor, Decision::InProgress);
         at(W + D, predecessor, Decision::InProgress);
-        at(W + D + MILLI, predecessor, Decision::Withdraw(line(8, 5, T + W + D + MILLI)));
+        at(W + D + MILLI, predecessor, Decision::InProgress);
+        at(JUST_BEFORE, predecessor, Decision::InProgress);
+        at(SETTLED, predecessor, Decision::InProgress);
+        at(SETTLED + MILLI, predecessor, Decision::Withdraw(line(8, 5, T + SETTLED + MILLI)));
+        at(DAY, predecessor, Decision::Withdraw(line(8, 5, T + DAY)));
+    }
+
+    #[test]
+    fn a_line_settles_two_deadlines_after_the_grace_window_if_there_is_one() {
+        assert_eq!(POLICY.settled_after(), Some(SETTLED));
+        assert_eq!(RotationPolicy { deadline: Duration::ZERO, ..POLICY }.settled_after(), Some(W));
+        assert_eq!(RotationPolicy { grace: Duration::ZERO, ..POLICY }.settled_after(), None);
+        assert_eq!(RotationPolicy { grace: Duration::MAX, ..POLICY }.settled_after(), Some(Duration::MAX));
     }
 
     #[test]
     fn any_other_old_token_is_reuse_at_any_time() {
         for generation in [0, 4, 6] {
-            for elapsed in [Duration::ZERO, W, W + D, DAY] {
+            for elapsed in [Duration::ZERO, W, W + D, SETTLED, SETTLED + MILLI, DAY] {
                 at(elapsed, token(generation, T - DAY), Decision::Reuse);
             }
         }
@@ -228,7 +257,7 @@ mod tests {
     #[test]
     fn strict_takes_a_late_predecessor_for_reuse_and_changes_nothing_else() {
         let strict = RotationPolicy { strict: true, ..POLICY };
-        for elapsed in [Duration::ZERO, JUST_UNDER_W, W, W + MILLI, W + D, W + D + MILLI, DAY] {
+        for elapsed in [Duration::ZERO, W, W + MILLI, W + D, SETTLED, SETTLED + MILLI, DAY] {
             for generation in 4..=8 {
                 let presented = token(generation, if generation < 7 { T - DAY } else { T });
                 let lenient = decide(&LINE, presented, T + elapsed, &POLICY);

@@ -15,12 +15,14 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("readiness", &[]),
     ("revocation", &["model", "store", "readiness", "secret"]),
     ("auth", &["model", "store", "token", "password", "revocation", "reason", "secret"]),
-    ("grpc", &["model", "auth", "revocation", "reason", "secret"]),
+    ("transport", &["auth", "reason", "secret"]),
+    ("grpc", &["model", "auth", "revocation", "reason", "secret", "transport"]),
+    ("http", &["model", "auth", "reason", "secret", "transport"]),
     ("operations", &["readiness"]),
     ("listener", &[]),
     ("lifecycle", &[]),
-    ("telemetry", &[]),
-    ("config", &["model", "telemetry", "password", "token"]),
+    ("telemetry", &["config"]),
+    ("config", &["model", "token"]),
     (
         "app",
         &[
@@ -32,15 +34,17 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "revocation",
             "auth",
             "grpc",
+            "http",
             "operations",
             "listener",
             "lifecycle",
             "readiness",
             "config",
             "telemetry",
+            "transport",
         ],
     ),
-    ("cli", &["app", "auth", "config", "lifecycle", "model", "password", "telemetry", "token"]),
+    ("cli", &["app", "auth", "config", "lifecycle", "model", "password", "secret", "telemetry", "token"]),
 ];
 
 /// Which crates may be named only where.
@@ -51,7 +55,9 @@ const WALLS: &[(&str, &[&str])] = &[
     ("prost", &["grpc"]),
     ("prost_types", &["grpc"]),
     ("sqlx", &["store"]),
-    ("axum", &["grpc", "operations", "listener"]),
+    ("axum", &["grpc", "http", "operations", "listener"]),
+    ("prost_reflect", &["http"]),
+    ("hyper_rustls", &["http"]),
     ("argon2", &["password"]),
     ("clap", &["cli"]),
     ("figment", &["config"]),
@@ -116,11 +122,8 @@ fn sources() -> Vec<(String, PathBuf, String)> {
             let module =
                 relative.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
             let code = code.split("#[cfg(test)]").next().unwrap_or_default();
-            let code: String = code
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("//"))
-                .map(|line| format!("{line}\n"))
-                .collect();
+            let lines: Vec<_> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let code = lines.join("\n");
             (!["lib", "main"].contains(&module.as_str())).then_some((module, relative, code))
         })
         .collect()

@@ -112,7 +112,7 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ("[tokens]\naccess_ttl = '1500ms'", &["tokens.access_ttl", "whole number of seconds"]),
         ("[tokens]\nleeway = '2m'", &["tokens.leeway", "between 0s and 1m"]),
         ("[sessions]\nidle = '91d'", &["sessions.idle", "longer than sessions.absolute, which is 90d"]),
-        ("[sessions]\nidle = '12s'", &["sessions.idle", "rotation.grace and rotation.deadline", "12s"]),
+        ("[sessions]\nidle = '14s'", &["sessions.idle", "rotation.grace and twice rotation.deadline", "14s"]),
         ("[sessions]\nidle = '1m'\nabsolute = '2m'", &["tokens.access_ttl", "sessions.absolute from"]),
         ("[sessions]\nmax_per_user = 10001", &["sessions.max_per_user", "between 0 and 10000"]),
         ("[sessions]\non_limit = 'x'", &["sessions.on_limit", "\"x\" is none of evict_oldest, deny"]),
@@ -143,7 +143,22 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ("[operations]\nreflection = true", &["operations.reflection", "did you mean grpc.reflection?"]),
         ("[nowhere]\na = 1", &["nowhere", "no such key"]),
         ("grpc = 1", &["grpc", "must be a section, written [grpc]"]),
-        ("listen = 'x'", &["listen", "did you mean grpc.listen?"]),
+        ("listen = 'x'", &["listen", "did you mean edge.listen?"]),
+        ("[edge]\nlisten = '127.0.0.1:50051'", &["edge.listen", "grpc.listen, too"]),
+        ("[edge]\nlisten = '0.0.0.0:1'\nplain_http = true", &["edge.plain_http", "loopback only"]),
+        ("[edge]\nrefresh_transport = 'header'", &["edge.refresh_transport", "none of cookie, body"]),
+        ("[edge]\nallowed_origins = ['*']", &["edge.allowed_origins", "\"*\" is not an origin"]),
+        ("[edge]\nallowed_origins = ['https://a.example/']", &["edge.allowed_origins", "not an origin"]),
+        ("[edge]\nallowed_origins = ['https://a.example:443']", &["edge.allowed_origins", "not an origin"]),
+        ("[edge]\nhsts = '4000d'", &["edge.hsts", "between 0s and 3650d"]),
+        ("[edge]\ntrusted_proxies = ['10.0.0.0/33']", &["edge.trusted_proxies", "10.0.0.0/33"]),
+        ("[edge]\nclients = 'gateway short'", &["edge.clients", "line 1 has a secret"]),
+        ("[edge]\nclients = 'gateway'", &["edge.clients", "line 1 is not an id"]),
+        (
+            "[captcha]\nmode = 'always'\nsecret = 's'\nverify_url = 'http://c.example/'",
+            &["captcha.verify_url", "https://"],
+        ),
+        ("[captcha]\nfailures = 0", &["captcha.failures", "between 1 and 1000"]),
         ("[grpc", &["line 1"]),
         ("[grpc]\nlisten = 'a'\nlisten = 'b'", &["line 3", "duplicate key"]),
     ];
@@ -195,6 +210,11 @@ fn what_has_no_default_is_asked_for_with_every_way_to_give_it() {
     }
     let error = load("[database]\nurl = 'sqlite:c.db'", &[]).unwrap_err();
     assert!(error.contains("keys.directory: is required") && !error.contains("_FILE"), "{error}");
+    let error = with_required("[captcha]\nmode = 'always'", &[]).unwrap_err();
+    assert!(error.contains("captcha.verify_url: is required"), "{error}");
+    let error =
+        with_required("[captcha]\nmode = 'always'\nverify_url = 'https://c.example/'", &[]).unwrap_err();
+    assert!(error.contains("captcha.secret: is required") && error.contains("SECRET_FILE"), "{error}");
 }
 
 #[test]

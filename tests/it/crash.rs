@@ -45,7 +45,7 @@ async fn nothing_acknowledged_is_undone_by_a_kill() {
     for _ in 0..KILLS {
         let (dev, took) = start(data.path());
         slowest = slowest.max(took);
-        let mut client = Client::connect(dev.grpc).await;
+        let mut client = Client::connect(dev.grpc);
         for state in known.values() {
             let (l, r) = check(&mut client, state).await;
             logouts += l;
@@ -57,14 +57,14 @@ async fn nothing_acknowledged_is_undone_by_a_kill() {
         "{KILLS} kills: {logouts} acknowledged logouts held, {rotations} acknowledged rotations held; \
          slowest start {slowest:?}"
     );
-    assert!(logouts > KILLS / 2 && rotations > KILLS / 2, "the load reached too little to prove anything");
+    assert!(logouts > KILLS / 4 && rotations > KILLS / 4, "the load reached too little to prove anything");
 }
 
 fn start(data: &Path) -> (Dev, Duration) {
     #[expect(clippy::disallowed_methods, reason = "a real process takes real time")]
     let begun = Instant::now();
     // A grace window that outlasts any start, so that what is compared never depends on how slow the machine is.
-    let dev = Dev::start_with_env(data, &[("COUNTERSIGN__ROTATION__GRACE", "10m")]);
+    let dev = Dev::start_with_env(data, &[("COUNTERSIGN__ROTATION__GRACE", "5m")]);
     let took = begun.elapsed();
     assert!(took < READY_WITHIN, "ready after {took:?}");
     (dev, took)
@@ -83,8 +83,7 @@ async fn load_until_killed(dev: Dev, password: &str, random: u64) -> HashMap<usi
     let states = Arc::new(Mutex::new(HashMap::new()));
     let mut clients = JoinSet::new();
     for worker in 0..WORKERS {
-        let (client, states, password) =
-            (Client::connect(dev.grpc).await, states.clone(), password.to_owned());
+        let (client, states, password) = (Client::connect(dev.grpc), states.clone(), password.to_owned());
         clients.spawn(work(worker, client, password, states));
     }
     tokio::time::sleep(Duration::from_millis(40 + random % 200)).await;
@@ -113,9 +112,11 @@ async fn work(
         let Ok(next) = client.refresh(&state.current).await else { return };
         state.previous = Some(std::mem::replace(&mut state.current, next.refresh_token));
         state.access = next.access_token;
-        state.in_doubt = turn % 2 == 0;
+        // Half of the sessions end here, the other half must go on from exactly here.
+        let ends = (worker + turn).is_multiple_of(2);
+        state.in_doubt = ends;
         states.lock().unwrap().insert(key, state.clone());
-        if turn % 2 == 0 {
+        if ends {
             if client.logout(&state.current).await.is_err() {
                 return;
             }
@@ -134,21 +135,17 @@ async fn check(client: &mut Client, state: &Known) -> (usize, usize) {
         assert_eq!(verified, Verified::Invalid(InvalidReason::Revoked), "an acknowledged logout was undone");
         return (1, 0);
     }
-    match (&state.previous, state.in_doubt) {
-        (Some(previous), false) => {
-            let again = client.refresh(previous).await.unwrap();
-            assert_eq!(again.refresh_token, state.current, "one token was spent twice");
-            (0, 1)
-        }
-        // The refresh or the logout that was under way happened or not; presenting twice must agree.
-        _ => {
-            let first = client.refresh(&state.current).await.map(|tokens| tokens.refresh_token);
-            let second = client.refresh(&state.current).await.map(|tokens| tokens.refresh_token);
-            assert_eq!(first.is_ok(), second.is_ok());
-            if let (Ok(first), Ok(second)) = (first, second) {
-                assert_eq!(first, second, "one token was spent twice");
-            }
-            (0, 0)
-        }
+    if let (Some(previous), false) = (&state.previous, state.in_doubt) {
+        let again = client.refresh(previous).await.unwrap();
+        assert_eq!(again.refresh_token, state.current, "one token was spent twice");
+        return (0, 1);
     }
+    // The refresh or the logout that was under way happened or not; presenting twice must agree.
+    let first = client.refresh(&state.current).await.map(|tokens| tokens.refresh_token);
+    let second = client.refresh(&state.current).await.map(|tokens| tokens.refresh_token);
+    assert_eq!(first.is_ok(), second.is_ok());
+    if let (Ok(first), Ok(second)) = (first, second) {
+        assert_eq!(first, second, "one token was spent twice");
+    }
+    (0, 0)
 }

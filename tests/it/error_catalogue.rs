@@ -24,6 +24,21 @@ fn a_reason_never_changes_its_code_or_number() {
         ("REVOCATIONS_STALE", "UNAVAILABLE", 14, 50303),
         ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", 4, 50401),
         ("INTERNAL", "INTERNAL", 13, 50001),
+        ("TOKEN_MISSING", "UNAUTHENTICATED", 16, 40106),
+        ("ACCESS_TOKEN_EXPIRED", "UNAUTHENTICATED", 16, 40107),
+        ("ACCESS_TOKEN_INVALID", "UNAUTHENTICATED", 16, 40108),
+        ("CLIENT_UNAUTHENTICATED", "UNAUTHENTICATED", 16, 40109),
+        ("ROLE_REQUIRED", "PERMISSION_DENIED", 7, 40301),
+        ("CROSS_SITE_REQUEST", "PERMISSION_DENIED", 7, 40302),
+        ("CSRF_TOKEN_MISMATCH", "PERMISSION_DENIED", 7, 40303),
+        ("CAPTCHA_REQUIRED", "PERMISSION_DENIED", 7, 40304),
+        ("CAPTCHA_REJECTED", "PERMISSION_DENIED", 7, 40305),
+        ("NOT_FOUND", "NOT_FOUND", 5, 40401),
+        ("METHOD_NOT_ALLOWED", "UNIMPLEMENTED", 12, 40501),
+        ("REQUEST_TIMEOUT", "DEADLINE_EXCEEDED", 4, 40801),
+        ("REQUEST_TOO_LARGE", "INVALID_ARGUMENT", 3, 41301),
+        ("UNSUPPORTED_MEDIA_TYPE", "INVALID_ARGUMENT", 3, 41501),
+        ("CAPTCHA_UNAVAILABLE", "UNAVAILABLE", 14, 50304),
     ];
     assert_eq!(told.collect::<Vec<_>>(), published);
 }
@@ -85,7 +100,11 @@ fields are wrong; `google.rpc.LocalizedMessage` is a message for people in Engli
 `accept-language`. The status message is the English one. Every answer, an error too, has the `x-request-id` under
 which the log knows the call.
 
-The rule to remember: **only UNAUTHENTICATED is a reason to forget tokens.** On any other code keep them.
+The rule to remember: **only UNAUTHENTICATED is a reason to forget tokens.** On any other code keep them; and on
+`ACCESS_TOKEN_EXPIRED` refresh, for nothing is wrong with the session.
+
+Over HTTP (docs/http.md) an error is a problem (RFC 9457) with `reason`, and the number as `code`; `Retry-After` says
+what `RetryInfo` does. The reasons from `TOKEN_MISSING` on are given by the HTTP edge alone.
 
 That an access token is invalid is an answer of `VerifyAccessToken` and not an error. What is not in this list
 comes from the gRPC library itself: `UNIMPLEMENTED` for a method that there is not, `UNAVAILABLE` for a connection

@@ -18,8 +18,8 @@ fn member(json: &str, name: &str) -> Option<String> {
 /// Runs the lines one after the other in one shell, and returns what each printed.
 fn paste_all(lines: &[String]) -> Vec<String> {
     let separator = "==next==";
-    let script: String = lines.iter().map(|line| format!("{line}\necho {separator}\n")).collect();
-    let printed = tool::paste(&script);
+    let script: Vec<_> = lines.iter().map(|line| format!("{line}\necho {separator}")).collect();
+    let printed = tool::paste(&script.join("\n"));
     let mut parts: Vec<_> = printed.split(separator).map(|part| part.trim().to_owned()).collect();
     parts.pop();
     assert_eq!(parts.len(), lines.len(), "{printed}");
@@ -47,6 +47,22 @@ fn the_lines_that_dev_prints_work_when_pasted() {
     assert_eq!(logout, "{}");
     assert!(revoked.contains("INVALID_REASON_REVOKED"), "{revoked}");
     assert_eq!(dev.terminate(), Some(0));
+}
+
+#[test]
+fn the_curl_line_that_dev_prints_works_when_pasted() {
+    if tool::find("curl", "the_curl_line_that_dev_prints_works_when_pasted").is_none() {
+        return;
+    }
+    let data = tempfile::tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let lines = dev.rest_of_banner(10);
+    let curl = lines.last().unwrap().trim();
+    assert!(curl.starts_with("curl "), "{lines:?}");
+    let printed = tool::paste(curl);
+    assert!(printed.contains("HTTP/1.1 200 OK"), "{printed}");
+    assert!(printed.contains("set-cookie: countersign_refresh=csgn_rt_"), "{printed}");
+    assert!(printed.contains("\"accessToken\":"), "{printed}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ async fn sixty_four_callers_of_one_token_get_one_successor() {
     let dev = Dev::start(data.path());
     let mut connections = Vec::new();
     for _ in 0..8 {
-        connections.push(Client::connect(dev.grpc).await);
+        connections.push(Client::connect(dev.grpc));
     }
     // Argon2 is not what is tested here: all rounds go on in one session, each from a token that was just minted
     // by a login or has aged past the grace window by being the first of its session.
@@ -53,7 +53,7 @@ async fn without_a_grace_window_each_token_moves_the_line_once() {
         data.path(),
         &[("COUNTERSIGN__ROTATION__GRACE", "0s"), ("COUNTERSIGN__ROTATION__STRICT", "true")],
     );
-    let mut client = Client::connect(dev.grpc).await;
+    let mut client = Client::connect(dev.grpc);
     let password = dev.password().unwrap();
     for round in 0..20 {
         let presented = client.login("admin", &password).await.unwrap().refresh_token;

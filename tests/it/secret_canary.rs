@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
+use serde_json::json;
+
 use crate::support::client::Client;
+use crate::support::http::{Answer, Http, access_token, bearer, request};
 use crate::support::process::Dev;
 
 /// Every way in which a secret might be written down: as it is, in base64, in hexadecimal.
 fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(secret);
     // Base64 inside a longer text starts at any of three alignments; the middle is the same for each.
     let aligned = |engine: &base64::engine::GeneralPurpose| {
         (0..3)
@@ -54,11 +57,49 @@ fn session_secret(refresh_token: &str) -> Vec<u8> {
     bytes[20..36].to_vec()
 }
 
+/// What went over HTTP.
+struct OverHttp {
+    secrets: Vec<(String, Vec<u8>)>,
+    refusals: String,
+}
+
+/// Logs in and on, and makes every mistake that has a secret in it.
+async fn over_http(http: Http, password: &str, wrong: &str) -> OverHttp {
+    let of = |password: &str| json!({ "username": "admin", "password": password });
+    let login = http.post("/v1/auth/login", &[], &of(password)).await;
+    let refreshed = http.refresh(&login.cookie()).await;
+    let access = bearer(&access_token(&refreshed));
+    assert_eq!(http.get("/v1/auth/session", &[("authorization", &access)]).await.status, 200);
+    let json_type = [("content-type", "application/json")];
+    let torn = of(password).to_string().replace('}', "");
+    let mistyped = json!({ "username": "admin", "password": [password] }).to_string();
+    let forged = format!("{}AAAA", &refreshed.cookie()[..refreshed.cookie().len() - 4]);
+    let refused: [Answer; 5] = [
+        http.post("/v1/auth/login", &[], &of(wrong)).await,
+        http.send(request("POST", "/v1/auth/login", &json_type, &torn)).await,
+        http.send(request("POST", "/v1/auth/login", &json_type, &mistyped)).await,
+        http.refresh(&forged).await,
+        http.get("/v1/auth/session", &[("authorization", &format!("{access}AAAA"))]).await,
+    ];
+    assert!(refused.iter().all(|answer| answer.status.is_client_error()), "{refused:?}");
+    let mut secrets = Vec::new();
+    for answer in [&login, &refreshed] {
+        let cookie = answer.cookie();
+        let (_, token) = cookie.split_once('=').unwrap();
+        secrets.push(("a refresh cookie".to_owned(), token.as_bytes()["csgn_rt_".len()..].to_vec()));
+        secrets.push(("session secret in a cookie".to_owned(), session_secret(token)));
+        let access = access_token(answer);
+        let signature = access.rsplit('.').next().unwrap();
+        secrets.push(("an access token's signature over HTTP".to_owned(), signature.as_bytes().to_vec()));
+    }
+    OverHttp { secrets, refusals: format!("{refused:?}") }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
     let data = tempfile::tempdir().unwrap();
     let dev = Dev::start_with(data.path(), &["--log-level", "trace"]);
-    let mut client = Client::connect(dev.grpc).await;
+    let mut client = Client::connect(dev.grpc);
     let password = dev.password().unwrap();
     let wrong = "wrong-password-canary-5c1f9e";
     let typed_into_the_wrong_field = "password-as-username-canary-77d0";
@@ -82,11 +123,14 @@ async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
     errors.push(client.refresh(&next.refresh_token).await.unwrap_err());
     client.logout_with_access_token(&next.access_token).await.unwrap();
 
+    let by_http = over_http(Http(dev.http), &password, wrong).await;
+    secrets.extend(by_http.secrets);
+
     for (name, token) in
         [("refresh token", &login.refresh_token), ("next refresh token", &next.refresh_token)]
     {
         secrets.push((name.to_owned(), token.clone().into_bytes()));
-        secrets.push((format!("body of the {name}"), token["csgn_rt_".len()..].as_bytes().to_vec()));
+        secrets.push((format!("body of the {name}"), token.as_bytes()["csgn_rt_".len()..].to_vec()));
         secrets.push((format!("session secret in the {name}"), session_secret(token)));
     }
     for token in [&login.access_token, &next.access_token] {
@@ -94,7 +138,7 @@ async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
         let signature = token.rsplit('.').next().unwrap();
         secrets.push(("an access token's signature".to_owned(), signature.as_bytes().to_vec()));
     }
-    for file in files(&data.path().join("keys"), "\0") {
+    for file in files(&data.path().join("keys"), "/.") {
         let text = fs::read_to_string(&file).unwrap();
         let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
         let bytes = STANDARD.decode(&body).unwrap();
@@ -111,6 +155,7 @@ async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
     assert!(log.contains("login succeeded") && log.contains("login failed"), "the log was captured:\n{log}");
     assert_eq!(dev.terminate(), Some(0));
     let mut places = vec![("log".to_owned(), log.into_bytes()), ("errors".to_owned(), errors.into_bytes())];
+    places.push(("refusals over HTTP".to_owned(), by_http.refusals.into_bytes()));
     for file in files(data.path(), "/keys") {
         places.push((file.display().to_string(), fs::read(&file).unwrap()));
     }

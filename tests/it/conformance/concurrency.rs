@@ -11,7 +11,7 @@ use countersign::store::{
 };
 use tokio::task::JoinSet;
 
-use super::{GRACE, OPERATOR, POLICY, World, new_session, new_user, presentation, session_id};
+use super::{MS, OPERATOR, POLICY, SETTLED, World, new_session, new_user, presentation, session_id};
 
 /// What so many calls answer that are made at the same time.
 async fn at_once<F>(calls: usize, mut call: impl FnMut(usize) -> F) -> Vec<F::Output>
@@ -103,7 +103,7 @@ pub(crate) async fn the_order_of_numbers_is_the_order_of_commits(world: World) {
 pub(crate) async fn one_of_many_presentations_rotates(world: World) {
     let mut session = world.login(new_user_id(), Epoch(0)).await;
     for round in 1..=5 {
-        world.clock.advance(GRACE);
+        world.clock.advance(SETTLED + MS);
         let ask = presentation(&session, session.current());
         let answers = at_once(64, |_| {
             let sessions = Arc::clone(&world.sessions);

@@ -5,7 +5,9 @@ use std::time::Duration;
 use countersign::model::{Epoch, Generation, MacKeyId, Presented, RotationPolicy, Session, new_user_id};
 use countersign::store::{Honoured, Presentation, Rotation, SessionPolicy};
 
-use super::{DEADLINE, GRACE, HOUR, IDLE, MS, POLICY, START, World, just_before, presentation, session_id};
+use super::{
+    DEADLINE, GRACE, HOUR, IDLE, MS, POLICY, SETTLED, START, World, just_before, presentation, session_id,
+};
 
 /// An answer without the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,20 +80,22 @@ pub(crate) async fn every_row_of_the_table_holds_at_its_boundaries(world: World)
     assert_eq!(second.line.current, Generation(1), "nobody waits for a login's token: it rotates at once");
     assert_eq!(second.line.predecessor, Some(Generation(0)));
 
-    let quiet = GRACE + DEADLINE;
     let table = [
         (Token::Current, Duration::ZERO, UNCHANGED),
-        (Token::Current, just_before(GRACE), UNCHANGED),
-        (Token::Current, GRACE, ROTATED),
-        (Token::Current, GRACE + MS, ROTATED),
+        (Token::Current, GRACE, UNCHANGED),
+        (Token::Current, GRACE + DEADLINE + MS, UNCHANGED),
+        (Token::Current, just_before(SETTLED), UNCHANGED),
+        (Token::Current, SETTLED, UNCHANGED),
+        (Token::Current, SETTLED + MS, ROTATED),
         (Token::Current, just_before(IDLE), ROTATED),
         (Token::Predecessor, Duration::ZERO, REPLAYED),
         (Token::Predecessor, just_before(GRACE), REPLAYED),
         (Token::Predecessor, GRACE, REPLAYED),
         (Token::Predecessor, GRACE + MS, InProgress),
-        (Token::Predecessor, just_before(quiet), InProgress),
-        (Token::Predecessor, quiet, InProgress),
-        (Token::Predecessor, quiet + MS, WITHDRAWN),
+        (Token::Predecessor, GRACE + DEADLINE + MS, InProgress),
+        (Token::Predecessor, just_before(SETTLED), InProgress),
+        (Token::Predecessor, SETTLED, InProgress),
+        (Token::Predecessor, SETTLED + MS, WITHDRAWN),
         (Token::Predecessor, just_before(IDLE), WITHDRAWN),
     ];
     holds(&world, &POLICY, &table).await;
@@ -111,13 +115,13 @@ pub(crate) async fn without_grace_there_is_none(world: World) {
 }
 
 pub(crate) async fn strictness_takes_a_late_predecessor_for_theft(world: World) {
-    let quiet = GRACE + DEADLINE;
     let table = [
-        (Token::Current, just_before(GRACE), UNCHANGED),
-        (Token::Current, GRACE, ROTATED),
+        (Token::Current, SETTLED, UNCHANGED),
+        (Token::Current, SETTLED + MS, ROTATED),
         (Token::Predecessor, GRACE, REPLAYED),
-        (Token::Predecessor, quiet, InProgress),
-        (Token::Predecessor, quiet + MS, Reused),
+        (Token::Predecessor, GRACE + MS, InProgress),
+        (Token::Predecessor, SETTLED, InProgress),
+        (Token::Predecessor, SETTLED + MS, Reused),
         (Token::Predecessor, just_before(IDLE), Reused),
     ];
     holds(&world, &rotating(GRACE, DEADLINE, true), &table).await;
@@ -126,8 +130,8 @@ pub(crate) async fn strictness_takes_a_late_predecessor_for_theft(world: World) 
 pub(crate) async fn a_line_that_moves_takes_the_new_key_and_lives_on(world: World) {
     let another_key = MacKeyId::from_bytes([0xFF, 0, 0x0A, 0x27]);
     for honoured in [Honoured::Rotated, Honoured::Withdrawn, Honoured::Adopted] {
-        let (login, before) = refreshed(&world, GRACE + DEADLINE + MS).await;
-        let now = before.line.rotated_at + GRACE + DEADLINE + MS;
+        let (login, before) = refreshed(&world, SETTLED + MS).await;
+        let now = before.line.rotated_at + SETTLED + MS;
         let (presented, current, predecessor) = match honoured {
             Honoured::Withdrawn => (login.current(), 2, 0),
             Honoured::Adopted => (Presented { generation: Generation(5), issued_at: now - MS }, 6, 5),
@@ -153,9 +157,7 @@ pub(crate) async fn a_line_that_moves_takes_the_new_key_and_lives_on(world: Worl
 pub(crate) async fn an_answer_without_a_move_changes_nothing(world: World) {
     let another_key = MacKeyId::from_bytes([9; 4]);
     let old = |login: &Session| Presented { generation: Generation(0), issued_at: login.created_at - MS };
-    for (ago, wanted) in
-        [(just_before(GRACE), UNCHANGED), (GRACE, REPLAYED), (GRACE + MS, InProgress), (GRACE + MS, Reused)]
-    {
+    for (ago, wanted) in [(SETTLED, UNCHANGED), (GRACE, REPLAYED), (SETTLED, InProgress), (SETTLED, Reused)] {
         let (login, before) = refreshed(&world, ago).await;
         let presented = match wanted {
             UNCHANGED => before.current(),
@@ -174,8 +176,8 @@ pub(crate) async fn an_answer_without_a_move_changes_nothing(world: World) {
 }
 
 pub(crate) async fn an_old_generation_is_reuse_at_any_time(world: World) {
-    for ago in [Duration::ZERO, GRACE, GRACE + MS, GRACE + DEADLINE + MS, just_before(IDLE)] {
-        let (login, second) = refreshed(&world, GRACE).await;
+    for ago in [Duration::ZERO, GRACE, GRACE + MS, SETTLED, SETTLED + MS, just_before(IDLE)] {
+        let (login, second) = refreshed(&world, SETTLED + MS).await;
         let third = world.refresh(&second).await;
         world.clock.advance(ago);
         for _ in 0..2 {
@@ -187,13 +189,13 @@ pub(crate) async fn an_old_generation_is_reuse_at_any_time(world: World) {
 }
 
 pub(crate) async fn a_withdrawn_token_is_reuse(world: World) {
-    let (login, withdrawn) = refreshed(&world, GRACE + DEADLINE + MS).await;
+    let (login, withdrawn) = refreshed(&world, SETTLED + MS).await;
     let Rotation::Honoured(Honoured::Withdrawn, next) = world.present(&login, login.current()).await else {
         panic!("the successor that nobody used is withdrawn")
     };
     assert_eq!(world.present(&login, withdrawn.current()).await, Rotation::Reused);
     assert_eq!(answer(&world.present(&login, login.current()).await), REPLAYED);
-    world.clock.advance(GRACE);
+    world.clock.advance(SETTLED + MS);
     assert_eq!(answer(&world.present(&login, next.current()).await), ROTATED);
     assert_eq!(world.present(&login, login.current()).await, Rotation::Reused, "the client has gone on");
 }
@@ -203,8 +205,8 @@ pub(crate) async fn tokens_of_lost_writes_are_adopted(world: World) {
         (1, MS, ADOPTED),
         (2, MS, ADOPTED),
         (7, HOUR, ADOPTED),
-        (2, Duration::ZERO, Reused),
-        (7, Duration::ZERO, Reused),
+        (2, Duration::ZERO, ADOPTED),
+        (7, Duration::ZERO, ADOPTED),
     ] {
         let (_, session) = refreshed(&world, HOUR).await;
         let issued_at = session.line.rotated_at + issued;

@@ -31,7 +31,7 @@ pub(super) enum Loss {
 /// Which changes of hands are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
-    /// Those more than W + D after the other was served; one that is not begins the count anew, as does a loss.
+    /// Those more than W + 2 D after the other was served; one that is not begins the count anew, as does a loss.
     Apart,
     /// All, up to seven.
     Every,
@@ -105,9 +105,9 @@ impl Model {
         }
     }
 
-    /// The first age at which nothing is waited for any more: one unit more than W + D.
+    /// The first age at which nothing is waited for any more: one unit more than W + 2 D.
     pub(super) const fn settled(&self) -> u8 {
-        self.grace + self.rules.quiet * self.deadline + 1
+        self.grace + 2 * self.deadline + 1
     }
 
     pub(super) fn decide(&self, stored: Stored, token: Token) -> Decision {

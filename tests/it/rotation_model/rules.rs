@@ -12,60 +12,65 @@ type Decide = fn(&Line, Presented, UnixMillis, &RotationPolicy) -> Decision;
 pub(super) struct Rules {
     pub(super) name: &'static str,
     pub(super) decide: Decide,
-    /// How long after W the last row of the table begins, in times D.
-    pub(super) quiet: u8,
 }
 
 impl Rules {
     const fn changed(name: &'static str, decide: Decide) -> Self {
-        Self { name, decide, quiet: 1 }
+        Self { name, decide }
     }
 }
 
 /// The very function that production calls.
 pub(super) const PRODUCTION: Rules = Rules::changed("the rules", decide);
-pub(super) const WITHOUT_UNCHANGED: Rules = Rules::changed("without \"unchanged\"", without_unchanged);
-pub(super) const WITHOUT_QUIET_ZONE: Rules = Rules::changed("without the quiet zone", without_quiet_zone);
 pub(super) const WITHOUT_WITHDRAWAL: Rules = Rules::changed("without withdrawal", without_withdrawal);
 pub(super) const SAME_GENERATION: Rules = Rules::changed("withdrawal keeps the generation", same_generation);
 pub(super) const WITHOUT_ADOPTION: Rules = Rules::changed("without following", without_adoption);
 pub(super) const STRICT: Rules = Rules::changed("strict", strict);
-pub(super) const WIDER: Rules = Rules { name: "wider windows", decide: wider::<0, 0>, quiet: 2 };
-pub(super) const WIDER_BUT_UNCHANGED: Rules =
-    Rules { name: "wider windows, \"unchanged\" one unit less", decide: wider::<1, 0>, quiet: 2 };
-pub(super) const WIDER_BUT_QUIET_ZONE: Rules =
-    Rules { name: "wider windows, the quiet zone one unit less", decide: wider::<0, 1>, quiet: 2 };
 
 /// C rotates again however young it is.
-fn without_unchanged(
-    line: &Line,
-    presented: Presented,
-    now: UnixMillis,
-    policy: &RotationPolicy,
-) -> Decision {
-    match decide(line, presented, now, policy) {
-        Decision::Unchanged => Decision::Rotate(Line {
-            current: line.current.next(),
-            predecessor: Some(line.current),
-            rotated_at: now,
-        }),
-        decision => decision,
-    }
-}
+pub(super) const WITHOUT_UNCHANGED: Rules =
+    Rules::changed("without \"unchanged\"", |line, presented, now, policy| {
+        narrowed(line, presented, now, policy, [Duration::ZERO, Duration::MAX])
+    });
 
 /// The successor is withdrawn straight after W.
-fn without_quiet_zone(
+pub(super) const WITHOUT_QUIET_ZONE: Rules =
+    Rules::changed("without the quiet zone", |line, presented, now, policy| {
+        narrowed(line, presented, now, policy, [Duration::MAX, Duration::ZERO])
+    });
+
+/// The windows that suffice while only answers are late: `Unchanged` before W, `InProgress` until W + D.
+pub(super) const NARROW: Rules = Rules::changed("narrow windows", |line, presented, now, policy| {
+    narrowed(line, presented, now, policy, [policy.grace, policy.grace + policy.deadline + UNIT])
+});
+
+pub(super) const UNCHANGED_ONE_LESS: Rules =
+    Rules::changed("\"unchanged\" one unit less", |line, presented, now, policy| {
+        let until = policy.grace + 2 * policy.deadline;
+        narrowed(line, presented, now, policy, [until, until + UNIT])
+    });
+
+pub(super) const QUIET_ZONE_ONE_LESS: Rules =
+    Rules::changed("the quiet zone one unit less", |line, presented, now, policy| {
+        let until = policy.grace + 2 * policy.deadline;
+        narrowed(line, presented, now, policy, [until + UNIT, until])
+    });
+
+const UNIT: Duration = Duration::from_secs(1);
+
+/// `Unchanged` and `InProgress` each end at a time of their own, unless production ends them before.
+fn narrowed(
     line: &Line,
     presented: Presented,
     now: UnixMillis,
     policy: &RotationPolicy,
+    [unchanged_ends, quiet_ends]: [Duration; 2],
 ) -> Decision {
+    let elapsed = now.since(line.rotated_at);
+    let next = |predecessor| Line { current: line.current.next(), predecessor, rotated_at: now };
     match decide(line, presented, now, policy) {
-        Decision::InProgress => Decision::Withdraw(Line {
-            current: line.current.next(),
-            predecessor: line.predecessor,
-            rotated_at: now,
-        }),
+        Decision::Unchanged if elapsed >= unchanged_ends => Decision::Rotate(next(Some(line.current))),
+        Decision::InProgress if elapsed >= quiet_ends => Decision::Withdraw(next(line.predecessor)),
         decision => decision,
     }
 }
@@ -99,23 +104,7 @@ fn without_adoption(line: &Line, presented: Presented, now: UnixMillis, policy: 
     }
 }
 
-/// A predecessor that comes back after W + D is reuse.
+/// A predecessor that comes back after W + 2 D is reuse.
 fn strict(line: &Line, presented: Presented, now: UnixMillis, policy: &RotationPolicy) -> Decision {
     decide(line, presented, now, &RotationPolicy { strict: true, ..*policy })
-}
-
-/// "Unchanged" and the quiet zone both last until W + 2 D, less a number of units each.
-fn wider<const UNCHANGED_LESS: u64, const QUIET_LESS: u64>(
-    line: &Line,
-    presented: Presented,
-    now: UnixMillis,
-    policy: &RotationPolicy,
-) -> Decision {
-    let until = policy.grace + 2 * policy.deadline;
-    let is_open = |less| now.since(line.rotated_at) + Duration::from_secs(less) <= until;
-    match decide(line, presented, now, policy) {
-        Decision::Rotate(_) if line.predecessor.is_some() && is_open(UNCHANGED_LESS) => Decision::Unchanged,
-        Decision::Withdraw(_) if is_open(QUIET_LESS) => Decision::InProgress,
-        decision => decision,
-    }
 }

@@ -133,7 +133,7 @@ impl World {
     /// at which nothing is waited for any more.
     ///
     /// `decide` compares generations with C and P, times with `rotated_at`, and the time elapsed with W and
-    /// W + D. So a generation below every line that the store may hold keeps its identity only while it is a
+    /// W + 2 D. So a generation below every line that the store may hold keeps its identity only while it is a
     /// predecessor; a time matters only for a generation that is not below; and of ages past the cap only their
     /// order is kept. No other rounding is done, which is why a fixpoint speaks for histories of any length.
     pub(super) fn canonical(mut self, cap: u8) -> Self {

@@ -72,14 +72,16 @@ async fn a_damaged_session_is_an_error_and_no_panic() {
         "epoch = -1",
         "mac_key = x'4D41524B4552'",
         "mac_key = x''",
-        "client_name = CAST(x'FF4D41524B4552' AS TEXT)",
+        "client = CAST(x'FF4D41524B4552' AS TEXT)",
+        "client = 'MARKER'",
+        "client = '{\"name\":\"MARKER\"}'",
     ] {
         damage(&file, &format!("UPDATE sessions SET {column}")).await;
         is_corrupt(SessionStore::find(&store, new.user, new.id).await, column);
         is_corrupt(SessionStore::list(&store, new.user).await, column);
         is_corrupt(store.rotate(presentation(&session, session.current()), &POLICY).await, column);
         let mend = "UPDATE sessions SET generation = 0, predecessor = NULL, epoch = 0,
-                    mac_key = x'00000000', client_name = ''";
+                    mac_key = x'00000000', client = '{\"address\":\"\",\"user_agent\":\"\",\"name\":\"\"}'";
         damage(&file, mend).await;
         assert!(SessionStore::find(&store, new.user, new.id).await.unwrap().is_some(), "it is mended");
     }

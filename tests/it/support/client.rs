@@ -15,10 +15,10 @@ use tonic_types::StatusExt as _;
 
 /// What went wrong: the canonical code, and the reason in `ErrorInfo`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    pub code: Code,
-    pub reason: String,
-    pub retry_after: Option<Duration>,
+pub(crate) struct Refused {
+    pub(crate) code: Code,
+    pub(crate) reason: String,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl From<Status> for Refused {
@@ -34,22 +34,22 @@ impl From<Status> for Refused {
 
 /// What Verify says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verified {
+pub(crate) enum Verified {
     As { username: String, session: String, roles: Vec<String> },
     Invalid(InvalidReason),
 }
 
 /// Speaks to one server over one connection.
 #[derive(Debug, Clone)]
-pub struct Client(AuthServiceClient<Channel>);
+pub(crate) struct Client(AuthServiceClient<Channel>);
 
 impl Client {
-    pub async fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         Self(AuthServiceClient::new(endpoint.connect_lazy()))
     }
 
-    pub async fn login(&mut self, username: &str, password: &str) -> Result<Tokens, Refused> {
+    pub(crate) async fn login(&mut self, username: &str, password: &str) -> Result<Tokens, Refused> {
         let request = LoginRequest {
             username: username.to_owned(),
             password: password.to_owned(),
@@ -58,20 +58,20 @@ impl Client {
         Ok(self.0.login(request).await?.into_inner().tokens.unwrap())
     }
 
-    pub async fn refresh(&mut self, refresh_token: &str) -> Result<Tokens, Refused> {
+    pub(crate) async fn refresh(&mut self, refresh_token: &str) -> Result<Tokens, Refused> {
         let request = RefreshRequest { refresh_token: refresh_token.to_owned() };
         Ok(self.0.refresh(request).await?.into_inner().tokens.unwrap())
     }
 
-    pub async fn logout(&mut self, refresh_token: &str) -> Result<(), Refused> {
+    pub(crate) async fn logout(&mut self, refresh_token: &str) -> Result<(), Refused> {
         self.end(Token::RefreshToken(refresh_token.to_owned()), false).await
     }
 
-    pub async fn logout_with_access_token(&mut self, access_token: &str) -> Result<(), Refused> {
+    pub(crate) async fn logout_with_access_token(&mut self, access_token: &str) -> Result<(), Refused> {
         self.end(Token::AccessToken(access_token.to_owned()), false).await
     }
 
-    pub async fn logout_everywhere(&mut self, refresh_token: &str) -> Result<(), Refused> {
+    pub(crate) async fn logout_everywhere(&mut self, refresh_token: &str) -> Result<(), Refused> {
         self.end(Token::RefreshToken(refresh_token.to_owned()), true).await
     }
 
@@ -80,7 +80,7 @@ impl Client {
         Ok(())
     }
 
-    pub async fn verify(&mut self, access_token: &str) -> Result<Verified, Refused> {
+    pub(crate) async fn verify(&mut self, access_token: &str) -> Result<Verified, Refused> {
         let request =
             VerifyAccessTokenRequest { access_token: access_token.to_owned(), ..Default::default() };
         let answer = self.0.verify_access_token(request).await?.into_inner();

@@ -11,41 +11,52 @@ use std::time::Duration;
 
 /// The longest that any step of a start may take before the test gives up; far more than it needs, for busy
 /// machines.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A `countersign dev` on ports of its own.
-pub struct Dev {
+pub(crate) struct Dev {
     child: Child,
     /// What it printed until it was ready.
-    pub banner: String,
+    pub(crate) banner: String,
     /// Where gRPC is.
-    pub grpc: SocketAddr,
+    pub(crate) grpc: SocketAddr,
+    /// Where HTTP is.
+    pub(crate) http: SocketAddr,
     /// Where `/readyz` is.
-    pub operations: SocketAddr,
+    pub(crate) operations: SocketAddr,
     lines: Receiver<String>,
     log: Arc<Mutex<String>>,
 }
 
 impl Dev {
     /// Starts on this data directory and returns when it is ready.
-    pub fn start(data: &Path) -> Self {
+    pub(crate) fn start(data: &Path) -> Self {
         Self::start_with(data, &[])
     }
 
     /// The same, with these variables in its environment.
-    pub fn start_with_env(data: &Path, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_with_env(data: &Path, variables: &[(&str, &str)]) -> Self {
         Self::spawn(data, &[], variables)
     }
 
     /// The same, with more arguments.
-    pub fn start_with(data: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start_with(data: &Path, arguments: &[&str]) -> Self {
         Self::spawn(data, arguments, &[])
     }
 
     fn spawn(data: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command
-            .args(["dev", "--grpc-listen", "127.0.0.1:0", "--operations-listen", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "dev",
+                "--grpc-listen",
+                "127.0.0.1:0",
+                "--http-listen",
+                "127.0.0.1:0",
+                "--operations-listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(data)
             .args(arguments)
             .envs(variables.iter().copied())
@@ -56,7 +67,7 @@ impl Dev {
         let log = Arc::new(Mutex::new(String::new()));
         let lines = follow(&mut child, log.clone());
         let mut banner = String::new();
-        let (mut grpc, mut operations) = (None, None);
+        let (mut grpc, mut http, mut operations) = (None, None, None);
         loop {
             let Ok(line) = lines.recv_timeout(PATIENCE) else {
                 let _ = child.kill();
@@ -67,6 +78,7 @@ impl Dev {
             let words: Vec<_> = line.split_whitespace().collect();
             match words.as_slice() {
                 ["gRPC", address, ..] => grpc = address.parse().ok(),
+                ["HTTP", address, ..] => http = address.trim_start_matches("http://").parse().ok(),
                 ["operations", address, ..] => {
                     operations =
                         address.trim_start_matches("http://").split('/').next().and_then(|a| a.parse().ok());
@@ -76,40 +88,36 @@ impl Dev {
             }
         }
         let (grpc, operations) = (grpc.expect("a gRPC address"), operations.expect("an operations address"));
-        Self { child, banner, grpc, operations, lines, log }
+        let http = http.expect("an HTTP address");
+        Self { child, banner, grpc, http, operations, lines, log }
     }
 
     /// The admin's password, as it was printed; none when it was made by an earlier start.
-    pub fn password(&self) -> Option<String> {
+    pub(crate) fn password(&self) -> Option<String> {
         let line =
             self.banner.lines().find(|line| line.contains("password") && line.contains("only this once"))?;
         line.split_whitespace().find(|word| word.matches('-').count() == 3).map(str::to_owned)
     }
 
     /// The next `count` lines that are not empty after the one that said it was ready.
-    pub fn rest_of_banner(&self, count: usize) -> Vec<String> {
+    pub(crate) fn rest_of_banner(&self, count: usize) -> Vec<String> {
         let next = || self.lines.recv_timeout(PATIENCE).expect("another line of the banner");
         std::iter::repeat_with(next).filter(|line| !line.trim().is_empty()).take(count).collect()
     }
 
     /// Everything it has logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// SIGKILL: nothing of it runs on.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it can be waited for");
     }
 
     /// SIGTERM, and its exit code.
-    pub fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn terminate(mut self) -> Option<i32> {
         let status = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(status.success());
         self.child.wait().expect("it can be waited for").code()

@@ -59,7 +59,7 @@ impl Replica {
         let options = SqliteOptions::new(directory.join("countersign.db"));
         let store = Arc::new(SqliteStore::open(options, clock.clone()).await.unwrap());
         store.migrate().await.unwrap();
-        let revocations = Revocations::new(store.clone(), clock.clone(), HOUR);
+        let revocations = Revocations::new(store.clone(), None, clock.clone(), HOUR);
         let (stopping, aborting) = (CancellationToken::new(), CancellationToken::new());
         let mut follower =
             Follower::new(revocations.clone(), Readiness::new(None), Duration::from_millis(20));
@@ -230,6 +230,7 @@ fn authenticator(
         revocations: revocations.clone(),
         keys: keys.clone(),
         passwords: Arc::new(HashingPool::start(hashing, clock.clone()).unwrap()),
+        throttle: None,
         clock,
     };
     let policy = Policy {

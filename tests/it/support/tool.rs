@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The tool's path. Without it the test says SKIPPED and returns, except in CI, where nothing may be missing.
-pub fn find(name: &'static str, test: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &'static str, test: &str) -> Option<PathBuf> {
     let local = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin").join(name);
     let found = std::env::var_os("PATH")
         .into_iter()
@@ -20,14 +20,14 @@ pub fn find(name: &'static str, test: &str) -> Option<PathBuf> {
 }
 
 /// Runs a line as a shell would run it when pasted; returns what it printed, and panics when it failed.
-pub fn paste(line: &str) -> String {
+pub(crate) fn paste(line: &str) -> String {
     let (output, ok) = try_paste(line);
     assert!(ok, "`{line}` failed:\n{output}");
     output
 }
 
 /// Runs a line as a shell would run it when pasted; returns what it printed and whether it succeeded.
-pub fn try_paste(line: &str) -> (String, bool) {
+pub(crate) fn try_paste(line: &str) -> (String, bool) {
     let tools = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin");
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("bash")

@@ -4,18 +4,18 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::secret;
 
-/// The metadata that carries a request id, in both directions.
-pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// The metadata, or header, that carries a request id, in both directions.
+pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 const MAX_BYTES: usize = 64;
 
 /// 1 to 64 of `A-Z a-z 0-9 . _ -`: nothing that could forge a line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RequestId(String);
+pub struct RequestId(String);
 
 impl RequestId {
     /// The caller's, if it sent one that is well-formed; otherwise a fresh one.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub fn of(headers: &HeaderMap) -> Self {
         headers.get(HEADER).and_then(Self::parse).unwrap_or_else(Self::fresh)
     }
 
@@ -31,12 +31,12 @@ impl RequestId {
     }
 
     /// The id.
-    pub(super) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The id as metadata.
-    pub(super) fn to_header(&self) -> HeaderValue {
+    pub fn to_header(&self) -> HeaderValue {
         HeaderValue::from_str(&self.0).expect("letters, digits and . _ - may stand in a header")
     }
 }

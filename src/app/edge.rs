@@ -1,0 +1,120 @@
+//! The HTTP edge, put together from the configuration.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::{Assembly, StartError, bind};
+use crate::config::{self, CaptchaMode, Config, Problem};
+use crate::http::captcha::{OnUnavailable, When};
+use crate::http::{
+    self, Captcha, CaptchaOptions, Client, Clients, HttpOptions, RefreshTransport, TrustedProxies,
+};
+use crate::lifecycle::Lifecycle;
+use crate::listener::{self, Limits};
+use crate::transport::Peer;
+
+/// How many times others may keep the key set for as long as replicas take to look for new keys. With the time that
+/// those take, it is still shorter than the time for which a new key is announced.
+const KEEP_KEYS: u32 = 3;
+
+/// The edge, bound to its port.
+pub(super) struct Edge {
+    listener: TcpListener,
+    clients: Clients,
+    trusted_proxies: TrustedProxies,
+    captcha: Option<Captcha>,
+}
+
+impl Edge {
+    /// Binds the port, unless the edge is switched off.
+    pub(super) async fn bind(config: &Config) -> Result<Option<Self>, StartError> {
+        let edge = &config.edge;
+        if !edge.enabled {
+            return Ok(None);
+        }
+        let clients = edge.clients()?.into_iter().map(|client| Client {
+            id: client.id,
+            secret: client.secret,
+            audiences: client.audiences,
+        });
+        Ok(Some(Self {
+            clients: clients.collect(),
+            trusted_proxies: TrustedProxies::new(edge.trusted_networks()?),
+            captcha: captcha(config)?,
+            listener: bind("edge.listen", edge.listen).await?,
+        }))
+    }
+
+    /// Where it is bound.
+    pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until the service stops.
+    pub(super) fn serve(self, parts: &Arc<Assembly>, lifecycle: &Lifecycle) {
+        let config = &parts.config;
+        let edge = &config.edge;
+        if edge.plain_http {
+            tracing::warn!(
+                "the HTTP edge is for plain HTTP on loopback: cookies have no Secure and no prefix"
+            );
+        }
+        let keys = parts.keys.clone();
+        let options = HttpOptions {
+            deadlines: super::deadlines(config),
+            tasks: lifecycle.tasks().clone(),
+            issuer: config.tokens.issuer.clone(),
+            keys_max_age: config.keys.reload_interval * KEEP_KEYS,
+            refresh_transport: match edge.refresh_transport {
+                config::RefreshTransport::Cookie => RefreshTransport::Cookie,
+                config::RefreshTransport::Body => RefreshTransport::Body,
+            },
+            plain_http: edge.plain_http,
+            envelope: edge.envelope,
+            allowed_origins: edge.allowed_origins.clone(),
+            csrf: edge.csrf,
+            hsts: edge.hsts,
+            clients: self.clients,
+            trusted_proxies: self.trusted_proxies,
+            captcha: self.captcha,
+            ..HttpOptions::new(parts.clock.clone(), Arc::new(move || keys.current().signing.key_set()))
+        };
+        let limits = Limits { connections: edge.max_connections as usize, ..Limits::default() };
+        lifecycle.tasks().spawn(listener::serve(
+            "http",
+            self.listener,
+            http::router(parts.authenticator.clone(), options),
+            |extensions, peer| {
+                extensions.insert(Peer(peer.ip()));
+            },
+            limits,
+            lifecycle.stopping().clone(),
+            lifecycle.aborting().clone(),
+        ));
+    }
+}
+
+/// The captcha before Login, where there is one.
+fn captcha(config: &Config) -> Result<Option<Captcha>, Problem> {
+    let captcha = &config.captcha;
+    let when = match captcha.mode {
+        CaptchaMode::Off => return Ok(None),
+        CaptchaMode::Always => When::Always,
+        CaptchaMode::AfterFailures => {
+            When::AfterFailures { failures: captcha.failures, window: captcha.window }
+        }
+    };
+    let on_unavailable = match captcha.on_unavailable {
+        config::OnUnavailable::Deny => OnUnavailable::Deny,
+        config::OnUnavailable::Allow => OnUnavailable::Allow,
+    };
+    Ok(Some(Captcha::new(CaptchaOptions {
+        verify_url: captcha.url()?,
+        secret: captcha.secret.clone(),
+        when,
+        timeout: captcha.timeout,
+        on_unavailable,
+    })))
+}

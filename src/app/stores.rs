@@ -1,0 +1,155 @@
+//! The stores that the configuration names, behind their contracts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::StartError;
+use crate::config::{Config, Database, DatabaseLocation, Redis, SessionsStore};
+use crate::model::Clock;
+use crate::store::in_process::InProcessThrottle;
+use crate::store::mysql::MysqlStore;
+use crate::store::postgres::PostgresStore;
+use crate::store::redis::{RedisOptions, RedisStore, RedisThrottle, RedisTls, RedisUrl, TimeSource};
+use crate::store::sql::{Dialect, NetworkOptions, SqlStore};
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
+use crate::store::{Ledger, LoginThrottle, Probe, Push, SessionStore, UserStore};
+
+/// Where state lives.
+#[derive(Clone)]
+pub struct Stores {
+    /// Users and password hashes.
+    pub users: Arc<dyn UserStore>,
+    /// The durable list of what was revoked.
+    pub ledger: Arc<dyn Ledger>,
+    /// Sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// How replicas tell each other of revocations; `None` where they only poll.
+    pub push: Option<Arc<dyn Push>>,
+    /// How many logins may be tried; `None` for as many as one likes.
+    pub throttle: Option<Arc<dyn LoginThrottle>>,
+    /// Each store once, to be watched and closed.
+    pub probes: Vec<Arc<dyn Probe>>,
+}
+
+impl Stores {
+    /// Opens what the configuration names, and checks that the database's schema is this release's; `migrate`
+    /// brings it there first.
+    pub async fn open(config: &Config, clock: &Arc<dyn Clock>, migrate: bool) -> Result<Self, StartError> {
+        let Config { database, .. } = config;
+        let options = NetworkOptions {
+            connections: database.connections,
+            deadline: database.timeout,
+            ..NetworkOptions::new(database.url.clone())
+        };
+        let mut stores = match database.location()? {
+            DatabaseLocation::Sqlite(path) => {
+                Self::on(open_sqlite(database, &path, clock).await?, migrate).await
+            }
+            DatabaseLocation::Postgres => Self::on(PostgresStore::open(&options)?, migrate).await,
+            DatabaseLocation::Mysql => Self::on(MysqlStore::open(&options)?, migrate).await,
+        }?;
+        let policy = config.throttle.policy();
+        if config.redis.is_configured() {
+            let redis = open_redis(&config.redis)?;
+            if config.sessions.store != SessionsStore::Sql {
+                stores.sessions = Arc::new(redis.clone());
+            }
+            stores.push = Some(Arc::new(redis.clone()));
+            stores.throttle = policy.map(|policy| Arc::new(RedisThrottle::new(redis.clone(), policy)) as _);
+            stores.probes.push(Arc::new(redis));
+        } else {
+            stores.throttle =
+                policy.map(|policy| Arc::new(InProcessThrottle::new(clock.clone(), policy)) as _);
+        }
+        Ok(stores)
+    }
+
+    async fn on<D: Dialect>(store: SqlStore<D>, migrate: bool) -> Result<Self, StartError> {
+        if migrate {
+            store.migrate().await?;
+        } else {
+            store.check_schema().await?;
+        }
+        let store = Arc::new(store);
+        Ok(Self {
+            users: store.clone(),
+            ledger: store.clone(),
+            sessions: store.clone(),
+            push: None,
+            throttle: None,
+            probes: vec![store],
+        })
+    }
+
+    /// Says in the log which settings of the stores endanger what is promised.
+    pub async fn log_warnings(&self) {
+        for probe in &self.probes {
+            for warning in probe.warnings().await {
+                tracing::warn!(store = probe.name(), "{warning}");
+            }
+        }
+    }
+
+    /// Waits for what is under way, and closes the connections.
+    pub async fn close(&self) {
+        for probe in &self.probes {
+            probe.close().await;
+        }
+    }
+}
+
+async fn open_sqlite(
+    database: &Database,
+    path: &Path,
+    clock: &Arc<dyn Clock>,
+) -> Result<SqliteStore, StartError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_folder(folder)?;
+    }
+    let options = SqliteOptions {
+        readers: database.readers,
+        busy_timeout: database.timeout * 2 / 3,
+        deadline: database.timeout,
+        ..SqliteOptions::new(path)
+    };
+    Ok(SqliteStore::open(options, clock.clone()).await?)
+}
+
+fn open_redis(config: &Redis) -> Result<RedisStore, StartError> {
+    let url: RedisUrl = config.url.expose_secret().parse()?;
+    let authorities = read("redis.ca_file", &config.ca_file)?;
+    let certificate = read("redis.certificate_file", &config.certificate_file)?;
+    let key = read("redis.key_file", &config.key_file)?;
+    let key = key.map(|key| SecretString::from(String::from_utf8_lossy(&key).into_owned()));
+    let username = Some(config.sentinel_username.clone()).filter(|name| !name.is_empty());
+    let password = Some(config.sentinel_password.clone()).filter(|text| !text.expose_secret().is_empty());
+    let options = RedisOptions {
+        tls: RedisTls { authorities, client: certificate.zip(key) },
+        sentinel_username: username,
+        sentinel_password: password,
+        prefix: config.prefix.clone(),
+        connections: config.connections,
+        deadline: config.timeout,
+        connect_timeout: config.connect_timeout,
+        ..RedisOptions::new(url)
+    };
+    Ok(RedisStore::open(&options, TimeSource::Server))
+}
+
+/// A file that may be left out.
+fn read(setting: &'static str, file: &Path) -> Result<Option<Vec<u8>>, StartError> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(file);
+    bytes.map(Some).map_err(|source| StartError::File { setting, file: file.to_owned(), source })
+}
+
+/// Only for whoever runs the service: there will be secrets in it.
+fn make_folder(folder: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| StartError::Folder { folder: folder.to_owned(), source })
+}

@@ -1,0 +1,201 @@
+//! `[edge]`
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::error::Problem;
+use super::{Grpc, Operations, bounds, duration, secret};
+
+/// The HTTP edge: JSON for browsers, gateways and OAuth tools. How long its calls may take is what `[grpc]` and
+/// `[rotation]` say.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch that an operator sets, independent of the others"
+)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edge {
+    /// Whether there is one. `COUNTERSIGN__EDGE__ENABLED`
+    pub enabled: bool,
+    /// The address to serve on; port 0 takes any free one. `COUNTERSIGN__EDGE__LISTEN`
+    #[serde(deserialize_with = "bounds::address")]
+    pub listen: SocketAddr,
+    /// The most connections at once, 1 to 1,000,000; one more is closed. `COUNTERSIGN__EDGE__MAX_CONNECTIONS`
+    pub max_connections: u32,
+    /// How refresh tokens travel. `COUNTERSIGN__EDGE__REFRESH_TRANSPORT`
+    pub refresh_transport: RefreshTransport,
+    /// Whether browsers come by plain HTTP, so that cookies must do without `Secure`; loopback only.
+    /// `COUNTERSIGN__EDGE__PLAIN_HTTP`
+    pub plain_http: bool,
+    /// Whether every answer under `/v1/auth` is `{code, message, data, timestamp}` with status 200.
+    /// `COUNTERSIGN__EDGE__ENVELOPE`
+    pub envelope: bool,
+    /// The origins whose pages may call, beside the edge's own: `https://app.example`. At most 64.
+    /// `COUNTERSIGN__EDGE__ALLOWED_ORIGINS`, separated by commas
+    pub allowed_origins: Vec<String>,
+    /// Whether a request with the refresh cookie needs the double-submit token, too. `COUNTERSIGN__EDGE__CSRF`
+    pub csrf: bool,
+    /// `Strict-Transport-Security` on what came over HTTPS, by `X-Forwarded-Proto`; 0s to 3650d, 0s for none.
+    /// `COUNTERSIGN__EDGE__HSTS`
+    #[serde(with = "duration")]
+    pub hsts: Duration,
+    /// The proxies whose `X-Forwarded-For` is believed: addresses and networks, `10.0.0.0/8`. At most 64.
+    /// `COUNTERSIGN__EDGE__TRUSTED_PROXIES`, separated by commas
+    pub trusted_proxies: Vec<String>,
+    /// Who may call `/oauth2/…`: a line for each, with its id, its secret and its audiences, blanks in between. A
+    /// secret. `COUNTERSIGN__EDGE__CLIENTS`, or a file that holds it: `COUNTERSIGN__EDGE__CLIENTS_FILE`
+    #[serde(serialize_with = "secret::redacted")]
+    pub clients: SecretString,
+}
+
+/// How a refresh token travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshTransport {
+    /// In a cookie that no script can read.
+    Cookie,
+    /// In the bodies.
+    Body,
+}
+
+/// A program that may call `/oauth2/…`.
+#[derive(Debug, Clone)]
+pub struct EdgeClient {
+    /// What it is called.
+    pub id: String,
+    /// Its secret.
+    pub secret: SecretString,
+    /// The audiences that it goes by; the configured default when empty.
+    pub audiences: Vec<String>,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            max_connections: 10_000,
+            refresh_transport: RefreshTransport::Cookie,
+            plain_http: false,
+            envelope: false,
+            allowed_origins: Vec::new(),
+            csrf: false,
+            hsts: Duration::from_hours(365 * 24),
+            trusted_proxies: Vec::new(),
+            clients: SecretString::default(),
+        }
+    }
+}
+
+impl Edge {
+    const CLIENTS: &str = "edge.clients";
+    const PROXIES: &str = "edge.trusted_proxies";
+    const MOST: usize = 64;
+
+    /// The programs that may call `/oauth2/…`. A loaded configuration has been through this, and does not fail here.
+    pub fn clients(&self) -> Result<Vec<EdgeClient>, Problem> {
+        let lines = self.clients.expose_secret().lines().zip(1..);
+        let lines = lines.filter(|(line, _)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+        let mut seen = BTreeSet::new();
+        lines
+            .map(|(line, number)| {
+                let refuse = |what: &str| Problem::new(Self::CLIENTS, format!("line {number} {what}"));
+                let mut words = line.split_whitespace();
+                let (Some(id), Some(secret)) = (words.next(), words.next()) else {
+                    return Err(refuse("is not an id, a secret and audiences, with blanks in between"));
+                };
+                let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+                if !id.bytes().all(safe) || id.len() > 64 {
+                    return Err(refuse("has an id that is not 1 to 64 of A-Z a-z 0-9 . _ -"));
+                }
+                if !(16..=256).contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_graphic())
+                {
+                    return Err(refuse("has a secret that is not 16 to 256 visible ASCII characters"));
+                }
+                if !seen.insert(id) {
+                    return Err(refuse("has the id of a line before it"));
+                }
+                let audiences = words.map(str::to_owned).collect();
+                Ok(EdgeClient { id: id.to_owned(), secret: secret.into(), audiences })
+            })
+            .collect()
+    }
+
+    /// The networks whose proxies are believed. A loaded configuration does not fail here.
+    pub fn trusted_networks(&self) -> Result<Vec<(IpAddr, u8)>, Problem> {
+        let network = |text: &String| {
+            let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+            let address: IpAddr = address.parse().ok()?;
+            let most = if address.is_ipv4() { 32 } else { 128 };
+            let bits = if text.contains('/') { bits.parse().ok()? } else { most };
+            (bits <= most).then_some((address, bits))
+        };
+        let refuse = |text: &String| {
+            Problem::new(
+                Self::PROXIES,
+                format!("{text:?} is neither an IP address nor a network such as 10.0.0.0/8"),
+            )
+        };
+        self.trusted_proxies.iter().map(|text| network(text).ok_or_else(|| refuse(text))).collect()
+    }
+
+    pub(super) fn check(&self, grpc: &Grpc, operations: &Operations) -> Result<(), Problem> {
+        for (other, address) in [("grpc.listen", grpc.listen), ("operations.listen", operations.listen)] {
+            if self.enabled && self.listen == address && self.listen.port() != 0 {
+                let what = format!("{} is the address of {other}, too", self.listen);
+                return Err(Problem::between("edge.listen", other, what));
+            }
+        }
+        bounds::number("edge.max_connections", self.max_connections, &(1..=1_000_000))?;
+        if self.plain_http && !self.listen.ip().is_loopback() {
+            let what = format!("is for loopback only, and edge.listen is {}", self.listen);
+            return Err(Problem::between("edge.plain_http", "edge.listen", what));
+        }
+        self.check_origins()?;
+        bounds::time("edge.hsts", self.hsts, ["0s", "3650d"])?;
+        if self.trusted_proxies.len() > Self::MOST {
+            return Err(Problem::new(Self::PROXIES, format!("names more than {}", Self::MOST)));
+        }
+        self.trusted_networks()?;
+        let clients = self.clients()?;
+        if clients.len() > Self::MOST {
+            return Err(Problem::new(Self::CLIENTS, format!("names more than {}", Self::MOST)));
+        }
+        clients
+            .iter()
+            .flat_map(|client| &client.audiences)
+            .try_for_each(|audience| bounds::word(Self::CLIENTS, audience, 256))
+    }
+
+    fn check_origins(&self) -> Result<(), Problem> {
+        const KEY: &str = "edge.allowed_origins";
+        if self.allowed_origins.len() > Self::MOST {
+            return Err(Problem::new(KEY, format!("names more than {}", Self::MOST)));
+        }
+        for origin in &self.allowed_origins {
+            if !is_origin(origin) {
+                let what = format!(
+                    "{origin:?} is not an origin as browsers write it, such as \"https://app.example\": scheme, host \
+                     in lower case, the port where it is not the scheme's own, and nothing else"
+                );
+                return Err(Problem::new(KEY, what));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether this is the serialization of an origin (RFC 6454 §6.2), which is what is compared.
+fn is_origin(text: &str) -> bool {
+    let (rest, own_port) = match text.split_once("://") {
+        Some(("https", rest)) => (rest, ":443"),
+        Some(("http", rest)) => (rest, ":80"),
+        _ => return false,
+    };
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]_".contains(&byte);
+    !rest.is_empty() && rest.bytes().all(allowed) && !rest.ends_with([':', '.']) && !rest.ends_with(own_port)
+}

@@ -1,0 +1,153 @@
+//! The HTTP edge: what browsers, gateways and OAuth tools call. Decode, call, encode, over the same use cases as
+//! gRPC; axum stays in here.
+//!
+//! Everything that is served stands in one table, [`routes`], from which the router and the OpenAPI document are
+//! both made. The paths and the JSON of the four RPCs come from the contract's own descriptors, so that a transcoding
+//! gateway gives the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use countersign_verifier::KeySet;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Authenticate;
+use crate::model::Clock;
+use crate::reason::Reason;
+use crate::transport::Deadlines;
+
+mod around;
+mod auth_routes;
+mod bearer;
+mod body;
+mod call;
+pub mod captcha;
+pub mod client_address;
+mod clients;
+mod contract;
+mod convert;
+mod cookie;
+mod cors;
+mod cross_site;
+mod csrf;
+mod edge;
+mod forward_auth;
+mod headers;
+mod introspection;
+mod jwks;
+mod openapi;
+mod refusal;
+mod revocation;
+mod routes;
+
+pub use captcha::{Captcha, CaptchaOptions};
+pub use client_address::TrustedProxies;
+pub use clients::{Client, Clients};
+use edge::Edge;
+use refusal::Refused;
+
+/// The largest request body that is read, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// More routes to serve on the edge's port, such as a page; they get the same headers and may have no fallback.
+pub type Pages = Router;
+
+/// Gives the keys that tokens are accepted from now.
+pub type KeySource = Arc<dyn Fn() -> Arc<KeySet> + Send + Sync>;
+
+/// How a refresh token travels between the edge and its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshTransport {
+    /// In a cookie that no script can read, and never in the body of an answer.
+    Cookie,
+    /// In the bodies, as the contract says: for native clients, which have no cookie jar to protect it.
+    Body,
+}
+
+/// How the edge behaves.
+pub struct HttpOptions {
+    /// Tells the time that [`crate::auth::CallContext::deadline`] is a point of.
+    pub clock: Arc<dyn Clock>,
+    /// The longest that each use case may take.
+    pub deadlines: Deadlines,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
+    /// Every change that is under way, its caller waiting or gone. Close it and wait for it before the stores are
+    /// closed.
+    pub tasks: TaskTracker,
+    /// The `iss` of access tokens (RFC 7519 §4.1.1), which introspection tells.
+    pub issuer: String,
+    /// What `/.well-known/jwks.json` shows.
+    pub keys: KeySource,
+    /// For how long others may keep that document. Together with the time in which replicas look for new keys it
+    /// must be shorter than the time for which a new key is announced.
+    pub keys_max_age: Duration,
+    /// How refresh tokens travel.
+    pub refresh_transport: RefreshTransport,
+    /// Whether the edge is reached by plain HTTP: cookies then lack what only HTTPS can have.
+    pub plain_http: bool,
+    /// Whether `/v1/auth/…` answers `{code, message, data, timestamp}` with HTTP 200, whatever happened.
+    pub envelope: bool,
+    /// The origins (RFC 6454 §6.2) whose pages may call, beside the edge's own.
+    pub allowed_origins: Vec<String>,
+    /// Whether a request with the refresh cookie needs the double-submit token, too.
+    pub csrf: bool,
+    /// `Strict-Transport-Security` (RFC 6797) on what came over HTTPS; none when zero.
+    pub hsts: Duration,
+    /// Who may call `/oauth2/…`; without any, there is no such path.
+    pub clients: Clients,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// What a login must pass before its password is looked at.
+    pub captcha: Option<Captcha>,
+    /// Served beside the rest.
+    pub pages: Pages,
+}
+
+impl HttpOptions {
+    /// The defaults of `[edge]`.
+    pub fn new(clock: Arc<dyn Clock>, keys: KeySource) -> Self {
+        Self {
+            clock,
+            deadlines: Deadlines::default(),
+            body_timeout: Duration::from_secs(10),
+            tasks: TaskTracker::new(),
+            issuer: String::new(),
+            keys,
+            keys_max_age: Duration::from_secs(30),
+            refresh_transport: RefreshTransport::Cookie,
+            plain_http: false,
+            envelope: false,
+            allowed_origins: Vec::new(),
+            csrf: false,
+            hsts: Duration::from_hours(365 * 24),
+            clients: Clients::default(),
+            trusted_proxies: TrustedProxies::default(),
+            captcha: None,
+            pages: Router::new(),
+        }
+    }
+}
+
+/// Everything that the edge's port serves, layers included. Put a [`crate::transport::Peer`] into the extensions of
+/// each request.
+pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
+    let pages = std::mem::take(&mut options.pages);
+    let cors = cors::layer(&options.allowed_origins);
+    let table = routes::table(&options);
+    let document = openapi::document(&table, &options);
+    let edge = Arc::new(Edge { auth, options, document });
+    let mut router = Router::new();
+    for operation in table {
+        router = router.route(&operation.path, (operation.mount)());
+    }
+    router
+        .fallback(async || Refused::from(Reason::NotFound))
+        .method_not_allowed_fallback(async || Refused::from(Reason::MethodNotAllowed))
+        .with_state(edge.clone())
+        .merge(pages)
+        .layer(cors)
+        .layer(from_fn_with_state(edge, around::around))
+}

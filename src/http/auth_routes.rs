@@ -1,0 +1,211 @@
+//! `/v1/auth/…`: the four RPCs as a gateway would serve them, with the refresh token where the operator wants it.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::HeaderMap;
+use http::header::USER_AGENT;
+use prost_reflect::{DynamicMessage, Value};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+
+use super::call::Call;
+use super::contract::{decode, encode, message};
+use super::edge::Edge;
+use super::refusal::Refused;
+use super::{bearer, body, captcha, convert, cookie, csrf};
+use crate::auth::bounds::CLIENT_FACT_MAX_BYTES;
+use crate::auth::{AuthError, LogoutRequest, LogoutToken, RefreshRequest, TokenPair};
+use crate::model::ClientFacts;
+use crate::reason::Reason;
+
+type Outcome = Result<Response, Refused>;
+
+/// Reads the one message that a request is.
+async fn read(edge: &Edge, name: &str, request: Request) -> Result<(HeaderMap, DynamicMessage), Refused> {
+    let (parts, content) = request.into_parts();
+    let content = body::read(&parts.headers, body::JSON, content, edge.options.body_timeout).await?;
+    Ok((parts.headers, decode(name, &content)?))
+}
+
+/// `POST /v1/auth/login`
+pub(super) async fn login(
+    State(edge): State<Arc<Edge>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Outcome {
+    let (headers, message_in) = read(&edge, "LoginRequest", request).await?;
+    let ask = convert::login(message_in, client_facts(&call, &headers))?;
+    let attempt = captcha::Attempt::new(call.client, &ask.username);
+    if let Some(captcha) = &edge.options.captcha {
+        captcha.check(&attempt, captcha::response(&headers), edge.options.clock.monotonic()).await?;
+    }
+    let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.login);
+    let context = edge.context(&call, budget);
+    let login = edge.change(budget, async move { auth.login(context, ask).await }).await;
+    if let Some(captcha) = &edge.options.captcha {
+        let now = edge.options.clock.monotonic();
+        match &login {
+            Ok(_) => captcha.succeeded(&attempt),
+            Err(refused) if refused.reason() == Reason::InvalidCredentials => captcha.failed(&attempt, now),
+            Err(_) => {}
+        }
+    }
+    let login = login?;
+    let tokens = convert::tokens(&login.tokens, !edge.has_cookie());
+    let fields =
+        [("tokens", Value::Message(tokens)), ("session", Value::Message(convert::session(login.session)))];
+    let mut answer = edge.answer(encode(&message("LoginResponse", fields)));
+    keep(&edge, &headers, &mut answer, &login.tokens);
+    Ok(answer)
+}
+
+/// What the transport knows of a client, within the bounds of the contract.
+fn client_facts(call: &Call, headers: &HeaderMap) -> ClientFacts {
+    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    ClientFacts {
+        address: call.client.map(|client| client.to_string()).unwrap_or_default(),
+        user_agent: agent[..agent.floor_char_boundary(CLIENT_FACT_MAX_BYTES)].to_owned(),
+        name: String::new(),
+    }
+}
+
+/// Lets the browser keep the refresh token, where that travels in a cookie.
+fn keep(edge: &Edge, request: &HeaderMap, answer: &mut Response, tokens: &TokenPair) {
+    if !edge.has_cookie() {
+        return;
+    }
+    let life = tokens.refresh_expires_at.since(edge.options.clock.now());
+    let token = tokens.refresh_token.expose_secret();
+    cookie::refresh_token(edge.options.plain_http).set(answer.headers_mut(), token, life);
+    if edge.options.csrf {
+        csrf::give(edge, request, answer.headers_mut());
+    }
+}
+
+/// Where a refresh token came from.
+enum Presented {
+    /// The body or the `Authorization` header.
+    Openly(SecretString),
+    /// The cookie, which a browser sends whoever asks it to.
+    ByCookie(SecretString),
+}
+
+/// The refresh token of a request that has none in its body. A cookie counts before a bearer token: a client that
+/// attaches its access token to every request must not lose its session by that.
+fn presented(edge: &Edge, headers: &HeaderMap) -> Result<Option<Presented>, Refused> {
+    if edge.has_cookie()
+        && let Some(token) = cookie::refresh_token(edge.options.plain_http).find(headers)
+    {
+        return Ok(Some(Presented::ByCookie(token.into())));
+    }
+    Ok(bearer::find(headers)?.map(Presented::Openly))
+}
+
+/// `POST /v1/auth/refresh`
+pub(super) async fn refresh(
+    State(edge): State<Arc<Edge>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Outcome {
+    let (headers, mut message_in) = read(&edge, "RefreshRequest", request).await?;
+    let in_body = convert::text(&mut message_in, "refresh_token");
+    let presented = if in_body.is_empty() {
+        presented(&edge, &headers)?
+    } else {
+        Some(Presented::Openly(in_body.into()))
+    };
+    let refresh_token = match presented {
+        Some(Presented::Openly(token)) => token,
+        Some(Presented::ByCookie(token)) => {
+            csrf::check(&edge, &headers)?;
+            token
+        }
+        None if edge.has_cookie() => return Err(Reason::TokenMissing.into()),
+        None => SecretString::default(),
+    };
+    let ask = RefreshRequest { refresh_token };
+    ask.check()?;
+    let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.refresh);
+    let context = edge.context(&call, budget);
+    let refresh = edge.change(budget, async move { auth.refresh(context, ask).await }).await?;
+    let tokens = convert::tokens(&refresh.tokens, !edge.has_cookie());
+    let fields = [("tokens", Value::Message(tokens))];
+    let mut answer = edge.answer(encode(&message("RefreshResponse", fields)));
+    // An unchanged token is in the jar already, or a later answer with a newer one is: nothing may overwrite that.
+    if !refresh.unchanged {
+        keep(&edge, &headers, &mut answer, &refresh.tokens);
+    }
+    Ok(answer)
+}
+
+/// `POST /v1/auth/logout`
+pub(super) async fn logout(
+    State(edge): State<Arc<Edge>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Outcome {
+    let (headers, message_in) = read(&edge, "LogoutRequest", request).await?;
+    let (in_body, everywhere) = convert::logout(message_in);
+    let token = match in_body {
+        Some(token) => Some(token),
+        None => match presented(&edge, &headers)? {
+            Some(Presented::ByCookie(token)) => {
+                csrf::check(&edge, &headers)?;
+                Some(LogoutToken::Refresh(token))
+            }
+            Some(Presented::Openly(token)) => Some(named(token)),
+            None => None,
+        },
+    };
+    if let Some(token) = token {
+        let ask = LogoutRequest { token, everywhere };
+        ask.check()?;
+        let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.logout);
+        let context = edge.context(&call, budget);
+        edge.change(budget, async move { auth.logout(context, ask).await }).await?;
+    } else if !edge.has_cookie() {
+        let what = "must be one of refresh_token, access_token";
+        return Err(AuthError::invalid_field("token", what).into());
+    }
+    // With cookies, none is the state that was asked for: another tab was faster.
+    let mut answer = edge.answer(json!({}));
+    if edge.has_cookie() {
+        cookie::refresh_token(edge.options.plain_http).delete(answer.headers_mut());
+    }
+    Ok(answer)
+}
+
+/// What a bearer token is, by its looks.
+pub(super) fn named(token: SecretString) -> LogoutToken {
+    if bearer::is_refresh_token(token.expose_secret()) {
+        LogoutToken::Refresh(token)
+    } else {
+        LogoutToken::Access(token)
+    }
+}
+
+/// `POST /v1/auth/verify`
+pub(super) async fn verify(
+    State(edge): State<Arc<Edge>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Outcome {
+    let (_, message_in) = read(&edge, "VerifyAccessTokenRequest", request).await?;
+    let ask = convert::verify(message_in)?;
+    let verify = edge.auth.verify(&edge.context(&call, edge.options.deadlines.verify), &ask)?;
+    Ok(edge.answer(encode(&convert::verification(verify))))
+}
+
+/// `GET /v1/auth/session`: who the bearer is.
+pub(super) async fn session(
+    State(edge): State<Arc<Edge>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Outcome {
+    let token = bearer::require(request.headers())?;
+    let token = edge.verified(&call, token, Vec::new())?;
+    Ok(edge.answer(encode(&convert::verified(token))))
+}

@@ -1,0 +1,155 @@
+//! The contract's messages as JSON, exactly as protobuf maps them
+//! (<https://protobuf.dev/programming-guides/json/>), and the paths that its `google.api.http` annotations name. Both
+//! are read from the descriptors, so that they cannot differ from what a transcoding gateway does.
+
+use std::sync::LazyLock;
+
+use prost_reflect::{
+    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, Value,
+};
+
+use crate::auth::AuthError;
+use crate::transport::DESCRIPTORS;
+
+const COMPILED: &str = "build.rs compiled these descriptors";
+
+static POOL: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect(COMPILED));
+
+/// The message of `countersign.v1` with this name.
+pub(super) fn descriptor(name: &str) -> MessageDescriptor {
+    let full_name = if name.contains('.') { name.to_owned() } else { format!("countersign.v1.{name}") };
+    POOL.get_message_by_name(&full_name).unwrap_or_else(|| unknown(&full_name))
+}
+
+/// The method of `AuthService` with this name.
+pub(super) fn method(name: &str) -> MethodDescriptor {
+    let service = POOL.get_service_by_name("countersign.v1.AuthService").expect(COMPILED);
+    service.methods().find(|method| method.name() == name).unwrap_or_else(|| unknown(name))
+}
+
+#[expect(clippy::panic, reason = "names are constants in this module's callers, and a test goes through all")]
+fn unknown(name: &str) -> ! {
+    panic!("the contract has no {name}")
+}
+
+/// The path that a method is posted to with its whole request as the body: the one form of annotation that the
+/// contract uses.
+pub(super) fn path(method: &MethodDescriptor) -> String {
+    let annotation = POOL.get_extension_by_name("google.api.http").expect(COMPILED);
+    let options = method.options();
+    let rule = options.get_extension(&annotation);
+    let of_rule = |field| Some(rule.as_message()?.get_field_by_name(field)?.as_str()?.to_owned());
+    assert_eq!(of_rule("body").as_deref(), Some("*"), "{} takes its request as the body", method.full_name());
+    of_rule("post").expect("every method is posted to")
+}
+
+/// The comment that stands before an element of a file, without its line breaks.
+pub(super) fn comment(file: &prost_reflect::prost_types::FileDescriptorProto, path: &[i32]) -> String {
+    let places = file.source_code_info.iter().flat_map(|info| &info.location);
+    let comment =
+        places.into_iter().find(|place| place.path == path).and_then(|it| it.leading_comments.as_deref());
+    let words: Vec<&str> = comment.unwrap_or_default().split_whitespace().collect();
+    words.join(" ")
+}
+
+/// Reads a message. Unknown fields are left out, as Envoy's transcoder does, so that a newer client gets on with an
+/// older server. No body at all is the empty message. What is wrong is told by its place alone: the text may hold
+/// a secret.
+pub(super) fn decode(name: &str, json: &[u8]) -> Result<DynamicMessage, AuthError> {
+    if json.iter().all(u8::is_ascii_whitespace) {
+        return Ok(DynamicMessage::new(descriptor(name)));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let options = DeserializeOptions::new().deny_unknown_fields(false);
+    let read = DynamicMessage::deserialize_with_options(descriptor(name), &mut reader, &options);
+    read.and_then(|message| reader.end().map(|()| message)).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        AuthError::invalid_field("", format!("is not the JSON of a countersign.v1.{name} ({place})"))
+    })
+}
+
+/// Writes a message. Fields with the default value are left out, 64-bit integers are strings.
+pub(super) fn encode(message: &DynamicMessage) -> serde_json::Value {
+    let mut json = serde_json::to_value(message).unwrap_or_default();
+    shorten_numbers(&mut json);
+    json
+}
+
+/// A double without a fraction is written without one, as every other implementation does.
+#[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^53 has its i64")]
+fn shorten_numbers(json: &mut serde_json::Value) {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match json {
+        serde_json::Value::Array(items) => items.iter_mut().for_each(shorten_numbers),
+        serde_json::Value::Object(members) => members.values_mut().for_each(shorten_numbers),
+        serde_json::Value::Number(number) => {
+            let whole = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < EXACT);
+            if let Some(whole) = whole.filter(|_| number.is_f64()) {
+                *json = (whole as i64).into();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Makes a message of its fields.
+pub(super) fn message<const N: usize>(name: &str, fields: [(&str, Value); N]) -> DynamicMessage {
+    let mut message = DynamicMessage::new(descriptor(name));
+    for (field, value) in fields {
+        message.set_field_by_name(field, value);
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_a_path_of_the_one_form() {
+        let service = POOL.get_service_by_name("countersign.v1.AuthService").unwrap();
+        for method in service.methods() {
+            assert!(path(&method).starts_with("/v1/auth/"), "{}", method.name());
+        }
+    }
+
+    #[test]
+    fn both_spellings_of_a_field_are_read_and_unknown_ones_left_out() {
+        for json in [r#"{"refreshToken":"r"}"#, r#" {"refresh_token":"r","news":{"a":[1]}} "#] {
+            let message = decode("RefreshRequest", json.as_bytes()).unwrap();
+            assert_eq!(message.get_field_by_name("refresh_token").unwrap().as_str(), Some("r"));
+        }
+        assert!(decode("RefreshRequest", b" \n").is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_by_its_place_and_not_quoted() {
+        for json in [
+            "[]",
+            "null",
+            "\"s3cret\"",
+            "{",
+            "{}{}",
+            "{} s3cret",
+            r#"{"refreshToken":["s3cret"]}"#,
+            r#"{"refreshToken":17}"#,
+            "{'refreshToken':'s3cret'}",
+            "\u{feff}{}",
+        ] {
+            let error = decode("RefreshRequest", json.as_bytes()).expect_err(json);
+            let told = format!("{error:?}");
+            assert!(told.contains("line 1") && !told.contains("s3cret"), "{json}: {told}");
+        }
+        let both = br#"{"refreshToken":"a","accessToken":"b"}"#;
+        assert!(decode("LogoutRequest", both).is_err(), "one of, not both of");
+    }
+
+    #[test]
+    fn whole_numbers_are_written_as_such() {
+        let mut json =
+            serde_json::json!({"a": [1.0, -0.0, 2.5, 1e300, 7], "b": {"c": 9_007_199_254_740_991.0}});
+        shorten_numbers(&mut json);
+        assert_eq!(json.to_string(), r#"{"a":[1,0,2.5,1e+300,7],"b":{"c":9007199254740991}}"#);
+    }
+}

@@ -1,0 +1,91 @@
+//! What every handler has at hand.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::response::{IntoResponse as _, Response};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::refusal::Refused;
+use super::{HttpOptions, RefreshTransport};
+use crate::auth::{
+    AuthError, Authenticate, CallContext, InvalidReason, Verification, VerifiedToken, VerifyRequest,
+};
+use crate::model::Monotonic;
+use crate::reason::Reason;
+use crate::transport::carry_through;
+
+use std::sync::Arc;
+
+/// The use cases, and how they are offered.
+pub(super) struct Edge {
+    pub(super) auth: Arc<dyn Authenticate>,
+    pub(super) options: HttpOptions,
+    /// The OpenAPI document.
+    pub(super) document: Value,
+}
+
+impl Edge {
+    /// Whether refresh tokens travel in a cookie.
+    pub(super) fn has_cookie(&self) -> bool {
+        self.options.refresh_transport == RefreshTransport::Cookie
+    }
+
+    /// What the use cases are told of a call that may take as long as `budget`.
+    pub(super) fn context(&self, call: &Call, budget: Duration) -> CallContext {
+        let now = self.options.clock.monotonic();
+        CallContext {
+            deadline: Monotonic(now.0.saturating_add(budget)),
+            peer: call.client,
+            request_id: call.request_id.as_str().to_owned(),
+        }
+    }
+
+    /// Runs a change to its end, whatever becomes of its caller, and waits for it for as long as `budget`.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        budget: Duration,
+        change: impl Future<Output = Result<T, AuthError>> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let change = async move { change.await.map_err(Refused::from) };
+        match tokio::time::timeout(budget, carry_through(&self.options.tasks, change)).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panicked)) => Err(AuthError::from(panicked).into()),
+            Err(_elapsed) => Err(Reason::DeadlineExceeded.into()),
+        }
+    }
+
+    /// Who an access token speaks for.
+    pub(super) fn verified(
+        &self,
+        call: &Call,
+        access_token: SecretString,
+        audiences: Vec<String>,
+    ) -> Result<VerifiedToken, Refused> {
+        let request = VerifyRequest { access_token, audiences, max_staleness: None };
+        request.check()?;
+        let context = self.context(call, self.options.deadlines.verify);
+        match self.auth.verify(&context, &request)?.verification {
+            Verification::Verified(token) => Ok(Arc::unwrap_or_clone(token)),
+            Verification::Invalid(InvalidReason::Expired) => Err(Reason::AccessTokenExpired.into()),
+            Verification::Invalid(InvalidReason::Revoked) => Err(Reason::SessionRevoked.into()),
+            Verification::Invalid(_) => Err(Reason::AccessTokenInvalid.into()),
+        }
+    }
+
+    /// A success under `/v1/auth/…`.
+    pub(super) fn answer(&self, body: Value) -> Response {
+        if self.options.envelope {
+            Json(self.envelope(0, "ok", &body)).into_response()
+        } else {
+            Json(body).into_response()
+        }
+    }
+
+    /// The shape of those front ends that look at `code` and not at the status.
+    pub(super) fn envelope(&self, code: u32, message: &str, data: &Value) -> Value {
+        json!({ "code": code, "message": message, "data": data, "timestamp": self.options.clock.now().0 })
+    }
+}

@@ -1,0 +1,248 @@
+//! The table of everything that is served. The router and the OpenAPI document are made from it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::routing::{MethodRouter, get, post};
+use http::Method;
+use serde_json::Value;
+
+use super::contract;
+use super::edge::Edge;
+use super::{HttpOptions, auth_routes, csrf, forward_auth, introspection, jwks, revocation};
+use crate::reason::Reason;
+
+/// One operation.
+pub(super) struct Operation {
+    /// What programs call it.
+    pub(super) id: &'static str,
+    pub(super) methods: &'static [Method],
+    pub(super) path: String,
+    /// What it does, in a line.
+    pub(super) summary: String,
+    pub(super) takes: Takes,
+    pub(super) gives: Gives,
+    pub(super) caller: Caller,
+    /// Every way to fail, beside those that every operation has.
+    pub(super) reasons: Vec<Reason>,
+    pub(super) mount: fn() -> MethodRouter<Arc<Edge>>,
+}
+
+/// What a request has in it.
+pub(super) enum Takes {
+    Nothing,
+    /// The JSON of a message of the contract.
+    Message(String),
+    /// The form of RFC 7662 §2.1 and RFC 7009 §2.1.
+    TokenForm,
+    /// The rules of a gateway, in the query.
+    Rules,
+}
+
+/// What a success has in it.
+pub(super) enum Gives {
+    Nothing,
+    /// The JSON of a message of the contract.
+    Message(String),
+    CsrfToken,
+    KeySet,
+    Introspection,
+    /// No body, and headers.
+    Identity,
+    OpenApi,
+}
+
+/// What the caller shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    Nobody,
+    /// A refresh token, in one of the ways that are configured.
+    RefreshToken,
+    /// An access token.
+    AccessToken,
+    /// A client's id and secret.
+    Client,
+}
+
+/// Where changes come from is checked, and what the body is.
+const OF_WRITES: [Reason; 5] = [
+    Reason::InvalidRequest,
+    Reason::CrossSiteRequest,
+    Reason::RequestTimeout,
+    Reason::RequestTooLarge,
+    Reason::UnsupportedMediaType,
+];
+
+/// What every refresh token can be refused for.
+const OF_REFRESH_TOKENS: [Reason; 4] = [
+    Reason::RefreshTokenInvalid,
+    Reason::RefreshTokenExpired,
+    Reason::RefreshTokenReused,
+    Reason::SessionRevoked,
+];
+
+/// What every access token can be refused for.
+const OF_ACCESS_TOKENS: [Reason; 5] = [
+    Reason::TokenMissing,
+    Reason::AccessTokenExpired,
+    Reason::AccessTokenInvalid,
+    Reason::SessionRevoked,
+    Reason::RevocationsStale,
+];
+
+/// What every use case can fail of.
+const OF_STORES: [Reason; 3] = [Reason::StoreUnavailable, Reason::RevocationsStale, Reason::DeadlineExceeded];
+
+/// What attempts can be too many for.
+const LIMITED: [Reason; 2] = [Reason::RateLimitExceeded, Reason::LoginOverloaded];
+
+/// Everything that these options serve.
+pub(super) fn table(options: &HttpOptions) -> Vec<Operation> {
+    let mut table = rpcs(options);
+    table.extend(questions());
+    if options.csrf {
+        table.push(Operation {
+            summary: "The double-submit token, for pages that cannot read its cookie".to_owned(),
+            gives: Gives::CsrfToken,
+            ..read("GetCsrfToken", "/v1/auth/csrf", || get(csrf::token))
+        });
+    }
+    if !options.clients.is_empty() {
+        table.extend(oauth());
+    }
+    table
+}
+
+fn rpcs(options: &HttpOptions) -> Vec<Operation> {
+    let by_cookie: &[Reason] = if options.csrf {
+        &[Reason::TokenMissing, Reason::CsrfTokenMismatch]
+    } else {
+        &[Reason::TokenMissing]
+    };
+    let captcha: &[Reason] = match options.captcha {
+        Some(_) => &[Reason::CaptchaRequired, Reason::CaptchaRejected, Reason::CaptchaUnavailable],
+        None => &[],
+    };
+    let of_login = [Reason::InvalidCredentials, Reason::SessionLimitReached];
+    vec![
+        rpc("Login", &[&of_login, captcha, &LIMITED, &OF_STORES], || post(auth_routes::login)),
+        Operation {
+            caller: Caller::RefreshToken,
+            ..rpc(
+                "Refresh",
+                &[&OF_REFRESH_TOKENS, by_cookie, &[Reason::RefreshInProgress], &LIMITED, &OF_STORES],
+                || post(auth_routes::refresh),
+            )
+        },
+        Operation {
+            caller: Caller::RefreshToken,
+            ..rpc("Logout", &[&OF_REFRESH_TOKENS, by_cookie, &OF_STORES], || post(auth_routes::logout))
+        },
+        rpc("VerifyAccessToken", &[&OF_STORES], || post(auth_routes::verify)),
+    ]
+}
+
+/// An RPC: its path, its messages and what it does are what the contract says.
+fn rpc(name: &'static str, reasons: &[&[Reason]], mount: fn() -> MethodRouter<Arc<Edge>>) -> Operation {
+    let method = contract::method(name);
+    Operation {
+        id: name,
+        methods: &[Method::POST],
+        path: contract::path(&method),
+        summary: contract::comment(method.parent_file().file_descriptor_proto(), method.path()),
+        takes: Takes::Message(method.input().name().to_owned()),
+        gives: Gives::Message(method.output().name().to_owned()),
+        caller: Caller::Nobody,
+        reasons: [&[OF_WRITES.as_slice()], reasons].concat().concat(),
+        mount,
+    }
+}
+
+/// An operation that changes nothing and is asked with GET.
+fn read(id: &'static str, path: &'static str, mount: fn() -> MethodRouter<Arc<Edge>>) -> Operation {
+    Operation {
+        id,
+        methods: &[Method::GET],
+        path: path.to_owned(),
+        summary: String::new(),
+        takes: Takes::Nothing,
+        gives: Gives::Nothing,
+        caller: Caller::Nobody,
+        reasons: Vec::new(),
+        mount,
+    }
+}
+
+fn questions() -> Vec<Operation> {
+    vec![
+        Operation {
+            summary: "Who the bearer of an access token is".to_owned(),
+            gives: Gives::Message("VerifiedToken".to_owned()),
+            caller: Caller::AccessToken,
+            reasons: [&OF_ACCESS_TOKENS[..], &[Reason::InvalidRequest]].concat(),
+            ..read("GetSession", "/v1/auth/session", || get(auth_routes::session))
+        },
+        Operation {
+            summary: "The keys that access tokens are verified with (RFC 7517)".to_owned(),
+            gives: Gives::KeySet,
+            ..read("GetKeySet", "/.well-known/jwks.json", || get(jwks::jwks))
+        },
+        Operation {
+            methods: &[Method::GET, Method::POST],
+            summary: "Whether a gateway may let a request through, and as whom".to_owned(),
+            takes: Takes::Rules,
+            gives: Gives::Identity,
+            caller: Caller::AccessToken,
+            reasons: [&OF_ACCESS_TOKENS[..], &[Reason::InvalidRequest, Reason::RoleRequired]].concat(),
+            ..read("ForwardAuth", forward_auth::PATH, || {
+                get(forward_auth::forward_auth).post(forward_auth::forward_auth)
+            })
+        },
+        Operation {
+            summary: "This document".to_owned(),
+            gives: Gives::OpenApi,
+            ..read("GetOpenApi", "/openapi.json", || get(document))
+        },
+    ]
+}
+
+fn oauth() -> Vec<Operation> {
+    let of_clients = [&[Reason::ClientUnauthenticated], &OF_WRITES[..], &OF_STORES].concat();
+    let operation = |id, path, mount| Operation {
+        methods: &[Method::POST],
+        takes: Takes::TokenForm,
+        caller: Caller::Client,
+        reasons: of_clients.clone(),
+        ..read(id, path, mount)
+    };
+    vec![
+        Operation {
+            summary: "What an access token says, if it is good (RFC 7662)".to_owned(),
+            gives: Gives::Introspection,
+            ..operation("IntrospectToken", "/oauth2/introspect", || post(introspection::introspect))
+        },
+        Operation {
+            summary: "Ends the session that a token belongs to (RFC 7009)".to_owned(),
+            ..operation("RevokeToken", "/oauth2/revoke", || post(revocation::revoke))
+        },
+    ]
+}
+
+async fn document(State(edge): State<Arc<Edge>>) -> Json<Value> {
+    Json(edge.document.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rpc_of_the_contract_is_served_where_it_says() {
+        let options = HttpOptions::new(Arc::new(crate::model::SystemClock::new()), Arc::new(Arc::default));
+        let served: Vec<_> = rpcs(&options).into_iter().map(|rpc| (rpc.id, rpc.path)).collect();
+        let methods = contract::method("Login").parent_service().methods().len();
+        assert_eq!(served.len(), methods);
+        assert_eq!(served[3], ("VerifyAccessToken", "/v1/auth/verify".to_owned()));
+    }
+}

@@ -1,0 +1,142 @@
+//! The SQL of MySQL, from version 8.0 on, and MariaDB, from version 10.6 on. Neither returns what an `UPDATE` has
+//! made of a row, so the row is locked and read first.
+
+use crate::store::sql::Statements;
+use crate::store::sql::dialect::{ledger_columns, session_columns, user_columns};
+
+/// The parameter *time?*, or what the database's clock says as the statement begins.
+macro_rules! time {
+    () => {
+        "CAST(COALESCE(?, FLOOR(UNIX_TIMESTAMP(NOW(3)) * 1000)) AS SIGNED)"
+    };
+}
+
+pub(super) const STATEMENTS: Statements = Statements {
+    begin: "START TRANSACTION",
+    is_migrated: "
+        SELECT COUNT(*) AS version FROM information_schema.tables
+        WHERE table_schema = DATABASE() AND table_name = '_sqlx_migrations'",
+    settings: Some(
+        "SELECT 'innodb_flush_log_at_trx_commit' AS name,
+                CAST(@@innodb_flush_log_at_trx_commit AS CHAR) AS setting
+         UNION ALL SELECT 'innodb_doublewrite', CAST(@@innodb_doublewrite AS CHAR)
+         UNION ALL SELECT 'log_bin', CAST(@@log_bin AS CHAR)
+         UNION ALL SELECT 'sync_binlog', CAST(@@sync_binlog AS CHAR)
+         UNION ALL SELECT 'version', CAST(VERSION() AS CHAR)",
+    ),
+
+    create_user: concat!(
+        "INSERT INTO users
+             (id, username, password_hash, roles, claims, disabled, epoch, created_at, updated_at)
+         SELECT ?, ?, ?, ?, ?, FALSE, 0, t.now, t.now FROM (SELECT ",
+        time!(),
+        " AS now) AS t
+         ON DUPLICATE KEY UPDATE users.username = users.username"
+    ),
+    credential: concat!("SELECT u.password_hash, ", user_columns!(), " FROM users AS u WHERE u.username = ?"),
+    user: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.id = ?"),
+    users_after: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users AS u WHERE u.username > ? ORDER BY u.username LIMIT ?"
+    ),
+    lock_epoch: Some("SELECT epoch + 1 AS epoch FROM users WHERE id = ? FOR UPDATE"),
+    set_password: concat!(
+        "UPDATE users SET password_hash = ?, epoch = epoch + 1, updated_at = ",
+        time!(),
+        " WHERE id = ?"
+    ),
+    disable: concat!(
+        "UPDATE users SET disabled = TRUE, epoch = epoch + 1, updated_at = ",
+        time!(),
+        " WHERE id = ?"
+    ),
+    revoke_all: concat!("UPDATE users SET epoch = epoch + 1, updated_at = ", time!(), " WHERE id = ?"),
+    delete_user: "DELETE FROM users WHERE id = ?",
+    rehash: "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?",
+    enable: concat!("UPDATE users SET disabled = FALSE, updated_at = ", time!(), " WHERE id = ?"),
+    set_attributes: concat!(
+        "UPDATE users SET roles = COALESCE(?, roles), claims = COALESCE(?, claims), updated_at = ",
+        time!(),
+        " WHERE id = ?"
+    ),
+
+    give_birth: "
+        INSERT INTO ledger_head (only_row, seq, mark, birth_mark) VALUES (1, 0, ?, ?)
+        ON DUPLICATE KEY UPDATE seq = seq",
+    advance_head: "UPDATE ledger_head SET seq = seq + ?, mark = ? WHERE only_row = 1",
+    head: concat!("SELECT seq, ", time!(), " AS now FROM ledger_head WHERE only_row = 1"),
+    append: "
+        INSERT INTO ledger
+            (seq, mark, scope, user_id, session_id, epoch, reason, actor, written_at, matters_until)
+        SELECT r.seq, r.mark, r.scope, UNHEX(r.user_id), UNHEX(r.session_id), r.epoch, r.reason, r.actor,
+               r.written_at, r.matters_until
+        FROM JSON_TABLE(?, '$[*]' COLUMNS (
+                 seq BIGINT PATH '$.seq', mark BIGINT PATH '$.mark', scope VARCHAR(16) PATH '$.scope',
+                 user_id VARCHAR(32) PATH '$.user_id', session_id VARCHAR(32) PATH '$.session_id',
+                 epoch BIGINT PATH '$.epoch', reason VARCHAR(64) PATH '$.reason',
+                 actor VARCHAR(64) PATH '$.actor', written_at BIGINT PATH '$.written_at',
+                 matters_until BIGINT PATH '$.matters_until')) AS r",
+    standing: concat!(
+        "SELECT EXISTS (SELECT 1 FROM ledger WHERE session_id = ?) AS session_revoked, ",
+        user_columns!(),
+        " FROM (SELECT 1) AS one LEFT JOIN users AS u ON u.id = ?"
+    ),
+    snapshot: concat!(
+        "SELECT h.seq AS head_seq, h.mark AS head_mark, ",
+        ledger_columns!(),
+        " FROM ledger_head AS h LEFT JOIN ledger AS l ON l.written_at >= ?
+          WHERE h.only_row = 1 ORDER BY l.seq"
+    ),
+    poll: concat!(
+        "SELECT CASE ? WHEN 0 THEN h.birth_mark WHEN h.seq THEN h.mark
+                ELSE (SELECT mark FROM ledger WHERE seq = ?) END AS cursor_mark, ",
+        ledger_columns!(),
+        " FROM ledger_head AS h LEFT JOIN ledger AS l ON l.seq > ?
+          WHERE h.only_row = 1 ORDER BY l.seq LIMIT ?"
+    ),
+    purge_ledger: "
+        DELETE FROM ledger WHERE matters_until < ? AND seq < (SELECT seq FROM ledger_head)
+        ORDER BY matters_until LIMIT ?",
+
+    // InnoDB has no lock for rows that are not there yet, and gap locks do not exclude each other: users share a
+    // few rows that are only there to be locked.
+    lock_sessions: Some("SELECT stripe FROM session_locks WHERE stripe = (? & 255) FOR UPDATE"),
+    session: concat!(
+        "SELECT t.now, ",
+        session_columns!(),
+        " FROM (SELECT ",
+        time!(),
+        " AS now) AS t LEFT JOIN sessions AS s ON s.user_id = ? AND s.id = ?"
+    ),
+    sessions: concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions AS s WHERE s.user_id = ? AND s.idle_expires_at > ",
+        time!(),
+        " ORDER BY s.rotated_at DESC, s.created_at DESC, s.id"
+    ),
+    sessions_beyond: concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions AS s WHERE s.user_id = ? AND s.idle_expires_at > ? AND s.epoch >= ?
+          ORDER BY s.rotated_at DESC, s.created_at DESC, s.id LIMIT 18446744073709551615 OFFSET ?"
+    ),
+    insert_session: "
+        INSERT INTO sessions
+            (user_id, id, epoch, generation, predecessor, rotated_at, audiences, mac_key, created_at,
+             idle_expires_at, expires_at, client)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    advance_session: "
+        UPDATE sessions
+        SET generation = ?, predecessor = ?, rotated_at = ?, mac_key = ?, idle_expires_at = ?
+        WHERE user_id = ? AND id = ? AND generation = ? AND rotated_at = ? AND epoch = ?",
+    delete_sessions: "
+        DELETE FROM sessions WHERE user_id = ? AND id IN (
+            SELECT UNHEX(named.id) FROM JSON_TABLE(?, '$[*]' COLUMNS (id VARCHAR(32) PATH '$')) AS named)",
+    purge_sessions: concat!(
+        "DELETE FROM sessions WHERE idle_expires_at <= ",
+        time!(),
+        " ORDER BY idle_expires_at LIMIT ?"
+    ),
+};

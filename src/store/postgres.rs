@@ -1,0 +1,149 @@
+//! PostgreSQL, from version 13 on.
+
+use std::collections::BTreeMap;
+
+use secrecy::ExposeSecret as _;
+use sqlx::ConnectOptions as _;
+use sqlx::error::DatabaseError;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgQueryResult};
+
+use crate::store::sql::{Dialect, Fault, InvalidUrl, NetworkOptions, SqlStore, Statements};
+
+mod statements;
+
+pub use crate::store::sql::SchemaError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Users, ledger and sessions in one PostgreSQL database.
+pub type PostgresStore = SqlStore<PostgresDialect>;
+
+impl PostgresStore {
+    /// A store on the database at `postgres://user:password@host:port/database`, with `?sslmode=verify-full` and
+    /// `&sslrootcert=FILE` for TLS. Does not connect yet. Before use call [`SqlStore::migrate`] or
+    /// [`SqlStore::check_schema`].
+    pub fn open(options: &NetworkOptions) -> Result<Self, InvalidUrl> {
+        let connect = options
+            .url
+            .expose_secret()
+            .parse::<PgConnectOptions>()
+            .map_err(|error| InvalidUrl { database: "PostgreSQL", source: Box::new(error) })?
+            .application_name("countersign")
+            .disable_statement_logging();
+        let limit = format!("{}ms", options.statement_limit().as_millis().max(1));
+        let limited = connect.clone().options([
+            ("statement_timeout", limit.as_str()),
+            ("lock_timeout", limit.as_str()),
+            // A client that was cut off from the network in the middle may hold the ledger's head.
+            ("idle_in_transaction_session_timeout", limit.as_str()),
+            ("default_transaction_isolation", "read committed"),
+        ]);
+        Ok(Self::over_network(options, PostgresConnect { limited, patient: connect }))
+    }
+}
+
+/// How to connect.
+#[derive(Debug)]
+pub struct PostgresConnect {
+    limited: PgConnectOptions,
+    /// Without limits, for migrations.
+    patient: PgConnectOptions,
+}
+
+/// What is PostgreSQL's own.
+#[derive(Debug)]
+pub struct PostgresDialect;
+
+impl Dialect for PostgresDialect {
+    type Database = sqlx::Postgres;
+    type Options = PostgresConnect;
+
+    const NAME: &'static str = "postgres";
+    const STATEMENTS: &'static Statements = &statements::STATEMENTS;
+
+    async fn connect(options: &PostgresConnect) -> sqlx::Result<PgConnection> {
+        options.limited.connect().await
+    }
+
+    async fn connect_to_migrate(options: &PostgresConnect) -> sqlx::Result<PgConnection> {
+        options.patient.connect().await
+    }
+
+    fn migrations() -> &'static Migrator {
+        &MIGRATIONS
+    }
+
+    fn affected(result: &PgQueryResult) -> u64 {
+        result.rows_affected()
+    }
+
+    /// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+    fn fault(error: &dyn DatabaseError) -> Fault {
+        match error.code().as_deref() {
+            // Serialization failure, deadlock.
+            Some("40001" | "40P01") => Fault::Conflict,
+            // Shut down, crashed, starting, dropped for idleness; a standby, or a primary that has become one.
+            Some("57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006") => Fault::Broken,
+            Some(code) if code.starts_with("08") => Fault::Broken,
+            // A table has changed under a statement that was prepared before.
+            Some("0A000" | "26000") => Fault::Broken,
+            Some("XX001" | "XX002") => Fault::Damage,
+            _ => Fault::Other,
+        }
+    }
+
+    fn concerns(settings: &BTreeMap<String, String>) -> Vec<String> {
+        let is_off = |name: &str| settings.get(name).is_some_and(|setting| setting == "off");
+        let mut concerns = Vec::new();
+        for (name, what) in [
+            ("synchronous_commit", "an acknowledged logout may be lost when the server crashes"),
+            ("fsync", "a crash may lose acknowledged logouts, and the whole database"),
+            ("full_page_writes", "a crash may damage the database"),
+        ] {
+            if is_off(name) {
+                concerns.push(format!("PostgreSQL's {name} is off: {what}; set it to on"));
+            }
+        }
+        let version = settings.get("server_version_num").and_then(|version| version.parse::<u32>().ok());
+        if let Some(version) = version.filter(|version| *version < 130_000) {
+            concerns.push(format!("PostgreSQL {} is older than 13, the oldest supported", version / 10_000));
+        }
+        concerns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_refused_without_telling_the_password() {
+        for url in ["postgres://ada:hunter2@host:port/db", "postgres://ada:hunter2@h/db?sslmode=hunter2x"] {
+            let error = PostgresStore::open(&NetworkOptions::new(url.into())).unwrap_err();
+            assert!(!error.to_string().contains("ada"), "{error}");
+        }
+    }
+
+    #[test]
+    fn settings_that_forget_are_named() {
+        let settings = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, setting)| ((*name).to_owned(), (*setting).to_owned())).collect()
+        };
+        let concerns = PostgresDialect::concerns(&settings(&[
+            ("fsync", "off"),
+            ("synchronous_commit", "off"),
+            ("server_version_num", "120011"),
+        ]));
+        for (concern, named) in concerns.iter().zip(["synchronous_commit", "fsync", "PostgreSQL 12"]) {
+            assert!(concern.contains(named), "{concern}");
+        }
+        assert_eq!(concerns.len(), 3);
+        let safe = settings(&[
+            ("fsync", "on"),
+            ("synchronous_commit", "remote_apply"),
+            ("server_version_num", "150001"),
+        ]);
+        assert_eq!(PostgresDialect::concerns(&safe), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,140 @@
+//! The SQL of PostgreSQL, from version 13 on.
+
+use crate::store::sql::Statements;
+use crate::store::sql::dialect::{ledger_columns, session_columns, user_columns};
+
+/// The parameter *time?*, or what the database's clock says at this moment.
+macro_rules! time {
+    ($parameter:literal) => {
+        concat!("coalesce(", $parameter, ", floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)")
+    };
+}
+
+pub(super) const STATEMENTS: Statements = Statements {
+    begin: "BEGIN",
+    is_migrated: "SELECT count(to_regclass('_sqlx_migrations')) AS version",
+    settings: Some(
+        "SELECT name, setting FROM pg_settings
+         WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'server_version_num')",
+    ),
+
+    create_user: concat!(
+        "INSERT INTO users
+             (id, username, password_hash, roles, claims, disabled, epoch, created_at, updated_at)
+         SELECT $1, $2, $3, $4, $5, FALSE, 0, t.now, t.now FROM (SELECT ",
+        time!("$6"),
+        " AS now) AS t
+         ON CONFLICT (username) DO NOTHING"
+    ),
+    credential: concat!(
+        "SELECT u.password_hash, ",
+        user_columns!(),
+        " FROM users AS u WHERE u.username = $1"
+    ),
+    user: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.id = $1"),
+    users_after: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users AS u WHERE u.username > $1 ORDER BY u.username LIMIT $2"
+    ),
+    lock_epoch: None,
+    set_password: concat!(
+        "UPDATE users SET password_hash = $1, epoch = epoch + 1, updated_at = ",
+        time!("$2"),
+        " WHERE id = $3 RETURNING epoch"
+    ),
+    disable: concat!(
+        "UPDATE users SET disabled = TRUE, epoch = epoch + 1, updated_at = ",
+        time!("$1"),
+        " WHERE id = $2 RETURNING epoch"
+    ),
+    revoke_all: concat!(
+        "UPDATE users SET epoch = epoch + 1, updated_at = ",
+        time!("$1"),
+        " WHERE id = $2 RETURNING epoch"
+    ),
+    delete_user: "DELETE FROM users WHERE id = $1 RETURNING epoch + 1 AS epoch",
+    rehash: "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3",
+    enable: concat!("UPDATE users SET disabled = FALSE, updated_at = ", time!("$1"), " WHERE id = $2"),
+    set_attributes: concat!(
+        "UPDATE users SET roles = coalesce($1, roles), claims = coalesce($2, claims), updated_at = ",
+        time!("$3"),
+        " WHERE id = $4"
+    ),
+
+    give_birth: "
+        INSERT INTO ledger_head (only_row, seq, mark, birth_mark) VALUES (1, 0, $1, $2)
+        ON CONFLICT DO NOTHING",
+    advance_head: "UPDATE ledger_head SET seq = seq + $1, mark = $2 WHERE only_row = 1",
+    head: concat!("SELECT seq, ", time!("$1"), " AS now FROM ledger_head WHERE only_row = 1"),
+    append: "
+        INSERT INTO ledger
+            (seq, mark, scope, user_id, session_id, epoch, reason, actor, written_at, matters_until)
+        SELECT r.seq, r.mark, r.scope, decode(r.user_id, 'hex'), decode(r.session_id, 'hex'), r.epoch, r.reason,
+               r.actor, r.written_at, r.matters_until
+        FROM json_to_recordset($1::json) AS r
+            (seq bigint, mark bigint, scope text, user_id text, session_id text, epoch bigint, reason text,
+             actor text, written_at bigint, matters_until bigint)",
+    standing: concat!(
+        "SELECT EXISTS (SELECT 1 FROM ledger WHERE session_id = $1) AS session_revoked, ",
+        user_columns!(),
+        " FROM (SELECT 1) AS one LEFT JOIN users AS u ON u.id = $2"
+    ),
+    snapshot: concat!(
+        "SELECT h.seq AS head_seq, h.mark AS head_mark, ",
+        ledger_columns!(),
+        " FROM ledger_head AS h LEFT JOIN ledger AS l ON l.written_at >= $1
+          WHERE h.only_row = 1 ORDER BY l.seq"
+    ),
+    poll: concat!(
+        "SELECT CASE $1 WHEN 0 THEN h.birth_mark WHEN h.seq THEN h.mark
+                ELSE (SELECT mark FROM ledger WHERE seq = $2) END AS cursor_mark, ",
+        ledger_columns!(),
+        " FROM ledger_head AS h LEFT JOIN ledger AS l ON l.seq > $3
+          WHERE h.only_row = 1 ORDER BY l.seq LIMIT $4"
+    ),
+    purge_ledger: "
+        DELETE FROM ledger WHERE seq IN (
+            SELECT seq FROM ledger WHERE matters_until < $1 AND seq < (SELECT seq FROM ledger_head) LIMIT $2)",
+
+    lock_sessions: Some("SELECT pg_advisory_xact_lock($1)"),
+    session: concat!(
+        "SELECT t.now, ",
+        session_columns!(),
+        " FROM (SELECT ",
+        time!("$1"),
+        " AS now) AS t LEFT JOIN sessions AS s ON s.user_id = $2 AND s.id = $3"
+    ),
+    sessions: concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions AS s WHERE s.user_id = $1 AND s.idle_expires_at > ",
+        time!("$2"),
+        " ORDER BY s.rotated_at DESC, s.created_at DESC, s.id"
+    ),
+    sessions_beyond: concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions AS s WHERE s.user_id = $1 AND s.idle_expires_at > $2 AND s.epoch >= $3
+          ORDER BY s.rotated_at DESC, s.created_at DESC, s.id OFFSET $4"
+    ),
+    insert_session: "
+        INSERT INTO sessions
+            (user_id, id, epoch, generation, predecessor, rotated_at, audiences, mac_key, created_at,
+             idle_expires_at, expires_at, client)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    advance_session: "
+        UPDATE sessions
+        SET generation = $1, predecessor = $2, rotated_at = $3, mac_key = $4, idle_expires_at = $5
+        WHERE user_id = $6 AND id = $7 AND generation = $8 AND rotated_at = $9 AND epoch = $10",
+    delete_sessions: "
+        DELETE FROM sessions WHERE user_id = $1 AND id IN (
+            SELECT decode(value, 'hex') FROM json_array_elements_text($2::json))",
+    // The rows are locked as they are found: one that is refreshed at this moment is looked at again.
+    purge_sessions: concat!(
+        "DELETE FROM sessions WHERE (user_id, id) IN (
+             SELECT user_id, id FROM sessions WHERE idle_expires_at <= ",
+        time!("$1"),
+        " LIMIT $2 FOR UPDATE SKIP LOCKED)"
+    ),
+};

@@ -1,0 +1,160 @@
+//! The connections to Redis, whatever its topology: one call that goes to the right server and is answered, or
+//! fails, within the deadline.
+
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use redis::{Cmd, Value};
+use tokio::sync::Semaphore;
+use tokio::time::Sleep;
+
+use self::cluster::Cluster;
+use self::lane::{Lanes, Manner};
+use super::address::Topology;
+use super::failure::Failure;
+use super::scripts::{Arguments, Script};
+
+mod cluster;
+mod dial;
+mod lane;
+mod scout;
+mod slot;
+mod slot_map;
+
+pub(super) use self::dial::{Credentials, Dialer, Target, within};
+pub(super) use self::slot::slot_of;
+
+/// When a caller stops waiting. Everything that a call waits for, it waits for no longer than this.
+struct Deadline<'a> {
+    sleep: Pin<&'a mut Sleep>,
+    limit: Duration,
+}
+
+impl Deadline<'_> {
+    async fn passed(&mut self) {
+        self.sleep.as_mut().await;
+    }
+
+    const fn failure(&self) -> Failure {
+        Failure::Late(self.limit)
+    }
+}
+
+/// How many connections there are, and how much may be under way on them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) connections: usize,
+    pub(super) in_flight: usize,
+    pub(super) deadline: Duration,
+}
+
+/// All connections of one store.
+pub(super) struct Connections {
+    servers: Servers,
+    in_flight: Semaphore,
+    deadline: Duration,
+}
+
+enum Servers {
+    One { lanes: Lanes, target: Target },
+    Cluster(Cluster),
+}
+
+impl Connections {
+    /// Begins to open them; must be called within a runtime, which they then live on.
+    pub(super) fn open(dialer: &Dialer, topology: &Topology, sentinel: Credentials, bounds: Bounds) -> Self {
+        let one = |target: Target| {
+            let lanes = Lanes::open(dialer, &target, bounds.connections);
+            Servers::One { lanes, target }
+        };
+        let servers = match topology {
+            Topology::Standalone(server) => one(Target::Master(server.clone())),
+            Topology::Sentinel { sentinels, service } => one(Target::Sentinel {
+                sentinels: sentinels.as_slice().into(),
+                service: service.as_str().into(),
+                credentials: sentinel,
+            }),
+            Topology::Cluster(seeds) => {
+                Servers::Cluster(Cluster::open(dialer.clone(), seeds.clone(), bounds.connections))
+            }
+        };
+        Self { servers, in_flight: Semaphore::new(bounds.in_flight.max(1)), deadline: bounds.deadline }
+    }
+
+    /// Runs a command that concerns `key`.
+    pub(super) async fn run(&self, key: &[u8], command: &Cmd) -> Result<Value, Failure> {
+        let sleep = pin!(tokio::time::sleep(self.deadline));
+        let mut deadline = Deadline { sleep, limit: self.deadline };
+        let _permit = self.enter(&mut deadline).await?;
+        self.send(key, command, &mut deadline).await
+    }
+
+    /// Runs a script on keys of one slot: by its digest, in one round trip; with its text where the server has forgotten it,
+    /// which makes it remember.
+    pub(super) async fn script(
+        &self,
+        script: &Script,
+        keys: &[&[u8]],
+        arguments: &Arguments,
+    ) -> Result<Value, Failure> {
+        let key = keys.first().copied().unwrap_or_default();
+        let sleep = pin!(tokio::time::sleep(self.deadline));
+        let mut deadline = Deadline { sleep, limit: self.deadline };
+        let _permit = self.enter(&mut deadline).await?;
+        match self.send(key, &script.by_digest(keys, arguments), &mut deadline).await {
+            Err(failure) if failure.is_forgotten_script() => {
+                self.send(key, &script.by_text(keys, arguments), &mut deadline).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn enter(&self, deadline: &mut Deadline<'_>) -> Result<tokio::sync::SemaphorePermit<'_>, Failure> {
+        tokio::select! {
+            biased;
+            permit = self.in_flight.acquire() => permit.map_err(|_| Failure::NotConnected("closed".into())),
+            () = deadline.passed() => Err(deadline.failure()),
+        }
+    }
+
+    async fn send(&self, key: &[u8], command: &Cmd, deadline: &mut Deadline<'_>) -> Result<Value, Failure> {
+        match &self.servers {
+            Servers::One { lanes, .. } => lanes.send(command, Manner::Plain, deadline).await,
+            Servers::Cluster(cluster) => cluster.send(slot_of(key), command, deadline).await,
+        }
+    }
+
+    /// Runs a command on every master: the one there is, or every one that serves a slot. An error of any is the
+    /// answer.
+    pub(super) async fn run_on_all(&self, command: &Cmd) -> Result<Vec<(String, Value)>, Failure> {
+        let sleep = pin!(tokio::time::sleep(self.deadline));
+        let mut deadline = Deadline { sleep, limit: self.deadline };
+        match &self.servers {
+            Servers::One { lanes, target } => {
+                let answer = lanes.send(command, Manner::Plain, &mut deadline).await?;
+                Ok(vec![(target.to_string(), answer)])
+            }
+            Servers::Cluster(cluster) => cluster.send_to_all(command, &mut deadline).await,
+        }
+    }
+
+    /// Whether it is a Cluster.
+    pub(super) const fn is_cluster(&self) -> bool {
+        matches!(self.servers, Servers::Cluster(_))
+    }
+
+    /// Whom to listen to for messages that are published to `channel`'s slot.
+    pub(super) fn target_of(&self, channel: &[u8]) -> Result<Target, Failure> {
+        match &self.servers {
+            Servers::One { target, .. } => Ok(target.clone()),
+            Servers::Cluster(cluster) => cluster.server_of(slot_of(channel)).map(Target::Node),
+        }
+    }
+
+    /// Looks again which node of a Cluster serves what.
+    pub(super) fn refresh(&self) {
+        if let Servers::Cluster(cluster) = &self.servers {
+            cluster.refresh();
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! One connection to one server, shared by many callers, and the task that keeps it open.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::{Cmd, Value};
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, info, warn};
+
+use super::super::failure::Failure;
+use super::Deadline;
+use super::dial::{Dialer, Target, within};
+
+/// How long to wait after a first vain attempt, and at most after later ones.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// How long a connection may be without a sign of life before it is asked for one.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// How a command goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    Plain,
+    /// To a node of a Cluster that is about to take over the slot.
+    Asking,
+}
+
+/// Several connections to one server.
+pub(super) struct Lanes {
+    lanes: Vec<Lane>,
+    next: AtomicUsize,
+}
+
+impl Lanes {
+    /// Begins to open so many connections.
+    pub(super) fn open(dialer: &Dialer, target: &Target, count: usize) -> Self {
+        let lanes = (0..count.max(1)).map(|_| Lane::open(dialer.clone(), target.clone())).collect();
+        Self { lanes, next: AtomicUsize::new(0) }
+    }
+
+    /// Sends a command over the next connection that is open, or else waits for one, until the deadline.
+    pub(super) async fn send(
+        &self,
+        command: &Cmd,
+        manner: Manner,
+        deadline: &mut Deadline<'_>,
+    ) -> Result<Value, Failure> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len();
+        let (before, from) = self.lanes.split_at(first);
+        let open = from.iter().chain(before).find(|lane| lane.is_open());
+        open.unwrap_or(&self.lanes[first]).send(command, manner, deadline).await
+    }
+}
+
+/// A connection that is there, and the how many-th it is.
+#[derive(Clone)]
+struct Open {
+    connection: MultiplexedConnection,
+    number: u64,
+}
+
+/// What is known of the connection: it, or why there is none.
+type State = Result<Open, Arc<str>>;
+
+/// What a caller thinks of the connection with a number.
+#[derive(Debug, Clone, Copy)]
+enum Doubt {
+    /// It must not be used any more.
+    Broken(u64),
+    /// It was silent for too long.
+    Silent(u64),
+}
+
+/// One connection, shared. A caller that goes away leaves nothing behind in it: its answer is thrown away when it
+/// comes.
+struct Lane {
+    state: watch::Receiver<State>,
+    doubts: mpsc::Sender<Doubt>,
+    _keeper: AbortOnDropHandle<()>,
+}
+
+impl Lane {
+    fn open(dialer: Dialer, target: Target) -> Self {
+        let (published, state) = watch::channel(Err("not yet".into()));
+        let (doubts, heard) = mpsc::channel(16);
+        let keeper = Keeper { dialer, target, published, doubts: heard, number: 0 };
+        Self { state, doubts, _keeper: AbortOnDropHandle::new(tokio::spawn(keeper.run())) }
+    }
+
+    fn is_open(&self) -> bool {
+        self.state.borrow().is_ok()
+    }
+
+    async fn send(
+        &self,
+        command: &Cmd,
+        manner: Manner,
+        deadline: &mut Deadline<'_>,
+    ) -> Result<Value, Failure> {
+        let Open { mut connection, number } = self.opened(deadline).await?;
+        // The keeper hears of many doubts at once; that one is lost does not matter.
+        let answer = tokio::select! {
+            answer = exchange(&mut connection, command, manner) => answer,
+            () = deadline.passed() => {
+                let _ = self.doubts.try_send(Doubt::Silent(number));
+                return Err(deadline.failure());
+            }
+        };
+        if answer.as_ref().is_err_and(Failure::ends_connection) {
+            let _ = self.doubts.try_send(Doubt::Broken(number));
+        }
+        answer
+    }
+
+    async fn opened(&self, deadline: &mut Deadline<'_>) -> Result<Open, Failure> {
+        let known = self.state.borrow().clone();
+        if let Ok(open) = known {
+            return Ok(open);
+        }
+        let mut state = self.state.clone();
+        tokio::select! {
+            _ = state.wait_for(Result::is_ok) => {}
+            () = deadline.passed() => {}
+        }
+        let known = state.borrow().clone();
+        known.map_err(Failure::NotConnected)
+    }
+}
+
+async fn exchange(
+    connection: &mut MultiplexedConnection,
+    command: &Cmd,
+    manner: Manner,
+) -> Result<Value, Failure> {
+    let answer = match manner {
+        Manner::Plain => connection.req_packed_command(command).await?,
+        Manner::Asking => {
+            let mut both = redis::pipe();
+            both.cmd("ASKING").add_command(command.clone());
+            let answers = connection.req_packed_commands(&both, 1, 1).await?;
+            answers.into_iter().next().unwrap_or(Value::Nil)
+        }
+    };
+    Ok(answer.extract_error()?)
+}
+
+/// Opens the connection, and another one whenever there is reason to. Runs on its own, so that opening may take
+/// longer than any caller waits, and is not cut off with the caller.
+struct Keeper {
+    dialer: Dialer,
+    target: Target,
+    published: watch::Sender<State>,
+    doubts: mpsc::Receiver<Doubt>,
+    number: u64,
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        loop {
+            let connection = self.dial().await;
+            self.number += 1;
+            info!(server = %self.target, "connected to Redis");
+            let open = Open { connection: connection.clone(), number: self.number };
+            self.publish(Ok(open));
+            let Some(why) = self.watch(connection).await else { return };
+            warn!(server = %self.target, %why, "a connection to Redis is given up");
+        }
+    }
+
+    fn publish(&self, state: State) {
+        self.published.send_modify(|known| *known = state);
+    }
+
+    async fn dial(&self) -> MultiplexedConnection {
+        let limit = 2 * self.dialer.patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let failure = match tokio::time::timeout(limit, self.dialer.dial(&self.target)).await {
+                Ok(Ok(connection)) => return connection,
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::Late(limit),
+            };
+            debug!(server = %self.target, %failure, "cannot connect to Redis");
+            // A connection that is merely silent stays in its place until there is a better one.
+            self.published.send_if_modified(|state| {
+                let closed = state.is_err();
+                if closed {
+                    *state = Err(failure.to_string().into());
+                }
+                closed
+            });
+            tokio::time::sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    /// Returns why the connection is not good any more; nothing when nobody needs one.
+    async fn watch(&mut self, mut connection: MultiplexedConnection) -> Option<Arc<str>> {
+        loop {
+            match tokio::time::timeout(QUIET, self.doubts.recv()).await {
+                Ok(None) => return None,
+                Ok(Some(Doubt::Broken(number))) if number == self.number => {
+                    let why: Arc<str> = "it broke, or leads to no master".into();
+                    self.publish(Err(Arc::clone(&why)));
+                    return Some(why);
+                }
+                // About an earlier connection.
+                Ok(Some(Doubt::Broken(_))) => continue,
+                Ok(Some(Doubt::Silent(number))) if number != self.number => continue,
+                Ok(Some(Doubt::Silent(_))) | Err(_) => {}
+            }
+            let ping = redis::cmd("PING");
+            let sign = within(self.dialer.patience, ping.query_async::<()>(&mut connection)).await;
+            if let Err(failure) = sign {
+                let why: Arc<str> = failure.to_string().into();
+                if failure.ends_connection() {
+                    self.publish(Err(Arc::clone(&why)));
+                }
+                return Some(why);
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+-- Begins a session, and makes room for it. Sessions that are over, by time or by their epoch, are dropped. The
+-- answer begins with what was decided and the time.
+local id, epoch, mac_key, facts = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local idle, absolute = tonumber(ARGV[5]), tonumber(ARGV[6])
+local most, may_evict = tonumber(ARGV[7]), ARGV[8] == '1'
+local LIMIT_REACHED, CREATED = 0, 1
+
+local now = time(ARGV[9])
+if is_late(now, ARGV[10]) then
+  return { LATE, now }
+end
+local existing = locate(KEYS[1], id)
+if existing then
+  return { CREATED, now, existing, '' }
+end
+local epoch_high, epoch_low = struct.unpack('>I4I4', epoch)
+
+local function is_over(record)
+  local high, low = struct.unpack('>I4I4', record, 20)
+  return idle_end_of(record) <= now or high < epoch_high or (high == epoch_high and low < epoch_low)
+end
+
+-- A hash without a limit is only sampled: what is over leaves it bit by bit, and no login waits for thousands.
+local value, is_hash = load(KEYS[1])
+if is_hash then
+  local records = most == 0 and redis.call('HRANDFIELD', KEYS[1], 16, 'WITHVALUES') or redis.call('HVALS', KEYS[1])
+  local sampled = {}
+  for index = most == 0 and 2 or 1, #records, most == 0 and 2 or 1 do
+    length_at(records[index], 1)
+    sampled[#sampled + 1] = records[index]
+  end
+  value = table.concat(sampled)
+end
+
+local kept, over, evicted = {}, {}, {}
+each(value or '', function(record)
+  local list = is_over(record) and over or kept
+  list[#list + 1] = record
+end)
+if most > 0 and #kept >= most then
+  if not may_evict then
+    return { LIMIT_REACHED, now }
+  end
+  local order = {}
+  for place, record in ipairs(kept) do
+    local rotated_at = struct.unpack('>I6', record, 37)
+    local created_at = struct.unpack('>I6', record, 53)
+    order[place] = { record = record, rotated_at = rotated_at, created_at = created_at, place = place }
+  end
+  table.sort(order, function(a, b)
+    if a.rotated_at ~= b.rotated_at then
+      return a.rotated_at < b.rotated_at
+    end
+    if a.created_at ~= b.created_at then
+      return a.created_at < b.created_at
+    end
+    return a.place < b.place
+  end)
+  kept = {}
+  for place, session in ipairs(order) do
+    local list = place <= #order - most + 1 and evicted or kept
+    list[#list + 1] = session.record
+  end
+end
+
+local absolute_end = instant(now + absolute)
+local idle_end = math.min(absolute_end, instant(now + idle))
+local length = SHORTEST + #facts
+local record = struct.pack('>I3c16c8I4I4BI6c4I6I6I6', length, id, epoch, 0, 0, 0, instant(now), mac_key, idle_end,
+  instant(now), absolute_end) .. facts
+
+if is_hash then
+  redis.call('HSET', KEYS[1], id, record)
+  for _, list in ipairs({ over, evicted }) do
+    for _, gone in ipairs(list) do
+      redis.call('HDEL', KEYS[1], id_of(gone))
+    end
+  end
+else
+  local lives = redis.call('PTTL', KEYS[1])
+  kept[#kept + 1] = record
+  local packed = table.concat(kept)
+  if #packed <= LARGE then
+    redis.call('SET', KEYS[1], packed, 'PX', math.max(lives, 1))
+  else
+    -- The first write is one that a full store refuses, so that nothing is lost to one.
+    redis.call('SET', KEYS[1], packed)
+    redis.call('DEL', KEYS[1])
+    each(packed, function(each_record)
+      redis.call('HSET', KEYS[1], id_of(each_record), each_record)
+    end)
+    redis.call('PEXPIRE', KEYS[1], math.max(lives, 1))
+  end
+end
+live_for(KEYS[1], idle_end - now)
+return { CREATED, now, record, table.concat(evicted) }

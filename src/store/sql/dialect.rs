@@ -1,0 +1,164 @@
+//! Where the SQL databases differ.
+
+use std::collections::BTreeMap;
+
+use sqlx::error::DatabaseError;
+use sqlx::migrate::{Migrate, Migrator};
+
+use super::driver::{Driver, Record};
+use super::schema::{self, SchemaError};
+
+/// A connection of a dialect's driver.
+pub type Raw<D> = <<D as Dialect>::Database as sqlx::Database>::Connection;
+/// A row of a dialect's driver.
+pub type RowOf<D> = <<D as Dialect>::Database as sqlx::Database>::Row;
+
+/// One of the databases: its SQL, its driver, its error codes.
+pub trait Dialect: Sized + Send + Sync + 'static {
+    /// The driver.
+    type Database: Driver<Row: Record, Connection: Migrate>;
+    /// What it takes to connect.
+    type Options: Send + Sync + 'static;
+
+    /// What the store calls itself in errors, on `/readyz` and in the log.
+    const NAME: &'static str;
+    /// Its SQL.
+    const STATEMENTS: &'static Statements;
+
+    /// A new connection, with every limit set that the server itself can keep.
+    fn connect(options: &Self::Options) -> impl Future<Output = sqlx::Result<Raw<Self>>> + Send;
+
+    /// A new connection that may wait as long as a migration takes.
+    fn connect_to_migrate(options: &Self::Options) -> impl Future<Output = sqlx::Result<Raw<Self>>> + Send;
+
+    /// The migrations, in order.
+    fn migrations() -> &'static Migrator;
+
+    /// Brings the schema up to this program's version.
+    fn migrate(connection: &mut Raw<Self>) -> impl Future<Output = Result<(), SchemaError>> + Send {
+        schema::migrate::<Self>(connection)
+    }
+
+    /// How many rows a statement found to change.
+    fn affected(result: &<Self::Database as sqlx::Database>::QueryResult) -> u64;
+
+    /// What an error of the database says of the connection and of the work.
+    fn fault(error: &dyn DatabaseError) -> Fault;
+
+    /// What among the settings, by name, would make the database forget what it has acknowledged.
+    fn concerns(settings: &BTreeMap<String, String>) -> Vec<String>;
+}
+
+/// What an error says of the connection and of the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection is dead, or leads to a server that cannot write: another one may do better.
+    Broken,
+    /// Another transaction was in the way, and nothing has happened: it may be done again.
+    Conflict,
+    /// The data are damaged.
+    Damage,
+    /// Anything else.
+    Other,
+}
+
+/// Every statement. Parameters are bound in the order given here, and each stands in the text once, because
+/// MySQL knows no numbered ones. A parameter *time?* is the time, or null for that of the database's clock.
+/// Columns are named one by one: a replica of the version before goes on working while a migration adds another.
+#[derive(Debug)]
+pub struct Statements {
+    /// Begins a transaction that writes.
+    pub begin: &'static str,
+    /// 1 when migrations have been run here, else 0.
+    pub is_migrated: &'static str,
+    /// `name`, `setting` of what decides whether a commit is durable; `None` where the store sets it itself.
+    pub settings: Option<&'static str>,
+
+    /// Inserts a user, unless the username is taken: id, username, hash, roles, claims, time?
+    pub create_user: &'static str,
+    /// The user with the password hash: username
+    pub credential: &'static str,
+    /// The user: id
+    pub user: &'static str,
+    /// Users in order of username, byte by byte: the username before, limit
+    pub users_after: &'static str,
+    /// Where a change cannot return what it has made of a row: locks the user and says the `epoch` that the
+    /// change will give: id
+    pub lock_epoch: Option<&'static str>,
+    /// Raises and returns the epoch (the next three too): hash, time?, id
+    pub set_password: &'static str,
+    /// time?, id
+    pub disable: &'static str,
+    /// time?, id
+    pub revoke_all: &'static str,
+    /// Deletes the user and returns the epoch that comes next: id
+    pub delete_user: &'static str,
+    /// new hash, id, old hash
+    pub rehash: &'static str,
+    /// time?, id
+    pub enable: &'static str,
+    /// Roles or null, claims or null, time?, id
+    pub set_attributes: &'static str,
+
+    /// Inserts the head of an empty ledger unless there is one: mark, the same mark
+    pub give_birth: &'static str,
+    /// Locks the head until the commit and moves it: by how many, the last mark
+    pub advance_head: &'static str,
+    /// The head's `seq`, and `now`: time?
+    pub head: &'static str,
+    /// Inserts rows: a JSON array of them, ids in hexadecimal
+    pub append: &'static str,
+    /// The user's columns, nulls when there is none, and `session_revoked`: session, user
+    pub standing: &'static str,
+    /// The head beside each row since a time, or beside nulls: since
+    pub snapshot: &'static str,
+    /// What the ledger says now of the row that a cursor points at, beside the rows that follow it: the cursor's
+    /// number, again, again, limit
+    pub poll: &'static str,
+    /// Deletes rows but the last: until when they mattered, limit
+    pub purge_ledger: &'static str,
+
+    /// Keeps other logins of a user waiting until the commit; `None` where only one transaction writes: a number
+    /// made from the user's id
+    pub lock_sessions: Option<&'static str>,
+    /// `now` beside the session or nulls, always one row: time?, user, session
+    pub session: &'static str,
+    /// Those alive, the one refreshed last first: user, time?
+    pub sessions: &'static str,
+    /// Those alive and not revoked but the first so many: user, now, epoch, how many
+    pub sessions_beyond: &'static str,
+    /// user, id, epoch, generation, predecessor, `rotated_at`, audiences, MAC key, `created_at`,
+    /// `idle_expires_at`, `expires_at`, client
+    pub insert_session: &'static str,
+    /// Moves a line from what was read: generation, predecessor, `rotated_at`, MAC key, `idle_expires_at`, then
+    /// user, id, generation, `rotated_at`, epoch as they were
+    pub advance_session: &'static str,
+    /// user, a JSON array of ids in hexadecimal
+    pub delete_sessions: &'static str,
+    /// Deletes the dead: time?, limit
+    pub purge_sessions: &'static str,
+}
+
+/// The columns of a user, in a table called `u`.
+macro_rules! user_columns {
+    () => {
+        "u.id, u.username, u.roles, u.claims, u.disabled, u.epoch, u.created_at, u.updated_at"
+    };
+}
+
+/// The columns of a row of the ledger, in a table called `l`.
+macro_rules! ledger_columns {
+    () => {
+        "l.seq, l.mark, l.scope, l.user_id, l.session_id, l.epoch, l.reason, l.written_at, l.matters_until"
+    };
+}
+
+/// The columns of a session, in a table called `s`.
+macro_rules! session_columns {
+    () => {
+        "s.user_id, s.id, s.epoch, s.generation, s.predecessor, s.rotated_at, s.audiences, s.mac_key, \
+         s.created_at, s.idle_expires_at, s.expires_at, s.client"
+    };
+}
+
+pub(in crate::store) use {ledger_columns, session_columns, user_columns};

@@ -1,0 +1,125 @@
+//! The ledger in SQL. A one-row head gives each row its number inside the inserting transaction and stays locked
+//! until the commit, so that the order of the numbers is the order of the commits.
+
+use async_trait::async_trait;
+
+use super::dialect::Dialect;
+use super::driver::{Record as _, values};
+use super::failure::Failure;
+use super::pool::Connection;
+use super::{Mode, SqlStore, rows};
+use crate::model::{Cursor, Revocation, RevocationScope, SessionId, UnixMillis, UserId};
+use crate::secret;
+use crate::store::{Cause, Ledger, LedgerPoll, LedgerSnapshot, SessionRevocation, Standing, StoreError};
+
+#[async_trait]
+impl<D: Dialect> Ledger for SqlStore<D> {
+    async fn revoke_sessions(&self, sessions: &[SessionRevocation]) -> Result<Vec<Revocation>, StoreError> {
+        if sessions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let entries: Vec<_> = sessions
+            .iter()
+            .map(|&SessionRevocation { session, user, cause }| {
+                (RevocationScope::Session { session, user }, cause)
+            })
+            .collect();
+        self.run(Mode::Transaction, entries, |entries, connection| Box::pin(append(connection, entries)))
+            .await
+    }
+
+    async fn standing(&self, user: UserId, session: SessionId) -> Result<Standing, StoreError> {
+        self.run(Mode::Read, (user, session), |&(user, session), connection| {
+            Box::pin(async move {
+                let found = connection.fetch(D::STATEMENTS.standing, values![session, user]).await?;
+                let row = found.first().ok_or(sqlx::Error::RowNotFound)?;
+                let known = row.bytes("id")?.is_some();
+                Ok(Standing {
+                    user: known.then(|| rows::user(row)).transpose()?,
+                    session_revoked: rows::flag(row, "session_revoked")?,
+                })
+            })
+        })
+        .await
+    }
+
+    async fn snapshot(&self, since: UnixMillis) -> Result<LedgerSnapshot, StoreError> {
+        self.run(Mode::Read, since, |&since, connection| {
+            Box::pin(async move {
+                let found = connection.fetch(D::STATEMENTS.snapshot, values![since]).await?;
+                let head = found.first().ok_or(NO_HEAD)?;
+                let cursor =
+                    Cursor { seq: rows::unsigned(head, "head_seq")?, mark: rows::mark(head, "head_mark")? };
+                Ok(LedgerSnapshot { rows: rows::joined(&found, "seq", rows::revocation)?, cursor })
+            })
+        })
+        .await
+    }
+
+    async fn poll(&self, cursor: Cursor, limit: u32) -> Result<LedgerPoll, StoreError> {
+        self.run(Mode::Read, (cursor, limit.max(1)), |&(cursor, limit), connection| {
+            Box::pin(async move {
+                let from = values![cursor.seq, cursor.seq, cursor.seq, limit];
+                let found = connection.fetch(D::STATEMENTS.poll, from).await?;
+                let head = found.first().ok_or(NO_HEAD)?;
+                if head.int("cursor_mark")?.map(i64::cast_unsigned) != Some(cursor.mark) {
+                    return Ok(LedgerPoll::AnotherIncarnation);
+                }
+                let rows = rows::joined(&found, "seq", rows::revocation)?;
+                let cursor = rows.last().map_or(cursor, |last| Cursor { seq: last.seq, mark: last.mark });
+                Ok(LedgerPoll::Rows(rows, cursor))
+            })
+        })
+        .await
+    }
+
+    async fn purge(&self, now: UnixMillis, limit: u32) -> Result<u64, StoreError> {
+        self.run(Mode::Statements, (now, limit), |&(now, limit), connection| {
+            Box::pin(connection.execute(D::STATEMENTS.purge_ledger, values![now, limit]))
+        })
+        .await
+    }
+}
+
+const NO_HEAD: Failure = Failure::Corrupt("the ledger has no head");
+
+/// Writes rows, in this order, at the end of the transaction that is open. Their time is that at which they got
+/// hold of the head: it does not lie before that of an earlier row.
+pub(super) async fn append<D: Dialect>(
+    connection: &mut Connection<D>,
+    entries: &[(RevocationScope, Cause)],
+) -> Result<Vec<Revocation>, Failure> {
+    let marks: Vec<u64> = entries.iter().map(|_| new_mark()).collect();
+    let Some(last_mark) = marks.last() else { return Ok(Vec::new()) };
+    let count = entries.len() as u64;
+    let advance = values![count, last_mark.cast_signed()];
+    if connection.execute(D::STATEMENTS.advance_head, advance).await? != 1 {
+        return Err(NO_HEAD);
+    }
+    let time = connection.time();
+    let head = connection.fetch(D::STATEMENTS.head, vec![time]).await?;
+    let head = head.first().ok_or(NO_HEAD)?;
+    let (before, at) = (rows::unsigned(head, "seq")?.saturating_sub(count), rows::time(head, "now")?);
+
+    let written: Vec<Revocation> = (before + 1..)
+        .zip(entries.iter().zip(marks))
+        .map(|(seq, (&(scope, cause), mark))| Revocation {
+            seq,
+            mark,
+            scope,
+            reason: cause.reason,
+            at,
+            until: cause.until,
+        })
+        .collect();
+    let causes = entries.iter().map(|&(_, cause)| cause);
+    let json = rows::ledger_json(written.iter().zip(causes));
+    match connection.execute(D::STATEMENTS.append, values![json]).await? {
+        rows if rows == count => Ok(written),
+        _ => Err(Failure::Corrupt("the ledger did not take the rows")),
+    }
+}
+
+pub(super) fn new_mark() -> u64 {
+    u64::from_ne_bytes(secret::random())
+}

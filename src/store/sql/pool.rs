@@ -1,0 +1,210 @@
+//! A bounded pool of connections that cannot leak one: a connection goes back only when it is handed back after a
+//! whole answer. Whatever else becomes of it (an error, a deadline, a panic) it is closed, and its place is free.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::dialect::{Dialect, Raw, RowOf};
+use super::driver::{Driver as _, Value, Values};
+use super::{Failure, TimeSource};
+use crate::model::{Clock as _, Monotonic, SystemClock};
+
+/// How many connections, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct PoolOptions {
+    /// The most that are open at the same time.
+    size: u32,
+    /// One that was not used for so long is closed; `None` keeps it.
+    idle: Option<Duration>,
+    /// One that is so old is closed, so that load finds its way to servers that have been added.
+    age: Option<Duration>,
+}
+
+impl PoolOptions {
+    pub(in crate::store) fn network(size: u32) -> Self {
+        Self { size: size.max(1), idle: Some(Duration::from_secs(20)), age: Some(Duration::from_mins(15)) }
+    }
+
+    pub(in crate::store) fn file(size: u32) -> Self {
+        Self { size: size.max(1), idle: None, age: None }
+    }
+}
+
+/// A pool. Clones are the same pool.
+pub(in crate::store) struct Pool<D: Dialect> {
+    shared: Arc<Shared<D>>,
+}
+
+impl<D: Dialect> Clone for Pool<D> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+struct Shared<D: Dialect> {
+    connect: D::Options,
+    options: PoolOptions,
+    permits: Arc<Semaphore>,
+    /// The one used last is on top and used next.
+    idle: Mutex<Vec<Pooled<D>>>,
+    /// Rises when a connection turns out to be dead: what killed it may have killed all that were opened before.
+    generation: AtomicU64,
+    clock: SystemClock,
+}
+
+struct Pooled<D: Dialect> {
+    raw: Raw<D>,
+    generation: u64,
+    opened: Monotonic,
+    used: Monotonic,
+}
+
+impl<D: Dialect> Pool<D> {
+    /// A pool without connections: they are opened when they are needed.
+    pub(in crate::store) fn new(connect: D::Options, options: PoolOptions) -> Self {
+        let permits = Arc::new(Semaphore::new(options.size as usize));
+        let (idle, generation, clock) = (Mutex::default(), AtomicU64::new(0), SystemClock::new());
+        Self { shared: Arc::new(Shared { connect, options, permits, idle, generation, clock }) }
+    }
+
+    /// What it takes to connect.
+    pub(in crate::store) fn connect_options(&self) -> &D::Options {
+        &self.shared.connect
+    }
+
+    /// A connection, as soon as there is one. How long to wait is the caller's business.
+    pub(in crate::store) async fn acquire(&self, time: TimeSource) -> Result<Connection<D>, Failure> {
+        let permit = Arc::clone(&self.shared.permits).acquire_owned().await.map_err(|_| Failure::Closed)?;
+        let (pooled, fresh) = match self.shared.take() {
+            Some(pooled) => (pooled, false),
+            None => (self.shared.open().await?, true),
+        };
+        let shared = Arc::clone(&self.shared);
+        Ok(Connection { pooled: Some(pooled), shared, time, fresh, decided: false, _permit: permit })
+    }
+
+    /// Waits until every connection has been handed back and closes them.
+    pub(in crate::store) async fn close(&self) {
+        let all = self.shared.permits.acquire_many(self.shared.options.size).await;
+        self.shared.permits.close();
+        drop(all);
+        let idle = std::mem::take(&mut *self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        for pooled in idle {
+            // Whether the server hears the farewell makes no difference.
+            pooled.raw.close().await.ok();
+        }
+    }
+}
+
+impl<D: Dialect> Shared<D> {
+    async fn open(&self) -> Result<Pooled<D>, Failure> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let raw = D::connect(&self.connect).await?;
+        let now = self.clock.monotonic();
+        Ok(Pooled { raw, generation, opened: now, used: now })
+    }
+
+    /// The connection that was used last, if it is still good.
+    fn take(&self) -> Option<Pooled<D>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|pooled| self.is_good(pooled));
+        idle.pop()
+    }
+
+    fn put(&self, mut pooled: Pooled<D>) {
+        pooled.used = self.clock.monotonic();
+        if self.is_good(&pooled) {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(pooled);
+        }
+    }
+
+    fn is_good(&self, pooled: &Pooled<D>) -> bool {
+        let now = self.clock.monotonic();
+        pooled.generation == self.generation.load(Ordering::Acquire)
+            && self.options.idle.is_none_or(|limit| now.since(pooled.used) < limit)
+            && self.options.age.is_none_or(|limit| now.since(pooled.opened) < limit)
+    }
+
+    /// Gives up every connection that is as old as this one, once.
+    fn suspect(&self, generation: u64) {
+        let next = generation.wrapping_add(1);
+        self.generation.compare_exchange(generation, next, Ordering::AcqRel, Ordering::Relaxed).ok();
+    }
+}
+
+/// A connection in use. Dropped before it is released, it was cut off in the middle of something.
+pub(in crate::store) struct Connection<D: Dialect> {
+    pooled: Option<Pooled<D>>,
+    shared: Arc<Shared<D>>,
+    time: TimeSource,
+    fresh: bool,
+    decided: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<D: Dialect> Connection<D> {
+    /// The parameter *time?*: the time now, or null for that of the database's clock.
+    pub(in crate::store) fn time(&self) -> Value {
+        self.time.given().into()
+    }
+
+    /// Runs a statement and says how many rows it found to change.
+    pub(in crate::store) async fn execute(
+        &mut self,
+        statement: &'static str,
+        values: Values,
+    ) -> Result<u64, Failure> {
+        let result = D::Database::execute(self.raw()?, statement, values).await?;
+        Ok(D::affected(&result))
+    }
+
+    /// Runs a statement and returns its rows.
+    pub(in crate::store) async fn fetch(
+        &mut self,
+        statement: &'static str,
+        values: Values,
+    ) -> Result<Vec<RowOf<D>>, Failure> {
+        Ok(D::Database::fetch(self.raw()?, statement, values).await?)
+    }
+
+    /// Runs a command that cannot be prepared.
+    pub(in crate::store) async fn command(&mut self, command: &'static str) -> Result<(), Failure> {
+        Ok(D::Database::command(self.raw()?, command).await?)
+    }
+
+    /// What is sent next cannot be done twice: if the connection breaks from here on, nobody knows whether it
+    /// happened, and only the caller may repeat it.
+    pub(in crate::store) fn point_of_no_return(&mut self) {
+        self.decided = true;
+    }
+
+    /// Hands the connection back for the next one to use.
+    pub(in crate::store) fn release(mut self) {
+        if let Some(pooled) = self.pooled.take() {
+            self.shared.put(pooled);
+        }
+    }
+
+    /// Closes a connection that is dead, and gives up all that are as old. Says whether another one may do
+    /// better: a new one would not, and nothing is done twice.
+    pub(in crate::store) fn discard(self) -> bool {
+        !self.fresh && !self.decided
+    }
+
+    /// The driver's own connection.
+    pub(in crate::store) fn raw(&mut self) -> Result<&mut Raw<D>, Failure> {
+        Ok(&mut self.pooled.as_mut().ok_or(Failure::Closed)?.raw)
+    }
+}
+
+impl<D: Dialect> Drop for Connection<D> {
+    fn drop(&mut self) {
+        if let Some(pooled) = self.pooled.take() {
+            self.shared.suspect(pooled.generation);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Users in SQL. Whatever ends sessions is one transaction that changes the user's row first and moves the
+//! ledger's head last, always in this order, so that no two of them wait for each other.
+
+use async_trait::async_trait;
+
+use super::dialect::Dialect;
+use super::driver::{Value, Values, values};
+use super::failure::Failure;
+use super::pool::Connection;
+use super::{Mode, SqlStore, ledger, rows};
+use crate::model::{
+    Credential, CustomClaims, NewUser, PasswordHash, Revocation, RevocationScope, Role, User, UserId,
+    Username,
+};
+use crate::store::{Cause, CreateUserError, StoreError, UserStore};
+
+#[async_trait]
+impl<D: Dialect> UserStore for SqlStore<D> {
+    async fn create(&self, user: NewUser) -> Result<User, CreateUserError> {
+        self.run(Mode::Statements, user, |user, connection| Box::pin(create(user, connection)))
+            .await?
+            .ok_or(CreateUserError::UsernameTaken)
+    }
+
+    async fn credential(&self, username: &Username) -> Result<Option<Credential>, StoreError> {
+        self.run(Mode::Read, username.clone(), |username, connection| {
+            Box::pin(async move {
+                let statement = D::STATEMENTS.credential;
+                let found = connection.fetch(statement, values![username.as_str()]).await?;
+                found.first().map(rows::credential).transpose()
+            })
+        })
+        .await
+    }
+
+    async fn find(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.run(Mode::Read, id, |&id, connection| {
+            Box::pin(async move {
+                let found = connection.fetch(D::STATEMENTS.user, values![id]).await?;
+                found.first().map(rows::user).transpose()
+            })
+        })
+        .await
+    }
+
+    async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, StoreError> {
+        // No username is empty, so that every one comes after the empty text.
+        let after = after.map_or("", Username::as_str).to_owned();
+        self.run(Mode::Read, (after, limit), |(after, limit), connection| {
+            Box::pin(async move {
+                let page = values![after.as_str(), *limit];
+                connection.fetch(D::STATEMENTS.users_after, page).await?.iter().map(rows::user).collect()
+            })
+        })
+        .await
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        hash: &PasswordHash,
+        cause: Cause,
+    ) -> Result<Option<Revocation>, StoreError> {
+        let change = |hash: Option<&str>, time, id: UserId| vec![Value::from(hash), time, Value::from(id)];
+        self.end_all(D::STATEMENTS.set_password, Some(hash.as_phc().to_owned()), change, id, cause).await
+    }
+
+    async fn rehash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
+        let hashes = (id, old.clone(), new.clone());
+        self.run(Mode::Statements, hashes, |(id, old, new), connection| {
+            Box::pin(async move {
+                let change = values![new.as_phc(), *id, old.as_phc()];
+                Ok(connection.execute(D::STATEMENTS.rehash, change).await? == 1)
+            })
+        })
+        .await
+    }
+
+    async fn enable(&self, id: UserId) -> Result<bool, StoreError> {
+        self.run(Mode::Statements, id, |&id, connection| {
+            Box::pin(async move {
+                let change = vec![connection.time(), Value::from(id)];
+                Ok(connection.execute(D::STATEMENTS.enable, change).await? == 1)
+            })
+        })
+        .await
+    }
+
+    async fn disable(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError> {
+        self.end_all(D::STATEMENTS.disable, None, at_time, id, cause).await
+    }
+
+    async fn delete(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError> {
+        self.end_all(D::STATEMENTS.delete_user, None, |_, _, id| values![id], id, cause).await
+    }
+
+    async fn set_attributes(
+        &self,
+        id: UserId,
+        roles: Option<&[Role]>,
+        claims: Option<&CustomClaims>,
+        cause: Cause,
+    ) -> Result<Option<Revocation>, StoreError> {
+        let attributes = (roles.map(rows::roles_json), claims.map(CustomClaims::to_json));
+        self.run(Mode::Transaction, (attributes, id, cause), |((roles, claims), id, cause), connection| {
+            Box::pin(async move {
+                let change =
+                    vec![roles.as_deref().into(), claims.as_deref().into(), connection.time(), (*id).into()];
+                if connection.execute(D::STATEMENTS.set_attributes, change).await? == 0 {
+                    return Ok(None);
+                }
+                let entry = (RevocationScope::UserChanged { user: *id }, *cause);
+                Ok(ledger::append(connection, &[entry]).await?.pop())
+            })
+        })
+        .await
+    }
+
+    async fn revoke_all(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError> {
+        self.end_all(D::STATEMENTS.revoke_all, None, at_time, id, cause).await
+    }
+}
+
+/// The parameters of a statement that ends every session of a user: what it sets, the time, the user.
+type Ending = fn(Option<&str>, Value, UserId) -> Values;
+
+fn at_time(_: Option<&str>, time: Value, id: UserId) -> Values {
+    vec![time, Value::from(id)]
+}
+
+impl<D: Dialect> SqlStore<D> {
+    /// Runs a statement that ends every session of a user by raising the epoch, and notes it in the ledger.
+    async fn end_all(
+        &self,
+        statement: &'static str,
+        set: Option<String>,
+        parameters: Ending,
+        id: UserId,
+        cause: Cause,
+    ) -> Result<Option<Revocation>, StoreError> {
+        let change = (statement, set, parameters, id, cause);
+        self.run(Mode::Transaction, change, |(statement, set, parameters, id, cause), connection| {
+            Box::pin(async move {
+                let change = parameters(set.as_deref(), connection.time(), *id);
+                let raised = match D::STATEMENTS.lock_epoch {
+                    None => connection.fetch(statement, change).await?,
+                    Some(lock) => {
+                        let locked = connection.fetch(lock, values![*id]).await?;
+                        connection.execute(statement, change).await?;
+                        locked
+                    }
+                };
+                let Some(raised) = raised.first() else { return Ok(None) };
+                let entry = (RevocationScope::User { user: *id, epoch: rows::epoch(raised)? }, *cause);
+                Ok(ledger::append(connection, &[entry]).await?.pop())
+            })
+        })
+        .await
+    }
+}
+
+/// The user, or `None` when another one has the username. The same call again finds the user that it made.
+async fn create<D: Dialect>(user: &NewUser, connection: &mut Connection<D>) -> Result<Option<User>, Failure> {
+    let username = user.username.as_str();
+    let mut new = values![
+        user.id,
+        username,
+        user.password_hash.as_phc(),
+        rows::roles_json(&user.roles),
+        user.claims.to_json()
+    ];
+    new.push(connection.time());
+    connection.execute(D::STATEMENTS.create_user, new).await?;
+    let found = connection.fetch(D::STATEMENTS.credential, values![username]).await?;
+    // Whoever had the name may have been deleted in between.
+    let holder = rows::user(found.first().ok_or(Failure::Contended)?)?;
+    Ok((holder.id == user.id).then_some(holder))
+}

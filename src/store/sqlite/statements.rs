@@ -1,0 +1,110 @@
+//! The SQL of SQLite.
+
+use crate::store::sql::Statements;
+use crate::store::sql::dialect::{ledger_columns, session_columns, user_columns};
+
+pub(super) const STATEMENTS: Statements = Statements {
+    // The lock is held from the beginning, so that no transaction fails for what it has read.
+    begin: "BEGIN IMMEDIATE",
+    is_migrated: "SELECT count(*) AS version FROM sqlite_schema WHERE name = '_sqlx_migrations'",
+    settings: None,
+
+    create_user: "
+        INSERT INTO users
+            (id, username, password_hash, roles, claims, disabled, epoch, created_at, updated_at)
+        SELECT ?1, ?2, ?3, ?4, ?5, 0, 0, t.now, t.now FROM (SELECT ?6 AS now) AS t WHERE TRUE
+        ON CONFLICT (username) DO NOTHING",
+    credential: concat!(
+        "SELECT u.password_hash, ",
+        user_columns!(),
+        " FROM users AS u WHERE u.username = ?1"
+    ),
+    user: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.id = ?1"),
+    users_after: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users AS u WHERE u.username > ?1 ORDER BY u.username LIMIT ?2"
+    ),
+    lock_epoch: None,
+    set_password: "
+        UPDATE users SET password_hash = ?1, epoch = epoch + 1, updated_at = ?2 WHERE id = ?3
+        RETURNING epoch",
+    disable: "UPDATE users SET disabled = 1, epoch = epoch + 1, updated_at = ?1 WHERE id = ?2 RETURNING epoch",
+    revoke_all: "UPDATE users SET epoch = epoch + 1, updated_at = ?1 WHERE id = ?2 RETURNING epoch",
+    delete_user: "DELETE FROM users WHERE id = ?1 RETURNING epoch + 1 AS epoch",
+    rehash: "UPDATE users SET password_hash = ?1 WHERE id = ?2 AND password_hash = ?3",
+    enable: "UPDATE users SET disabled = 0, updated_at = ?1 WHERE id = ?2",
+    set_attributes: "
+        UPDATE users SET roles = coalesce(?1, roles), claims = coalesce(?2, claims), updated_at = ?3
+        WHERE id = ?4",
+
+    give_birth: "
+        INSERT INTO ledger_head (only_row, seq, mark, birth_mark) VALUES (1, 0, ?1, ?2)
+        ON CONFLICT DO NOTHING",
+    advance_head: "UPDATE ledger_head SET seq = seq + ?1, mark = ?2 WHERE only_row = 1",
+    head: "SELECT seq, ?1 AS now FROM ledger_head WHERE only_row = 1",
+    append: "
+        INSERT INTO ledger
+            (seq, mark, scope, user_id, session_id, epoch, reason, actor, written_at, matters_until)
+        SELECT r.value ->> 'seq', r.value ->> 'mark', r.value ->> 'scope', unhex(r.value ->> 'user_id'),
+               unhex(r.value ->> 'session_id'), r.value ->> 'epoch', r.value ->> 'reason',
+               r.value ->> 'actor', r.value ->> 'written_at', r.value ->> 'matters_until'
+        FROM json_each(?1) AS r",
+    standing: concat!(
+        "SELECT EXISTS (SELECT 1 FROM ledger WHERE session_id = ?1) AS session_revoked, ",
+        user_columns!(),
+        " FROM (SELECT 1) LEFT JOIN users AS u ON u.id = ?2"
+    ),
+    // The `+` keeps SQLite from reading the whole ledger in order, of which the rows that are wanted are the
+    // small last part.
+    snapshot: concat!(
+        "SELECT h.seq AS head_seq, h.mark AS head_mark, ",
+        ledger_columns!(),
+        " FROM ledger_head AS h LEFT JOIN ledger AS l ON l.written_at >= ?1
+          WHERE h.only_row = 1 ORDER BY +l.seq"
+    ),
+    poll: concat!(
+        "SELECT CASE ?1 WHEN 0 THEN h.birth_mark WHEN h.seq THEN h.mark
+                ELSE (SELECT mark FROM ledger WHERE seq = ?2) END AS cursor_mark, ",
+        ledger_columns!(),
+        " FROM ledger_head AS h LEFT JOIN ledger AS l ON l.seq > ?3
+          WHERE h.only_row = 1 ORDER BY l.seq LIMIT ?4"
+    ),
+    purge_ledger:
+        "
+        DELETE FROM ledger WHERE seq IN (
+            SELECT seq FROM ledger WHERE matters_until < ?1 AND seq < (SELECT seq FROM ledger_head) LIMIT ?2)",
+
+    lock_sessions: None,
+    session: concat!(
+        "SELECT t.now, ",
+        session_columns!(),
+        " FROM (SELECT ?1 AS now) AS t LEFT JOIN sessions AS s ON s.user_id = ?2 AND s.id = ?3"
+    ),
+    sessions: concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions AS s WHERE s.user_id = ?1 AND s.idle_expires_at > ?2
+          ORDER BY s.rotated_at DESC, s.created_at DESC, s.id"
+    ),
+    sessions_beyond: concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions AS s WHERE s.user_id = ?1 AND s.idle_expires_at > ?2 AND s.epoch >= ?3
+          ORDER BY s.rotated_at DESC, s.created_at DESC, s.id LIMIT -1 OFFSET ?4"
+    ),
+    insert_session: "
+        INSERT INTO sessions
+            (user_id, id, epoch, generation, predecessor, rotated_at, audiences, mac_key, created_at,
+             idle_expires_at, expires_at, client)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    advance_session: "
+        UPDATE sessions
+        SET generation = ?1, predecessor = ?2, rotated_at = ?3, mac_key = ?4, idle_expires_at = ?5
+        WHERE user_id = ?6 AND id = ?7 AND generation = ?8 AND rotated_at = ?9 AND epoch = ?10",
+    delete_sessions: "
+        DELETE FROM sessions WHERE user_id = ?1 AND id IN (SELECT unhex(value) FROM json_each(?2))",
+    purge_sessions: "
+        DELETE FROM sessions WHERE (user_id, id) IN (
+            SELECT user_id, id FROM sessions WHERE idle_expires_at <= ?1 LIMIT ?2)",
+};

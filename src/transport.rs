@@ -1,0 +1,34 @@
+//! What the transports have in common: who calls, how a call is named in the log, how long it may take, and how a
+//! change is carried through when its caller goes away.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use http::header::ACCEPT_LANGUAGE;
+
+use crate::reason::Language;
+
+mod carry_through;
+mod deadlines;
+mod failure;
+pub mod request_id;
+
+pub use carry_through::{Panicked, carry_through};
+pub use deadlines::Deadlines;
+pub use failure::log_failure;
+pub use request_id::RequestId;
+
+/// The address that a connection came from. Whoever accepts connections puts it into the extensions of each
+/// request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
+/// The contract, as an encoded `google.protobuf.FileDescriptorSet`: `countersign.v1` and all that it imports, with
+/// comments and the `google.api.http` annotations.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The language that a caller wants to be answered in (RFC 9110 §12.5.4).
+pub fn language(headers: &HeaderMap) -> Language {
+    let header = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    header.map(Language::accepted).unwrap_or_default()
+}
