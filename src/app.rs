@@ -19,7 +19,7 @@ use countersign_verifier::Rules;
 
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
-use crate::grpc::{self, Deadlines, GrpcOptions, Health};
+use crate::grpc::{self, Deadlines, GrpcOptions, Health, Published};
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Limits};
 use crate::model::{Clock, SystemClock};
@@ -210,11 +210,8 @@ impl App {
         tokio::spawn(parts.revocations.clone().listen());
 
         let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
-        let routes = grpc::routes(
-            parts.authenticator.clone(),
-            &parts.health,
-            grpc_options(&parts.config, parts.clock.clone(), trusted_proxies, &lifecycle),
-        );
+        let options = grpc_options(&parts, trusted_proxies, &lifecycle);
+        let routes = grpc::routes(parts.authenticator.clone(), &parts.health, options);
         lifecycle.tasks().spawn(listener::serve(
             "grpc",
             grpc,
@@ -285,19 +282,17 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-fn grpc_options(
-    config: &Config,
-    clock: Arc<dyn Clock>,
-    trusted_proxies: TrustedProxies,
-    lifecycle: &Lifecycle,
-) -> GrpcOptions {
+fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &Lifecycle) -> GrpcOptions {
+    let config = &parts.config;
     GrpcOptions {
-        clock,
+        clock: parts.clock.clone(),
         deadlines: deadlines(config),
         max_request_bytes: config.grpc.max_message_bytes,
         reflection: config.grpc.reflection,
         trusted_proxies,
         tasks: lifecycle.tasks().clone(),
+        published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
+        stopping: lifecycle.stopping().clone(),
     }
 }
 

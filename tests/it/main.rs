@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod architecture;
+mod auth_client;
 mod command_line;
 mod configuration;
 mod conformance;
@@ -18,10 +19,12 @@ mod http_errors;
 mod http_forward_auth;
 mod http_oauth;
 mod http_openapi;
+mod live_verifier;
 mod login_throttle;
 mod mysql_store;
 mod postgres_store;
 mod redis_store;
+mod revocation_stream;
 mod rotation_model;
 mod rotation_properties;
 mod rotation_race;
@@ -30,3 +33,4 @@ mod secret_canary;
 mod sql_faults;
 mod sqlite_store;
 mod support;
+mod verify_many;

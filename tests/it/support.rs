@@ -3,11 +3,13 @@
 
 pub(crate) mod client;
 pub(crate) mod database;
+pub(crate) mod fake_watch;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod mariadb;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod redis;
+pub(crate) mod replica;
 pub(crate) mod stub;
 pub(crate) mod tool;
