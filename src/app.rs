@@ -34,6 +34,7 @@ use crate::store::sql::{InvalidUrl, SchemaError};
 use crate::store::sqlite::OpenError;
 use crate::token::access::AccessTokenIssuer;
 use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
+use crate::transport::TrustedProxies;
 
 /// How much longer than an access token's life a revocation is remembered: for clocks that differ.
 const CLOCK_MARGIN: Duration = Duration::from_mins(1);
@@ -101,6 +102,7 @@ pub struct App {
     grpc: TcpListener,
     http: Option<edge::Edge>,
     operations: TcpListener,
+    trusted_proxies: TrustedProxies,
 }
 
 /// What the background tasks and the listeners share.
@@ -149,6 +151,7 @@ impl App {
         let grpc = bind("grpc.listen", config.grpc.listen).await?;
         let http = edge::Edge::bind(&config).await?;
         let operations = bind("operations.listen", config.operations.listen).await?;
+        let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
         let parts = Assembly {
             clock,
             stores,
@@ -159,7 +162,7 @@ impl App {
             authenticator,
             config,
         };
-        Ok(Self { parts: Arc::new(parts), grpc, http, operations })
+        Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies })
     }
 
     /// Where gRPC is served.
@@ -194,7 +197,7 @@ impl App {
     /// Serves until `until` resolves, then stops by the configuration's bounds. Says whether every call under way
     /// finished.
     pub async fn run(self, until: impl Future<Output = ()>) -> bool {
-        let Self { parts, grpc, http, operations } = self;
+        let Self { parts, grpc, http, operations, trusted_proxies } = self;
         let lifecycle = Lifecycle::new();
         let shutdown = parts.config.shutdown.clone();
         background::start(&parts, &lifecycle);
@@ -210,7 +213,7 @@ impl App {
         let routes = grpc::routes(
             parts.authenticator.clone(),
             &parts.health,
-            grpc_options(&parts.config, parts.clock.clone(), &lifecycle),
+            grpc_options(&parts.config, parts.clock.clone(), trusted_proxies, &lifecycle),
         );
         lifecycle.tasks().spawn(listener::serve(
             "grpc",
@@ -282,12 +285,18 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-fn grpc_options(config: &Config, clock: Arc<dyn Clock>, lifecycle: &Lifecycle) -> GrpcOptions {
+fn grpc_options(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    trusted_proxies: TrustedProxies,
+    lifecycle: &Lifecycle,
+) -> GrpcOptions {
     GrpcOptions {
         clock,
         deadlines: deadlines(config),
         max_request_bytes: config.grpc.max_message_bytes,
         reflection: config.grpc.reflection,
+        trusted_proxies,
         tasks: lifecycle.tasks().clone(),
     }
 }

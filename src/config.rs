@@ -116,6 +116,7 @@ impl Config {
             ("grpc.reflection", "true".to_owned()),
             ("edge.enabled", "true".to_owned()),
             ("edge.plain_http", "true".to_owned()),
+            ("edge.demonstration", "true".to_owned()),
             ("database.url", format!("{prefix}{}", database.display())),
             ("keys.directory", format!("{}/keys", directory.trim_end_matches('/'))),
             ("log.format", "text".to_owned()),

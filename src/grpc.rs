@@ -7,6 +7,7 @@ use tonic::service::{AxumRouter, Routes};
 
 use crate::auth::Authenticate;
 use crate::model::Clock;
+use crate::transport::TrustedProxies;
 
 mod auth_service;
 mod call;
@@ -35,6 +36,8 @@ pub struct GrpcOptions {
     pub deadlines: Deadlines,
     /// The largest request that is read, in bytes.
     pub max_request_bytes: usize,
+    /// The proxies whose `x-forwarded-for` is believed.
+    pub trusted_proxies: TrustedProxies,
     /// Whether the server describes itself to tools such as grpcurl.
     pub reflection: bool,
     /// Every change that is under way, its caller waiting or gone. Close it and wait for it before the stores
@@ -49,6 +52,7 @@ impl GrpcOptions {
             clock,
             deadlines: Deadlines::default(),
             max_request_bytes: MAX_REQUEST_BYTES,
+            trusted_proxies: TrustedProxies::default(),
             reflection: false,
             tasks: TaskTracker::new(),
         }
@@ -58,7 +62,7 @@ impl GrpcOptions {
 /// Everything that the gRPC port serves, layers included: `AuthService`, health and, where wanted, reflection
 /// (v1 and v1alpha). Put a [`Peer`] into the extensions of each request.
 pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> AxumRouter {
-    let GrpcOptions { clock, deadlines, max_request_bytes, reflection, tasks } = options;
+    let GrpcOptions { clock, deadlines, max_request_bytes, trusted_proxies, reflection, tasks } = options;
     let auth = AuthServiceServer::new(auth_service::AuthService { auth, tasks })
         .max_decoding_message_size(max_request_bytes)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
@@ -67,7 +71,7 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
     if reflection {
         routes = with_reflection(routes);
     }
-    routes.prepare().into_axum_router().layer(call::CallLayer { clock, deadlines })
+    routes.prepare().into_axum_router().layer(call::CallLayer { clock, deadlines, trusted_proxies })
 }
 
 fn with_reflection(routes: Routes) -> Routes {
