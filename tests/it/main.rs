@@ -22,6 +22,7 @@ mod login_throttle;
 mod mysql_store;
 mod postgres_store;
 mod redis_store;
+mod replicas;
 mod rotation_model;
 mod rotation_properties;
 mod rotation_race;

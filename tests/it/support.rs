@@ -9,5 +9,6 @@ pub(crate) mod mariadb;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod redis;
+pub(crate) mod replica;
 pub(crate) mod stub;
 pub(crate) mod tool;
