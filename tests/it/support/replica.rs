@@ -2,8 +2,10 @@
 //! environment variables alone.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -32,7 +34,8 @@ pub(crate) struct Deployment {
 impl Deployment {
     /// On these stores, with cheap password hashes and without throttling; everything else is the default.
     pub(crate) fn on(database: &str, redis: Option<&str>) -> Self {
-        let keys = tempfile::tempdir().unwrap();
+        // Keys are refused where others may read them.
+        let keys = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
         let deployment = Self { keys, variables: BTreeMap::new() };
         let directory = deployment.keys.path().to_str().unwrap().to_owned();
         deployment
