@@ -1,5 +1,7 @@
 //! The stores and replicas that these tests run on.
 
+use std::sync::Arc;
+
 use countersign::grpc::proto::v1::Tokens;
 
 use crate::support::client::Client;
@@ -13,7 +15,7 @@ pub(super) const USERNAME: &str = "ada";
 
 /// Two replicas on one PostgreSQL and one Redis of their own.
 pub(super) struct Fleet {
-    pub(super) deployment: Deployment,
+    pub(super) deployment: Arc<Deployment>,
     pub(super) replicas: [Replica; 2],
     pub(super) redis: Redis,
 }
@@ -22,6 +24,7 @@ impl Fleet {
     /// Started and ready, with one user; none when a server is not installed.
     pub(super) async fn start(test: &str, configuration: &[(&str, &str)]) -> Option<Self> {
         let (deployment, redis) = stores(test, configuration).await?;
+        let deployment = Arc::new(deployment);
         let replicas = [deployment.start(), deployment.start()];
         Some(Self { deployment, replicas, redis })
     }
