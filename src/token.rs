@@ -16,7 +16,8 @@ pub use access::{
     SignsTokens,
 };
 pub use key_directory::{
-    KeyDirectory, KeyDirectoryError, KeyFileDefect, KeyInfo, KeyKind, KeyState, LoadedKeys, Permissions,
+    KeyDirectory, KeyDirectoryError, KeyFileDefect, KeyInfo, KeyKind, KeyState, LoadedKeys, MAC_ALGORITHM,
+    Permissions,
 };
 pub use keyring::Keyring;
 pub use mac_key::{InvalidMacKey, InvalidMacKeys, MacKey, MacKeys, UnknownMacKey};

@@ -15,11 +15,11 @@ use crate::app::{Administration, App, Stores};
 use crate::auth::{UserAdmin, UserAdminError};
 use crate::config::{Config, Keys};
 use crate::lifecycle;
-use crate::model::{Clock, CustomClaims, Role, SystemClock, User, Username};
+use crate::model::{Clock, CustomClaims, Role, SystemClock, UnixMillis, User, Username};
 use crate::password::Password;
 use crate::secret;
 use crate::telemetry;
-use crate::token::{Activation, KeyDirectory, KeyInfo, key_directory};
+use crate::token::{self, Activation, KeyDirectory, KeyInfo, key_directory};
 
 /// How long a new key waits by default: several times what a replica takes to look for new ones.
 const ANNOUNCEMENT: u32 = 6;
@@ -166,15 +166,21 @@ impl KeyAdministration for KeyAdmin {
         let now = self.clock.now();
         let activate_at = now + activate_in.unwrap_or(self.keys.reload_interval * ANNOUNCEMENT);
         let directory = &self.keys.directory;
-        let name = match kind {
+        let (id, algorithm) = match kind {
             KeyKind::Signing => {
-                KeyDirectory::generate_signing_key(directory, self.keys.algorithm.into(), activate_at)?
-                    .to_string()
+                let algorithm = self.keys.algorithm.into();
+                let id = KeyDirectory::generate_signing_key(directory, algorithm, activate_at)?;
+                (id.to_string(), algorithm.name())
             }
-            KeyKind::Refresh => KeyDirectory::generate_mac_key(directory, activate_at)?.to_string(),
+            KeyKind::Refresh => {
+                let id = KeyDirectory::generate_mac_key(directory, activate_at)?;
+                (id.to_string(), token::MAC_ALGORITHM)
+            }
         };
-        let found = self.list().await?.into_iter().find(|key| key.kind == kind && key.id == name);
-        found.ok_or_else(|| format!("the key {name} was made and is gone again").into())
+        // The directory is not read again: it may well be without the other kind of key as yet.
+        let activate_at = UnixMillis::from_secs(activate_at.as_secs());
+        let state = if activate_at > now { KeyState::Pending } else { KeyState::Current };
+        Ok(KeyFacts { kind, id, algorithm: algorithm.to_owned(), state, activate_at: Some(activate_at) })
     }
 }
 

@@ -35,6 +35,9 @@ const SIGNING: &str = "signing";
 /// Where MAC keys lie.
 const REFRESH: &str = "refresh";
 
+/// What people are told that refresh tokens are made with (RFC 7518 §3.1).
+pub const MAC_ALGORITHM: &str = "HS256";
+
 /// Who else may read the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Permissions {
@@ -218,7 +221,7 @@ impl LoadedKeys {
         let mac = self.mac.iter().map(|key| KeyInfo {
             name: key.id().to_string(),
             kind: KeyKind::Refresh,
-            algorithm: "HS256",
+            algorithm: MAC_ALGORITHM,
             activation: Some(key.activation()),
             state: state(key.id() == self.mac.active(now), key.activation(), now),
         });

@@ -55,6 +55,23 @@ fn a_command_line_that_cannot_be_understood_exits_with_2() {
 }
 
 #[test]
+fn the_first_keys_of_replicas_are_made_one_by_one() {
+    let data = TempDir::new().unwrap();
+    let generate = |kind| {
+        let mut command = countersign(&["key", "generate", "--kind", kind, "--activate-in", "0s"]);
+        command
+            .env("COUNTERSIGN__DATABASE__URL", "postgres://localhost/countersign")
+            .env("COUNTERSIGN__KEYS__DIRECTORY", data.path().join("keys"));
+        read(command.output().unwrap())
+    };
+    for (kind, algorithm) in [("signing", "EdDSA"), ("refresh", "HS256")] {
+        let (code, out, err) = generate(kind);
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(out.starts_with(&format!("made {kind} key ")) && out.contains(algorithm), "{out}");
+    }
+}
+
+#[test]
 fn config_check_says_yes_to_the_example_and_names_what_is_wrong_in_one_line() {
     let (code, out, err) = run(&["config", "check", "--config", EXAMPLE]);
     assert_eq!((code, out.as_str(), err.as_str()), (0, "the configuration is valid\n", ""));

@@ -18,7 +18,7 @@ use tower::{Layer as _, ServiceExt as _};
 use crate::conformance::OPERATOR;
 use crate::support::fake_watch;
 use crate::support::grpc::assert_refused;
-use crate::support::replica::{Replica, endpoint, quick, session};
+use crate::support::in_process::{Replica, endpoint, quick, session};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,7 +38,7 @@ fn knows(verifier: &LiveVerifier, session: SessionId) -> bool {
 
 async fn revoke_durably(replica: &Replica, session: SessionId) {
     let cause = OPERATOR;
-    let user = crate::support::replica::user_id();
+    let user = crate::support::in_process::user_id();
     replica.revocations.revoke_session(SessionRevocation { session, user, cause }).await.unwrap();
 }
 

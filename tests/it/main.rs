@@ -24,6 +24,7 @@ mod login_throttle;
 mod mysql_store;
 mod postgres_store;
 mod redis_store;
+mod replicas;
 mod revocation_stream;
 mod rotation_model;
 mod rotation_properties;

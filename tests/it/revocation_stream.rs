@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use crate::support::grpc::assert_refused;
-use crate::support::replica::{Replica, session};
+use crate::support::in_process::{Replica, session};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

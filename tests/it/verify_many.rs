@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
 use crate::support::grpc::assert_refused;
-use crate::support::replica::{Replica, session};
+use crate::support::in_process::{Replica, session};
 
 /// What is known of a token: its session, or why not.
 fn outcome(verification: &v1::AccessTokenVerification) -> Result<String, v1::InvalidReason> {

@@ -1,280 +1,234 @@
-//! A replica within the test: the real use cases and the real gRPC edge, on a socket, over a database of its own.
+//! Replicas: real `countersign serve` processes that share their stores and their keys, and are configured by
+//! environment variables alone.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
-use countersign::auth::{Authenticator, Parts, Policy};
-use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
-use countersign::grpc::{self, GrpcOptions, Health, Peer, Published};
-use countersign::listener::{self, Limits};
-use countersign::model::{
-    ClientFacts, Clock, CustomClaims, Epoch, Line, MacKeyId, Revocation, RevocationReason, RevocationScope,
-    RotationPolicy, Session, SessionId, SystemClock, UnixMillis, User, UserId, Username,
-};
-use countersign::password::{HashParameters, HashingPool, PoolOptions};
-use countersign::readiness::Readiness;
-use countersign::revocation::Revocations;
-use countersign::revocation::follower::Follower;
-use countersign::store::SessionPolicy;
-use countersign::store::sqlite::{SqliteOptions, SqliteStore};
-use countersign::token::{AccessGrant, AccessTokenIssuer, KeyDirectory, Keyring, Permissions};
-use countersign_verifier::client::{ConnectOptions, LiveVerifier};
-use countersign_verifier::{Algorithm, Rules, Verifier};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use serde_json::Value;
+use tempfile::TempDir;
 
-pub(crate) const ISSUER: &str = "countersign";
-pub(crate) const AUDIENCE: &str = "orders";
-const MAX_STALENESS: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
+use super::client::Client;
 
-/// See the module.
-pub(crate) struct Replica {
-    pub(crate) address: SocketAddr,
-    pub(crate) revocations: Revocations,
-    pub(crate) keys: Arc<Keyring>,
-    keys_directory: PathBuf,
-    store: Arc<SqliteStore>,
-    stopping: CancellationToken,
-    aborting: CancellationToken,
-    polling: CancellationToken,
-    polled: tokio::task::JoinHandle<()>,
-    served: tokio::task::JoinHandle<()>,
+/// The longest that any step of a start may take before the test gives up; far more than it needs, for busy
+/// machines.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The password of every user that [`Deployment::create_user`] makes.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// What replicas have in common: a database, perhaps a Redis, a directory of keys, and their configuration.
+pub(crate) struct Deployment {
+    keys: TempDir,
+    variables: BTreeMap<String, String>,
 }
 
-impl Replica {
-    /// Starts on any port, and returns when the ledger is loaded.
-    pub(crate) async fn start(directory: &Path) -> Self {
-        Self::start_at(directory, SocketAddr::from(([127, 0, 0, 1], 0))).await
+impl Deployment {
+    /// On these stores, with cheap password hashes and without throttling; everything else is the default.
+    pub(crate) fn on(database: &str, redis: Option<&str>) -> Self {
+        // Keys are refused where others may read them.
+        let keys = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
+        let deployment = Self { keys, variables: BTreeMap::new() };
+        let directory = deployment.keys.path().to_str().unwrap().to_owned();
+        deployment
+            .with("DATABASE__URL", database)
+            .with("REDIS__URL", redis.unwrap_or_default())
+            .with("KEYS__DIRECTORY", &directory)
+            .with("GRPC__LISTEN", "127.0.0.1:0")
+            .with("OPERATIONS__LISTEN", "127.0.0.1:0")
+            .with("EDGE__ENABLED", "false")
+            .with("LOG__FORMAT", "json")
+            .with("SHUTDOWN__DRAIN_DELAY", "0s")
+            .with("PASSWORDS__MEMORY_KIB", "64")
+            .with("PASSWORDS__ITERATIONS", "1")
+            .with("THROTTLE__ENABLED", "false")
     }
 
-    /// Starts on this port.
-    pub(crate) async fn start_at(directory: &Path, address: SocketAddr) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let keys_directory = directory.join("keys");
-        let keys = Arc::new(Keyring::new(load_keys(&keys_directory, clock.now())));
-        let options = SqliteOptions::new(directory.join("countersign.db"));
-        let store = Arc::new(SqliteStore::open(options, clock.clone()).await.unwrap());
-        store.migrate().await.unwrap();
-        let revocations = Revocations::new(store.clone(), None, clock.clone(), HOUR);
-        let (stopping, aborting) = (CancellationToken::new(), CancellationToken::new());
-        let mut follower =
-            Follower::new(revocations.clone(), Readiness::new(None), Duration::from_millis(20));
-        follower.step().await;
-        let polling = aborting.child_token();
-        let polled = tokio::spawn(follower.run(polling.clone()));
+    /// With a key of the configuration set, such as `ROTATION__GRACE`.
+    pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
+        self.variables.insert(format!("COUNTERSIGN__{key}"), value.to_owned());
+        self
+    }
 
-        let auth = authenticator(&store, &revocations, &keys, clock.clone());
-        let published = Published { revocations: revocations.clone(), keys: keys.announced() };
-        let options =
-            GrpcOptions { published: Some(published), stopping: stopping.clone(), ..GrpcOptions::new(clock) };
-        let routes = grpc::routes(Arc::new(auth), &Health::new().await, options);
-        let listener = TcpListener::bind(address).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let served = tokio::spawn(listener::serve(
-            "grpc",
-            listener,
-            routes,
-            |extensions, peer| {
-                extensions.insert(Peer(peer.ip()));
-            },
-            Limits::default(),
-            stopping.clone(),
-            aborting.clone(),
-        ));
-        Self {
-            address,
-            revocations,
-            keys,
-            keys_directory,
-            store,
-            stopping,
-            aborting,
-            polling,
-            polled,
-            served,
+    /// Brings the database to the schema, and makes the first keys, which are in use at once.
+    pub(crate) fn prepare(&self) {
+        self.run(&["migrate"], "");
+        for kind in ["signing", "refresh"] {
+            self.generate_key(kind, "0s");
         }
     }
 
-    /// As when the process is killed: connections are dropped, and nothing answers any more.
-    pub(crate) async fn kill(self) {
-        self.aborting.cancel();
-        self.stopping.cancel();
-        self.served.await.unwrap();
-        self.store.close().await;
+    /// Makes a user, whose password is [`PASSWORD`].
+    pub(crate) fn create_user(&self, username: &str) {
+        self.run(&["user", "create", username, "--password-stdin"], &format!("{PASSWORD}\n"));
     }
 
-    /// As SIGTERM does: returns when every call has ended by itself.
-    pub(crate) async fn stop(self) {
-        self.stopping.cancel();
-        self.served.await.unwrap();
-        self.aborting.cancel();
+    /// Makes a key that every replica uses `activate_in` from now; replicas have it once they have looked.
+    pub(crate) fn generate_key(&self, kind: &str, activate_in: &str) -> String {
+        self.run(&["key", "generate", "--kind", kind, "--activate-in", activate_in], "")
     }
 
-    /// Forgets that anything was ever loaded, and loads nothing more.
-    pub(crate) async fn unload(&mut self) {
-        self.polling.cancel();
-        (&mut self.polled).await.unwrap();
-        self.revocations.view().freshness.invalidate();
+    /// Runs a subcommand in the environment of the replicas, which must succeed; returns what it printed.
+    pub(crate) fn run(&self, arguments: &[&str], input: &str) -> String {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Adds a key that signs in an hour.
-    pub(crate) fn announce_key(&self, now: UnixMillis) -> String {
-        let id =
-            KeyDirectory::generate_signing_key(&self.keys_directory, Algorithm::EdDSA, now + HOUR).unwrap();
-        self.reload_keys();
-        id.to_string()
+    /// Starts one more replica and returns when it is ready.
+    pub(crate) fn start(&self) -> Replica {
+        self.start_with(&[])
     }
 
-    /// Takes away a key.
-    pub(crate) fn withdraw_key(&self, id: &str) {
-        std::fs::remove_file(self.keys_directory.join(format!("signing/{id}.pem"))).unwrap();
-        self.reload_keys();
+    /// The same, with these variables in its environment, by their full names.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)]) -> Replica {
+        let replica = self.spawn(variables);
+        replica.wait_until_ready();
+        replica
     }
 
-    fn reload_keys(&self) {
-        self.keys.replace(KeyDirectory::open(&self.keys_directory, Permissions::Strict).unwrap());
+    /// Starts one more replica and returns when it listens, ready or not.
+    pub(crate) fn spawn(&self, variables: &[(&str, &str)]) -> Replica {
+        let mut command = self.command(&["serve"]);
+        command.envs(variables.iter().copied());
+        Replica::spawn(command)
     }
 
-    pub(crate) fn endpoint(&self) -> Endpoint {
-        endpoint(self.address)
+    /// Where the keys are.
+    pub(crate) fn keys(&self) -> &Path {
+        self.keys.path()
     }
 
-    pub(crate) fn client(&self) -> AuthServiceClient<Channel> {
-        AuthServiceClient::new(self.endpoint().connect_lazy())
-    }
-
-    /// A verifier that follows it, with everything loaded.
-    pub(crate) async fn verifier(&self, options: ConnectOptions) -> LiveVerifier {
-        let verifier = Verifier::connect(self.endpoint(), options);
-        verifier.ready().await;
-        verifier
-    }
-
-    /// An access token of this session as a Login makes it, signed with the key that signs at `at`.
-    pub(crate) fn token_signed_at(&self, session: SessionId, at: UnixMillis) -> String {
-        let now = SystemClock::new().now();
-        let (user, session) = (user(), session_of(session, now));
-        let grant = AccessGrant { user: &user, session: &session, audiences: &[AUDIENCE.to_owned()], now };
-        let keys = self.keys.current();
-        let token = AccessTokenIssuer::new(ISSUER).mint(keys.signing.signer(at), &grant, HOUR).unwrap();
-        token.expose().to_owned()
-    }
-
-    /// An access token of this session.
-    pub(crate) fn token(&self, session: SessionId) -> String {
-        self.token_signed_at(session, SystemClock::new().now())
-    }
-
-    /// Takes in the ledger's row about a session, as one that was just committed.
-    pub(crate) fn revoke(&self, session: SessionId) {
-        self.revocations.apply(&Revocation {
-            seq: 0,
-            mark: 0,
-            scope: RevocationScope::Session { session, user: user_id() },
-            reason: RevocationReason::Logout,
-            at: SystemClock::new().now(),
-            until: UnixMillis(i64::MAX),
-        });
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(arguments).envs(&self.variables);
+        command
     }
 }
 
-pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
-    Endpoint::from_shared(format!("http://{address}")).unwrap()
+/// One process.
+pub(crate) struct Replica {
+    child: Child,
+    /// Where gRPC is.
+    pub(crate) grpc: SocketAddr,
+    /// Where `/readyz` is.
+    pub(crate) operations: SocketAddr,
+    log: Arc<Mutex<String>>,
 }
 
-/// The `number`th session.
-pub(crate) fn session(number: u32) -> SessionId {
-    let mut bytes = [0x5e; 16];
-    bytes[12..].copy_from_slice(&number.to_be_bytes());
-    SessionId::from_bytes(bytes)
-}
+impl Replica {
+    fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let listening = follow(&mut child, log.clone());
+        let Ok((grpc, operations)) = listening.recv_timeout(PATIENCE) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("countersign serve did not listen:\n{}", log.lock().unwrap());
+        };
+        Self { child, grpc, operations, log }
+    }
 
-pub(crate) fn user_id() -> UserId {
-    UserId::from_bytes([0x42; 16])
-}
+    /// Speaks to it over a connection of its own.
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.grpc)
+    }
 
-/// What a verifier of the tests is told, with everything quicker than in production.
-pub(crate) fn quick() -> ConnectOptions {
-    ConnectOptions {
-        ping_interval: Duration::from_millis(20),
-        max_backoff: Duration::from_millis(100),
-        cached_tokens: 64,
-        ..ConnectOptions::new(rules())
+    /// Waits until `/readyz` says yes.
+    pub(crate) fn wait_until_ready(&self) {
+        const STEP: Duration = Duration::from_millis(10);
+        for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
+            if self.is_ready() {
+                return;
+            }
+            thread::sleep(STEP);
+        }
+        panic!("the replica is not ready: {:?}\n{}", self.readyz(), self.log());
+    }
+
+    /// Whether `/readyz` says yes.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.readyz().is_some_and(|(status, _)| status == 200)
+    }
+
+    /// The status of `/readyz` and its report; none when it does not answer.
+    pub(crate) fn readyz(&self) -> Option<(u16, Value)> {
+        let mut stream = TcpStream::connect(self.operations).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, serde_json::from_str(body).ok()?))
+    }
+
+    /// Everything it has logged: one JSON object on each line.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Sends a signal, such as STOP, CONT or KILL.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// SIGKILL: nothing of it runs on.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// SIGTERM, and its exit code.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.child.wait().expect("it can be waited for").code()
     }
 }
 
-pub(crate) fn rules() -> Rules {
-    Rules::new(ISSUER, vec![AUDIENCE.to_owned()])
-}
-
-fn load_keys(directory: &Path, now: UnixMillis) -> countersign::token::LoadedKeys {
-    KeyDirectory::create_missing(directory, Algorithm::EdDSA, now).unwrap();
-    KeyDirectory::open(directory, Permissions::Strict).unwrap()
-}
-
-fn authenticator(
-    store: &Arc<SqliteStore>,
-    revocations: &Revocations,
-    keys: &Arc<Keyring>,
-    clock: Arc<dyn Clock>,
-) -> Authenticator {
-    let hashing = PoolOptions { threads: 1, queue: 1, parameters: HashParameters::new(8, 1, 1).unwrap() };
-    let parts = Parts {
-        users: store.clone(),
-        ledger: store.clone(),
-        sessions: store.clone(),
-        revocations: revocations.clone(),
-        keys: keys.clone(),
-        passwords: Arc::new(HashingPool::start(hashing, clock.clone()).unwrap()),
-        throttle: None,
-        clock,
-    };
-    let policy = Policy {
-        session: SessionPolicy {
-            idle: HOUR,
-            absolute: HOUR,
-            limit: countersign::model::SessionLimit::Unlimited,
-            rotation: RotationPolicy { grace: HOUR, deadline: HOUR, strict: false },
-        },
-        access_ttl: HOUR,
-        audiences: vec![AUDIENCE.to_owned()],
-        default_audience: AUDIENCE.to_owned(),
-        access_tokens: AccessTokenIssuer::new(ISSUER),
-        rules: rules(),
-        max_staleness: MAX_STALENESS,
-        serve_when_stale: false,
-    };
-    Authenticator::new(parts, policy)
-}
-
-fn user() -> User {
-    User {
-        id: user_id(),
-        username: Username::parse("ada").unwrap(),
-        roles: Vec::new(),
-        claims: CustomClaims::default(),
-        disabled: false,
-        epoch: Epoch(3),
-        created_at: UnixMillis(0),
-        updated_at: UnixMillis(0),
+impl Drop for Replica {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
-fn session_of(id: SessionId, now: UnixMillis) -> Session {
-    Session {
-        id,
-        user: user_id(),
-        epoch: Epoch(3),
-        line: Line::begin(now),
-        audiences: Vec::new(),
-        mac_key: MacKeyId::from_bytes([0; 4]),
-        created_at: now,
-        idle_expires_at: now + HOUR,
-        expires_at: now + HOUR,
-        client: ClientFacts::default(),
-    }
+/// Standard error into `log`; the addresses of gRPC and of the operations port as soon as it tells them.
+fn follow(child: &mut Child, log: Arc<Mutex<String>>) -> Receiver<(SocketAddr, SocketAddr)> {
+    let (sender, listening) = channel();
+    let stderr = child.stderr.take().expect("standard error is piped");
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if let Some(addresses) = addresses(&line) {
+                let _ = sender.send(addresses);
+            }
+            let mut log = log.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    listening
+}
+
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    (line["message"] == "listening").then_some(())?;
+    Some((line["grpc"].as_str()?.parse().ok()?, line["operations"].as_str()?.parse().ok()?))
 }

@@ -1,0 +1,12 @@
+//! Two real processes on one PostgreSQL and one Redis.
+
+mod clock_ahead;
+mod fleet;
+mod key_switch;
+mod logout_latency;
+mod lossy_proxy;
+mod lost_answers;
+mod new_replica;
+mod refresh_race;
+mod session_limit;
+mod token_parts;

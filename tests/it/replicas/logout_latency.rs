@@ -1,0 +1,86 @@
+//! How soon a logout on one replica is refused by the other.
+
+use std::time::Duration;
+
+use countersign::grpc::proto::v1::InvalidReason;
+use countersign::model::{Clock as _, SystemClock};
+
+use super::fleet::{Fleet, login};
+use crate::support::client::{Client, Verified};
+
+const LOGOUTS: usize = 200;
+const LOGOUTS_WITHOUT_REDIS: usize = 10;
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// What a busy machine may add to the interval of the poll.
+const SLACK: Duration = Duration::from_millis(1500);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_on_one_replica_is_refused_by_the_other() {
+    let Some(mut fleet) = Fleet::start("a_logout_on_one_replica_is_refused_by_the_other", &[]).await else {
+        return;
+    };
+    let mut clients = fleet.clients();
+    let mut sessions = Vec::new();
+    for number in 0..LOGOUTS + LOGOUTS_WITHOUT_REDIS {
+        sessions.push(login(&mut clients[number % 2]).await);
+    }
+
+    let without_redis = sessions.split_off(LOGOUTS);
+    let mut pushed = Vec::new();
+    for (number, session) in sessions.iter().enumerate() {
+        pushed.push(
+            until_refused(&mut clients, number % 2, &session.refresh_token, &session.access_token).await,
+        );
+    }
+    report("by push", &mut pushed);
+    assert!(pushed[LOGOUTS / 2] < POLL_INTERVAL / 4, "this is no faster than the poll");
+    assert!(pushed[LOGOUTS - 1] < POLL_INTERVAL + SLACK);
+
+    fleet.redis.kill();
+    let mut polled = Vec::new();
+    for (number, session) in without_redis.iter().enumerate() {
+        polled.push(
+            until_refused(&mut clients, number % 2, &session.refresh_token, &session.access_token).await,
+        );
+    }
+    report("with Redis stopped, by the poll every second", &mut polled);
+    assert!(polled[LOGOUTS_WITHOUT_REDIS - 1] < POLL_INTERVAL + SLACK);
+}
+
+/// From the acknowledgement of one replica to the first refusal of the other, which stands from then on.
+async fn until_refused(
+    clients: &mut [Client; 2],
+    ours: usize,
+    refresh_token: &str,
+    access_token: &str,
+) -> Duration {
+    let clock = SystemClock::new();
+    let before = clients[1 - ours].verify(access_token).await.unwrap();
+    assert!(matches!(before, Verified::As { .. }), "{before:?}");
+    clients[ours].logout(refresh_token).await.unwrap();
+    let acknowledged = clock.monotonic();
+    let own = clients[ours].verify(access_token).await.unwrap();
+    assert_eq!(own, Verified::Invalid(InvalidReason::Revoked), "the replica that acknowledged it");
+    loop {
+        let answer = clients[1 - ours].verify(access_token).await.unwrap();
+        let waited = clock.monotonic().since(acknowledged);
+        match answer {
+            Verified::Invalid(InvalidReason::Revoked) => return waited,
+            Verified::As { .. } => assert!(waited < POLL_INTERVAL + SLACK, "verified after {waited:?}"),
+            other @ Verified::Invalid(_) => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Sorts, and prints the percentiles.
+fn report(how: &str, latencies: &mut [Duration]) {
+    latencies.sort();
+    let percentile = |percent: usize| latencies[(latencies.len() * percent / 100).min(latencies.len() - 1)];
+    println!(
+        "{} logouts on one replica, refused by the other {how}: p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
+        latencies.len(),
+        percentile(50).as_secs_f64() * 1000.0,
+        percentile(99).as_secs_f64() * 1000.0,
+        percentile(100).as_secs_f64() * 1000.0,
+    );
+}
