@@ -9,6 +9,7 @@ mod configuration;
 mod conformance;
 mod crash;
 mod error_catalogue;
+mod faults;
 mod first_login;
 mod grpc_contract;
 mod grpc_deadlines;

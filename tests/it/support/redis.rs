@@ -111,6 +111,36 @@ impl Server {
             }
         }
     }
+
+    /// A copy of what it has on disk, which its log of appended commands is at any moment.
+    pub(crate) fn copy(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_directory(self.directory.path(), copy.path());
+        copy
+    }
+
+    /// Puts an earlier copy in the place of what is on disk, while it does not run.
+    pub(crate) fn fall_back_to(&self, copy: &TempDir) {
+        clear(self.directory.path());
+        copy_directory(copy.path(), self.directory.path());
+    }
+
+    /// Throws away what is on disk, while it does not run.
+    pub(crate) fn forget(&self) {
+        clear(self.directory.path());
+    }
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(copied.expect("cp runs").success());
+}
+
+fn clear(directory: &Path) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
 }
 
 impl Drop for Server {
