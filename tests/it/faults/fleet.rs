@@ -18,7 +18,6 @@ pub(super) const REFRESH_DEADLINE: Duration = Duration::from_millis(500);
 /// Two replicas, ready.
 pub(super) struct Fleet {
     pub(super) replicas: [Replica; 2],
-    pub(super) database: String,
     /// Holds the keys.
     _deployment: Deployment,
 }
@@ -40,7 +39,7 @@ impl Fleet {
             }
             [deployment.start(), deployment.start()]
         });
-        Self { replicas, database, _deployment: deployment }
+        Self { replicas, _deployment: deployment }
     }
 
     /// Lets clients go about their business while `hurt` does something to a store, and judges what they heard.

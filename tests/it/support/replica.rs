@@ -6,7 +6,6 @@ use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -110,11 +109,6 @@ impl Deployment {
         Replica::spawn(command)
     }
 
-    /// Where the keys are.
-    pub(crate) fn keys(&self) -> &Path {
-        self.keys.path()
-    }
-
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.args(arguments).envs(&self.variables);
@@ -182,24 +176,6 @@ impl Replica {
     /// Everything it has logged: one JSON object on each line.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
-    }
-
-    /// Sends a signal, such as STOP, CONT or KILL.
-    pub(crate) fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
-        assert!(status.expect("kill runs").success());
-    }
-
-    /// SIGKILL: nothing of it runs on.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().expect("it can be killed");
-        self.child.wait().expect("it can be waited for");
-    }
-
-    /// SIGTERM, and its exit code.
-    pub(crate) fn terminate(mut self) -> Option<i32> {
-        self.signal("TERM");
-        self.child.wait().expect("it can be waited for").code()
     }
 }
 
