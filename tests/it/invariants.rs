@@ -70,7 +70,7 @@ enum Means {
 #[derive(Debug, Clone, Copy)]
 enum Patience {
     Stays,
-    /// Until the call was polled so often.
+    /// Until the call has been woken so often and is still not answered.
     Leaves(u32),
 }
 
@@ -85,7 +85,7 @@ enum Change {
 fn step() -> impl Strategy<Value = Step> {
     use proptest::sample::select;
     let index = any::<Index>;
-    let patience = || prop_oneof![3 => Just(Patience::Stays), 1 => (0..12_u32).prop_map(Patience::Leaves)];
+    let patience = || prop_oneof![3 => Just(Patience::Stays), 1 => (0..6_u32).prop_map(Patience::Leaves)];
     let heard = prop_oneof![2 => Just(Heard::Yes), 1 => Just(Heard::No)];
     let typed = prop_oneof![4 => Just(Typed::Right), 1 => Just(Typed::Wrong), 1 => Just(Typed::First)];
     let means = select(vec![Means::Refresh, Means::Refresh, Means::Access, Means::Everywhere]);

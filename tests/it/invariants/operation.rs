@@ -1,8 +1,8 @@
 //! The operations, each with what it may be answered with.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use countersign::auth::{
     AuthError, Authenticate as _, LoginRequest, LogoutRequest, LogoutToken, RefreshRequest, UserAdminError,
@@ -295,7 +295,7 @@ enum End {
 
 /// The answer, which comes within the store's deadline; none where the caller goes away before it.
 async fn attempt<F: Future>(patience: Patience, call: F) -> Option<F::Output> {
-    let polls = match patience {
+    let mut polls = match patience {
         Patience::Stays => {
             // A use case asks the store a few times.
             let bound = 4 * DEADLINE;
@@ -304,13 +304,13 @@ async fn attempt<F: Future>(patience: Patience, call: F) -> Option<F::Output> {
         Patience::Leaves(polls) => polls,
     };
     let mut call = pin!(call);
-    for _ in 0..polls {
-        if let Poll::Ready(answer) = std::future::poll_fn(|task| Poll::Ready(call.as_mut().poll(task))).await
-        {
-            return Some(answer);
+    poll_fn(|task| match call.as_mut().poll(task) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending if polls == 0 => Poll::Ready(None),
+        Poll::Pending => {
+            polls -= 1;
+            Poll::Pending
         }
-        // The store's threads need a moment; how far the call gets in it is left to chance.
-        tokio::time::sleep(Duration::from_micros(200)).await;
-    }
-    None
+    })
+    .await
 }

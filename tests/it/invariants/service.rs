@@ -77,7 +77,7 @@ pub(super) fn revocation(session: SessionId, user: UserId, clock: &ManualClock) 
 /// lock: so there is no point in waiting for it. The deadline is one that a busy machine keeps.
 pub(super) async fn open(directory: &Path, clock: Arc<ManualClock>) -> SqliteStore {
     let options = SqliteOptions {
-        busy_timeout: Duration::from_millis(20),
+        busy_timeout: Duration::from_millis(5),
         deadline: DEADLINE,
         ..SqliteOptions::new(path(directory))
     };
