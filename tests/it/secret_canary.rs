@@ -13,7 +13,7 @@ use crate::support::http::{Answer, Http, access_token, bearer, request};
 use crate::support::process::Dev;
 
 /// Every way in which a secret might be written down: as it is, in base64, in hexadecimal.
-fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
     let hex = hex::encode(secret);
     // Base64 inside a longer text starts at any of three alignments; the middle is the same for each.
     let aligned = |engine: &base64::engine::GeneralPurpose| {
@@ -52,7 +52,7 @@ fn files(folder: &Path, except: &str) -> Vec<PathBuf> {
 
 /// A refresh token is its prefix, 68 bytes that are worth nothing alone, and a MAC over them, all in base64url; the
 /// session's secret stands at bytes 20 to 36.
-fn session_secret(refresh_token: &str) -> Vec<u8> {
+pub(crate) fn session_secret(refresh_token: &str) -> Vec<u8> {
     let bytes = URL_SAFE_NO_PAD.decode(&refresh_token["csgn_rt_".len()..]).unwrap();
     bytes[20..36].to_vec()
 }
