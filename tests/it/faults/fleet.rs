@@ -18,6 +18,7 @@ pub(super) const REFRESH_DEADLINE: Duration = Duration::from_millis(500);
 /// Two replicas, ready.
 pub(super) struct Fleet {
     pub(super) replicas: [Replica; 2],
+    pub(super) database: String,
     /// Holds the keys.
     _deployment: Deployment,
 }
@@ -39,7 +40,7 @@ impl Fleet {
             }
             [deployment.start(), deployment.start()]
         });
-        Self { replicas, _deployment: deployment }
+        Self { replicas, database, _deployment: deployment }
     }
 
     /// Lets clients go about their business while `hurt` does something to a store, and judges what they heard.
