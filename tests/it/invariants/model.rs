@@ -1,8 +1,9 @@
 //! What the invariants allow, told from what was issued and acknowledged, and not by the code under test.
 
-use countersign::auth::{InvalidReason, Refresh};
+use countersign::auth::{InvalidReason, Refresh, TokenPair};
 use countersign::model::{Epoch, Monotonic, Presented, SessionId, UnixMillis, UserId};
 use countersign::reason::Reason;
+use secrecy::ExposeSecret as _;
 
 use super::service::MAX_STALENESS;
 use crate::conformance::{GRACE, IDLE, SETTLED};
@@ -83,17 +84,16 @@ impl Chain {
     }
 
     /// Notes what an honoured refresh token was answered with. `place` is what the token says.
-    pub(super) fn answered(&mut self, answer: &Refresh, token: String, place: Presented, roles: &[String]) {
+    pub(super) fn answered(&mut self, answer: &Refresh, token: &str, place: Presented, roles: &[String]) {
         let current = self.minted.last_mut().unwrap();
         assert_eq!(place, current.place, "the answer is the line's current token");
-        let known = current.token.get_or_insert_with(|| token.clone());
-        assert_eq!(*known, token, "one place in the line is one token");
+        let known = current.token.get_or_insert_with(|| token.to_owned());
+        assert_eq!(known, token, "one place in the line is one token");
         assert_eq!(answer.tokens.refresh_expires_at, self.idle_expires_at);
         self.issued(&answer.tokens, roles);
     }
 
-    pub(super) fn issued(&mut self, tokens: &countersign::auth::TokenPair, roles: &[String]) {
-        use secrecy::ExposeSecret as _;
+    pub(super) fn issued(&mut self, tokens: &TokenPair, roles: &[String]) {
         self.access.push(Access {
             token: tokens.access_token.expose_secret().to_owned(),
             expires_at: tokens.access_expires_at,

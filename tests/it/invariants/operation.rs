@@ -143,7 +143,7 @@ impl Run {
         if worth == Worth::Next {
             session.moved(presented, place, now);
         }
-        session.answered(&refresh, token, place, &self.model.accounts[session.account].roles);
+        session.answered(&refresh, &token, place, &self.model.accounts[session.account].roles);
         Some(Ok(session.minted.len() - 1))
     }
 
@@ -272,8 +272,8 @@ impl Run {
         account.epoch = epoch;
         let found = SessionStore::find(&*self.elsewhere, account.id, session.id).await.unwrap();
         let Some(found) = found.filter(|found| found.current() != session.current().place) else { return };
-        let parent = session.minted.iter().map(|minted| minted.place);
-        let parent = parent.filter(|place| Some(place.generation) == found.line.predecessor).last().unwrap();
+        let mut places = session.minted.iter().map(|minted| minted.place);
+        let parent = places.find(|place| Some(place.generation) == found.line.predecessor).unwrap();
         session.moved(parent, found.current(), now);
         assert_eq!(found.idle_expires_at, session.idle_expires_at);
     }

@@ -47,11 +47,14 @@ impl Traces {
 
     /// No file in the directory holds any of them.
     pub(super) fn assert_none_in(&self, directory: &Path) {
+        // The PHC strings are where they belong, so the search does find things.
+        let mut control = Self::default();
+        control.add("a PHC string", b"$argon2id$v=19$");
         let mut phc_strings = 0;
         for entry in std::fs::read_dir(directory).unwrap() {
             let text = std::fs::read(entry.unwrap().path()).unwrap();
             assert_eq!(self.found_in(&text), [""; 0], "a secret was written down");
-            phc_strings += text.windows(10).filter(|window| window == b"$argon2id$").count();
+            phc_strings += control.found_in(&text).len();
         }
         assert!(phc_strings > 0, "the database is among the files");
     }
