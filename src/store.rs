@@ -8,6 +8,8 @@
 //! - [`StoreError`] says that the store did not answer. That is never the caller's fault and never news about a
 //!   token: nobody may be logged out because of it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::model::throttle::{Admission, LoginAttempt};
@@ -185,9 +187,9 @@ pub trait Ledger: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionPolicy {
     /// How long a session lives without a Refresh.
-    pub idle: std::time::Duration,
+    pub idle: Duration,
     /// How long a session lives whatever happens; fixed for each session at its login.
-    pub absolute: std::time::Duration,
+    pub absolute: Duration,
     /// How many a user may have.
     pub limit: SessionLimit,
     /// What is honoured of old refresh tokens.
@@ -219,6 +221,10 @@ pub struct Presentation {
     pub user_epoch: Epoch,
     /// The MAC key to mint the next token with.
     pub mac_key: MacKeyId,
+    /// For how long from now it may be decided. Later than the refresh deadline after it was sent, the client's next
+    /// requests may have moved the line, and an honest token would be taken for reuse; so a store that is held up
+    /// for longer fails, and does nothing.
+    pub within: Duration,
 }
 
 /// Why the session answers as it does.

@@ -2,6 +2,8 @@
 //!
 //! Everything that can fail comes first; the rotation comes last and is one atomic step of the session store.
 
+use std::time::Duration;
+
 use secrecy::ExposeSecret as _;
 
 use super::audit;
@@ -38,6 +40,7 @@ pub(super) async fn refresh(
         expires_at: claims.expires_at,
         user_epoch: user.epoch,
         mac_key: keys.mac.active(now),
+        within: time_left(auth, call)?,
     };
     match auth.parts.sessions.rotate(ask, &auth.policy.session).await? {
         Rotation::Honoured(how, session) => {
@@ -57,6 +60,16 @@ pub(super) async fn refresh(
             Err(AuthError::new(Reason::RefreshTokenInvalid))
         }
     }
+}
+
+/// How much of the refresh deadline is left for the decision. A Refresh that was held up beyond it must not be decided
+/// any more: its caller has been told to ask again, and may be several tokens further by now.
+fn time_left(auth: &Authenticator, call: &CallContext) -> Result<Duration, AuthError> {
+    let left = call.deadline.since(auth.parts.clock.monotonic());
+    if left.is_zero() {
+        return Err(AuthError::new(Reason::DeadlineExceeded));
+    }
+    Ok(left.min(auth.policy.session.rotation.deadline))
 }
 
 /// The user as they are now, if the session may go on at all.

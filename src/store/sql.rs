@@ -195,7 +195,22 @@ impl<D: Dialect> SqlStore<D> {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let (time, deadline) = (self.time.clone(), self.deadline);
+        self.run_within(self.deadline, mode, arguments, work).await
+    }
+
+    /// The same, for work that must not be done later than `limit` from now either.
+    pub(in crate::store) async fn run_within<A, T>(
+        &self,
+        limit: Duration,
+        mode: Mode,
+        arguments: A,
+        work: Work<A, D, T>,
+    ) -> Result<T, StoreError>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (time, deadline) = (self.time.clone(), self.deadline.min(limit));
         let pool = if mode == Mode::Read { self.readers.clone() } else { self.writers.clone() };
         let task = tokio::spawn(async move {
             let work = attempt(&pool, &time, mode, &arguments, work);

@@ -253,6 +253,8 @@ pub(crate) fn presentation(session: &Session, presented: Presented) -> Presentat
         expires_at: session.expires_at,
         user_epoch: session.epoch,
         mac_key: session.mac_key,
+        // As long as a busy machine needs.
+        within: Duration::from_secs(20),
     }
 }
 

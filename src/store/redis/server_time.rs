@@ -29,6 +29,11 @@ impl ServerTime {
         (asked, bound)
     }
 
+    /// How long ago something was asked.
+    pub(super) fn since(&self, asked: Monotonic) -> Duration {
+        self.clock.monotonic().since(asked)
+    }
+
     /// Takes note of the server's time in an answer. It was read after the asking, so that the bounds made from
     /// it are never too early, and too late by no more than this answer took.
     pub(super) fn learn(&self, asked: Monotonic, server: i64) {

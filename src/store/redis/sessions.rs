@@ -29,7 +29,8 @@ impl SessionStore for RedisStore {
             .number(most)
             .flag(may_evict)
             .bytes(self.now().as_bytes());
-        let answer = self.in_time(&self.scripts.create, session.user, arguments, policy).await?;
+        let within = policy.rotation.deadline.max(self.deadline);
+        let answer = self.in_time(&self.scripts.create, session.user, arguments, within).await?;
         Ok(created(session.user, &answer)?)
     }
 
@@ -46,7 +47,7 @@ impl SessionStore for RedisStore {
             .number(rules.settled_after().map_or_else(|| "-1".to_owned(), exact_millis))
             .flag(rules.strict)
             .bytes(self.now().as_bytes());
-        let answer = self.in_time(&self.scripts.rotate, ask.user, arguments, policy).await?;
+        let answer = self.in_time(&self.scripts.rotate, ask.user, arguments, ask.within).await?;
         Ok(rotation(ask.user, &answer)?)
     }
 
@@ -89,14 +90,15 @@ impl RedisStore {
         script: &Script,
         user: UserId,
         arguments: Arguments,
-        policy: &SessionPolicy,
+        within: Duration,
     ) -> Result<Value, Failure> {
         let key = self.key(user);
         let TimeSource::Server = self.time else {
             return self.connections.script(script, &[key.as_bytes()], &arguments.bytes(b"")).await;
         };
-        // What is executed until then has been decided within the refresh deadline, as the rules ask for.
-        let patience = policy.rotation.deadline.saturating_sub(self.deadline).max(self.deadline);
+        // The bound on the server's time may be too late by as much as an answer takes, which comes off, unless there
+        // is hardly anything left then.
+        let mut patience = within.saturating_sub(self.deadline).max(within.min(self.deadline));
         for _ in 0..2 {
             let (asked, not_after) = self.server_time.bound(patience);
             let bounded = arguments.clone().bytes(not_after.as_bytes());
@@ -105,6 +107,7 @@ impl RedisStore {
                 return Err(Failure::Corrupt("a script answered with something else"));
             };
             self.server_time.learn(asked, *time);
+            patience = patience.saturating_sub(self.server_time.since(asked));
             if *code != LATE {
                 return Ok(answer);
             }

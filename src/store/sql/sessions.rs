@@ -22,7 +22,8 @@ impl<D: Dialect> SessionStore for SqlStore<D> {
     }
 
     async fn rotate(&self, ask: Presentation, policy: &SessionPolicy) -> Result<Rotation, StoreError> {
-        self.run(Mode::Statements, (ask, *policy), |(ask, policy), connection| {
+        // An update that the server gets to after that finds the line where it was read, or nothing to change.
+        self.run_within(ask.within, Mode::Statements, (ask, *policy), |(ask, policy), connection| {
             Box::pin(rotate(ask, policy, connection))
         })
         .await

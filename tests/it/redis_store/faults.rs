@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use countersign::model::{Clock as _, Epoch, RotationPolicy, Session, SystemClock, new_user_id};
 use countersign::store::redis::{RedisOptions, RedisStore, TimeSource};
-use countersign::store::{Created, Probe as _, Rotation, SessionPolicy, SessionStore as _, StoreError};
+use countersign::store::{
+    Created, Presentation, Probe as _, Rotation, SessionPolicy, SessionStore as _, StoreError,
+};
 use tokio::task::JoinSet;
 
 use super::load::{EAGER, Load, recovers};
@@ -329,7 +331,8 @@ async fn a_script_that_comes_late_does_no_harm() {
             SessionPolicy { rotation: RotationPolicy { grace: Duration::ZERO, ..POLICY.rotation }, ..POLICY };
         server.cli(&["CONFIG", "RESETSTAT"]);
         server.signal("STOP");
-        is_unavailable(&store.rotate(presentation(&held, held.current()), &policy).await);
+        let ask = Presentation { within: POLICY.rotation.deadline, ..presentation(&held, held.current()) };
+        is_unavailable(&store.rotate(ask, &policy).await);
         is_unavailable(&store.create(new_session(session.user, Epoch(0)), &policy).await);
         pause(frozen).await;
         server.signal("CONT");
