@@ -3,8 +3,8 @@
 
 mod cancelled;
 mod fleet;
-mod held_up;
 mod history;
+mod interposed;
 mod lost_writes;
 mod overtaken;
 mod parts;

@@ -124,11 +124,6 @@ impl Server {
         clear(self.directory.path());
         copy_directory(copy.path(), self.directory.path());
     }
-
-    /// Throws away what is on disk, while it does not run.
-    pub(crate) fn forget(&self) {
-        clear(self.directory.path());
-    }
 }
 
 fn copy_directory(from: &Path, to: &Path) {
