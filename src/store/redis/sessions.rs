@@ -29,7 +29,7 @@ impl SessionStore for RedisStore {
             .number(most)
             .flag(may_evict)
             .bytes(self.now().as_bytes());
-        let within = policy.rotation.deadline;
+        let within = policy.rotation.deadline.max(self.deadline);
         let answer = self.in_time(&self.scripts.create, session.user, arguments, within).await?;
         Ok(created(session.user, &answer)?)
     }

@@ -62,7 +62,7 @@ async fn two_thousand_callers_go_away_and_the_pools_are_whole() {
 
 /// Asks for something and does not wait for the answer; says whether it would have had to.
 async fn goes_away(mut client: Client, tokens: &Tokens, number: usize) -> bool {
-    let patience = Duration::from_micros(u64::try_from(number * 7919 % 8000).unwrap());
+    let patience = Duration::from_micros(u64::try_from(number * 7919 % 40_000).unwrap());
     let call = async {
         match number % 5 {
             0 => drop(client.login(USERS[0], PASSWORD).await),

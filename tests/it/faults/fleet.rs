@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use countersign::model::{Clock as _, SystemClock};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::history::{Fault, History, RECOVERY};
 use super::traffic::Traffic;
@@ -15,17 +16,22 @@ pub(super) const USERS: [&str; 3] = ["ada", "grace", "edith"];
 /// D, and W as well: short, so that the lines of the sessions move often.
 pub(super) const REFRESH_DEADLINE: Duration = Duration::from_millis(500);
 
+/// Two loads at once on one machine would tell of each other.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 /// Two replicas, ready.
 pub(super) struct Fleet {
     pub(super) replicas: [Replica; 2],
     pub(super) database: String,
     /// Holds the keys.
     _deployment: Deployment,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Fleet {
-    /// On a database of its own, with this configuration beside what is the default.
+    /// On a database of its own, with this configuration beside what is the default, once no other test has one.
     pub(super) async fn start(postgres: &Postgres, redis: &str, configuration: &[(&str, &str)]) -> Self {
+        let turn = TURN.lock().await;
         let database = postgres.create_database().await;
         let mut deployment = Deployment::on(&postgres.url(&database), Some(redis))
             .with("ROTATION__GRACE", "500ms")
@@ -40,7 +46,7 @@ impl Fleet {
             }
             [deployment.start(), deployment.start()]
         });
-        Self { replicas, database, _deployment: deployment }
+        Self { replicas, database, _deployment: deployment, _turn: turn }
     }
 
     /// Lets clients go about their business while `hurt` does something to a store, and judges what they heard.

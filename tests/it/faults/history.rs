@@ -15,7 +15,7 @@ pub(super) const RECOVERY: Duration = Duration::from_secs(2);
 /// How long after a logout another replica may still verify the session: several polls of the ledger.
 const SPREAD: Duration = Duration::from_secs(2);
 /// What an answer may take beyond its deadline: this machine has two cores for all servers and clients.
-const SLACK: Duration = Duration::from_millis(250);
+const SLACK: Duration = Duration::from_millis(500);
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -271,5 +271,81 @@ impl Later for Monotonic {
 
     fn minus(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(by))
+    }
+}
+
+/// The judge finds what it is there to find.
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Monotonic {
+        Monotonic(Duration::from_secs(seconds))
+    }
+
+    const DONE: Answer = Answer::Done { moved: false };
+    /// From the tenth second to the twentieth.
+    const FAULT: Fault = Fault { began: at(10), returned: at(20), lost: None };
+
+    fn refused(code: Code, reason: &str) -> Answer {
+        Answer::Refused(Refused { code, reason: reason.to_owned(), retry_after: None })
+    }
+
+    fn call(ask: Ask, seconds: u64, answer: Answer) -> Call {
+        Call { ask, session: 1, replica: 0, sent: at(seconds), answered: at(seconds + 1), answer }
+    }
+
+    /// Whether the last of these answers is wrong, after a login in the first second.
+    fn is_wrong(fault: &Fault, calls: &[Call]) -> bool {
+        let all = [&[call(Ask::Login, 0, DONE)], calls].concat();
+        let last = all.last().unwrap().clone();
+        History::new(all).wrong(&last, fault).is_some()
+    }
+
+    #[test]
+    fn an_honest_client_is_turned_away_for_no_reason_but_its_logout() {
+        for reason in ["REFRESH_TOKEN_REUSED", "REFRESH_TOKEN_INVALID", "SESSION_REVOKED"] {
+            let turned_away = call(Ask::Refresh, 12, refused(Code::Unauthenticated, reason));
+            assert!(is_wrong(&FAULT, std::slice::from_ref(&turned_away)), "{reason}");
+            let logout = call(Ask::Logout, 11, refused(Code::Unavailable, "STORE_UNAVAILABLE"));
+            assert_eq!(is_wrong(&FAULT, &[logout, turned_away]), reason != "SESSION_REVOKED", "{reason}");
+        }
+        assert!(is_wrong(
+            &FAULT,
+            &[call(Ask::Login, 12, refused(Code::Unauthenticated, "INVALID_CREDENTIALS"))]
+        ));
+        assert!(is_wrong(&FAULT, &[call(Ask::Verify, 12, Answer::Invalid(InvalidReason::Revoked))]));
+        assert!(is_wrong(&FAULT, &[call(Ask::Verify, 12, refused(Code::Unavailable, "STORE_UNAVAILABLE"))]));
+        assert!(is_wrong(&FAULT, &[call(Ask::Refresh, 12, refused(Code::Internal, "INTERNAL"))]));
+    }
+
+    #[test]
+    fn a_lost_session_is_unknown_and_nothing_else() {
+        let unknown = call(Ask::Refresh, 21, refused(Code::Unauthenticated, "REFRESH_TOKEN_INVALID"));
+        let lost = Fault { lost: Some((at(0), at(20))), ..FAULT };
+        assert!(!is_wrong(&lost, std::slice::from_ref(&unknown)));
+        let later = Fault { lost: Some((at(5), at(20))), ..FAULT };
+        assert!(is_wrong(&later, &[unknown]), "it was there before");
+        let reused = call(Ask::Refresh, 21, refused(Code::Unauthenticated, "REFRESH_TOKEN_REUSED"));
+        assert!(is_wrong(&lost, &[reused]));
+    }
+
+    #[test]
+    fn nothing_is_alive_after_its_logout() {
+        let logout = call(Ask::Logout, 8, DONE);
+        for ask in [Ask::Refresh, Ask::Verify] {
+            assert!(is_wrong(&FAULT, &[logout.clone(), call(ask, 10, DONE)]), "{ask:?}");
+            let other = |seconds| Call { replica: 1, ..call(ask, seconds, DONE) };
+            assert_eq!(is_wrong(&FAULT, &[logout.clone(), other(10)]), ask == Ask::Refresh);
+            assert!(is_wrong(&FAULT, &[logout.clone(), other(12)]), "{ask:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_put_off_without_a_cause_or_long_after() {
+        for (seconds, needless) in [(8, 1), (9, 0), (22, 0), (23, 1)] {
+            let put_off = call(Ask::Refresh, seconds, refused(Code::Unavailable, "STORE_UNAVAILABLE"));
+            let history = History::new(vec![call(Ask::Login, 0, DONE), put_off]);
+            assert_eq!(history.needlessly_put_off(&FAULT).count(), needless, "{seconds}");
+        }
     }
 }

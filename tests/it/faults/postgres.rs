@@ -13,7 +13,7 @@ use crate::support::redis::{Server as Redis, is_installed};
 struct Scene {
     fleet: Fleet,
     postgres: Postgres,
-    _redis: Redis,
+    redis: Redis,
 }
 
 impl Scene {
@@ -24,13 +24,14 @@ impl Scene {
         let postgres = Postgres::start_with(test, &settings)?;
         let redis = Redis::start();
         let fleet = Fleet::start(&postgres, &redis.url(), configuration).await;
-        Some(Self { fleet, postgres, _redis: redis })
+        Some(Self { fleet, postgres, redis })
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn postgres_falls_silent() {
-    let Some(Scene { fleet, postgres, .. }) = Scene::set("postgres_falls_silent", &[], &[]).await else {
+    let Some(Scene { fleet, postgres, redis: _redis }) = Scene::set("postgres_falls_silent", &[], &[]).await
+    else {
         return;
     };
     let hurt = async |clock: &SystemClock| {
@@ -47,7 +48,7 @@ async fn postgres_falls_silent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn postgres_ends_every_connection() {
     let test = "postgres_ends_every_connection";
-    let Some(Scene { fleet, postgres, .. }) = Scene::set(test, &[], &[]).await else { return };
+    let Some(Scene { fleet, postgres, redis: _redis }) = Scene::set(test, &[], &[]).await else { return };
     let hurt = async |clock: &SystemClock| {
         meanwhile(clock, async {
             let mut ended = 0;
@@ -66,7 +67,7 @@ async fn postgres_ends_every_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn postgres_is_restarted() {
     let test = "postgres_is_restarted";
-    let Some(Scene { fleet, mut postgres, .. }) = Scene::set(test, &[], &[]).await else { return };
+    let Some(Scene { fleet, mut postgres, redis: _redis }) = Scene::set(test, &[], &[]).await else { return };
     let hurt = async |clock: &SystemClock| {
         meanwhile(clock, async {
             tokio::task::block_in_place(|| postgres.process_mut().kill());
@@ -83,7 +84,8 @@ async fn postgres_is_restarted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn postgres_has_no_connection_left() {
     let test = "postgres_has_no_connection_left";
-    let Some(Scene { fleet, postgres, .. }) = Scene::set(test, &["max_connections=50"], &[]).await else {
+    let Some(Scene { fleet, postgres, redis: _redis }) = Scene::set(test, &["max_connections=50"], &[]).await
+    else {
         return;
     };
     let hurt = async |clock: &SystemClock| {
@@ -117,7 +119,7 @@ async fn postgres_has_no_connection_left() {
 async fn every_connection_to_postgres_waits_for_a_lock() {
     let test = "every_connection_to_postgres_waits_for_a_lock";
     let few = [("DATABASE__CONNECTIONS", "3")];
-    let Some(Scene { fleet, postgres, .. }) = Scene::set(test, &[], &few).await else { return };
+    let Some(Scene { fleet, postgres, redis: _redis }) = Scene::set(test, &[], &few).await else { return };
     let hurt = async |clock: &SystemClock| {
         let mut other = postgres.connect(&fleet.database).await;
         let fault = meanwhile(clock, async {
