@@ -6,7 +6,6 @@ use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -110,11 +109,6 @@ impl Deployment {
         Replica::spawn(command)
     }
 
-    /// Where the keys are.
-    pub(crate) fn keys(&self) -> &Path {
-        self.keys.path()
-    }
-
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.args(arguments).envs(&self.variables);
@@ -205,6 +199,15 @@ impl Replica {
 
 impl Drop for Replica {
     fn drop(&mut self) {
+        if thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().filter(|line| !line.contains(r#""level":"INFO""#)).collect();
+            eprintln!(
+                "the replica on {} said:\n{}",
+                self.grpc,
+                lines[lines.len().saturating_sub(20)..].join("\n")
+            );
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
