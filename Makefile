@@ -20,6 +20,11 @@ tools: ## install what the tests need beside Rust
 .PHONY: test
 test: tools ## run every test
 	cargo test --workspace --locked --quiet
+	@scripts/test-web
+
+.PHONY: web
+web: ## build the browser client and the page that the server embeds
+	cd sdk/web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent page
 
 .PHONY: format
 format: ## format the code

@@ -6,12 +6,14 @@ use std::{env, fs};
 
 /// Messages with a field that is marked `debug_redact`, which prost does not look at: their `Debug` is written by
 /// hand, in `src/grpc/redact.rs`.
-const REDACTED: [&str; 6] = [
+const REDACTED: [&str; 8] = [
     "countersign.v1.LoginRequest",
     "countersign.v1.RefreshRequest",
     "countersign.v1.LogoutRequest",
     "countersign.v1.LogoutRequest.token",
     "countersign.v1.VerifyAccessTokenRequest",
+    "countersign.v1.BatchVerifyAccessTokensRequest",
+    "countersign.v1.VerifyStreamRequest",
     "countersign.v1.Tokens",
 ];
 
@@ -21,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=migrations");
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true);
-    compiler.open_file("countersign/v1/auth_service.proto")?;
+    compiler.open_files(["countersign/v1/auth_service.proto", "countersign/v1/revocation_service.proto"])?;
 
     // Reflection serves the whole set, with the options that only the encoded form keeps.
     let descriptors = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin");

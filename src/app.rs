@@ -19,7 +19,7 @@ use countersign_verifier::Rules;
 
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
-use crate::grpc::{self, Deadlines, GrpcOptions, Health};
+use crate::grpc::{self, Deadlines, GrpcOptions, Health, Published};
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Limits};
 use crate::model::{Clock, SystemClock};
@@ -34,6 +34,7 @@ use crate::store::sql::{InvalidUrl, SchemaError};
 use crate::store::sqlite::OpenError;
 use crate::token::access::AccessTokenIssuer;
 use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
+use crate::transport::TrustedProxies;
 
 /// How much longer than an access token's life a revocation is remembered: for clocks that differ.
 const CLOCK_MARGIN: Duration = Duration::from_mins(1);
@@ -101,6 +102,7 @@ pub struct App {
     grpc: TcpListener,
     http: Option<edge::Edge>,
     operations: TcpListener,
+    trusted_proxies: TrustedProxies,
 }
 
 /// What the background tasks and the listeners share.
@@ -149,6 +151,7 @@ impl App {
         let grpc = bind("grpc.listen", config.grpc.listen).await?;
         let http = edge::Edge::bind(&config).await?;
         let operations = bind("operations.listen", config.operations.listen).await?;
+        let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
         let parts = Assembly {
             clock,
             stores,
@@ -159,7 +162,7 @@ impl App {
             authenticator,
             config,
         };
-        Ok(Self { parts: Arc::new(parts), grpc, http, operations })
+        Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies })
     }
 
     /// Where gRPC is served.
@@ -194,7 +197,7 @@ impl App {
     /// Serves until `until` resolves, then stops by the configuration's bounds. Says whether every call under way
     /// finished.
     pub async fn run(self, until: impl Future<Output = ()>) -> bool {
-        let Self { parts, grpc, http, operations } = self;
+        let Self { parts, grpc, http, operations, trusted_proxies } = self;
         let lifecycle = Lifecycle::new();
         let shutdown = parts.config.shutdown.clone();
         background::start(&parts, &lifecycle);
@@ -207,11 +210,8 @@ impl App {
         tokio::spawn(parts.revocations.clone().listen());
 
         let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
-        let routes = grpc::routes(
-            parts.authenticator.clone(),
-            &parts.health,
-            grpc_options(&parts.config, parts.clock.clone(), &lifecycle),
-        );
+        let options = grpc_options(&parts, trusted_proxies, &lifecycle);
+        let routes = grpc::routes(parts.authenticator.clone(), &parts.health, options);
         lifecycle.tasks().spawn(listener::serve(
             "grpc",
             grpc,
@@ -282,13 +282,17 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-fn grpc_options(config: &Config, clock: Arc<dyn Clock>, lifecycle: &Lifecycle) -> GrpcOptions {
+fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &Lifecycle) -> GrpcOptions {
+    let config = &parts.config;
     GrpcOptions {
-        clock,
+        clock: parts.clock.clone(),
         deadlines: deadlines(config),
         max_request_bytes: config.grpc.max_message_bytes,
         reflection: config.grpc.reflection,
+        trusted_proxies,
         tasks: lifecycle.tasks().clone(),
+        published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
+        stopping: lifecycle.stopping().clone(),
     }
 }
 

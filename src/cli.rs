@@ -68,7 +68,8 @@ pub async fn run(cli: Cli, program: &dyn Program, out: &mut dyn Write) -> Result
         Command::Dev(command) => command.run(program).await,
         Command::Serve(command) => command.run(program).await,
         Command::Migrate(command) => command.run(program, out).await,
-        Command::User(command) => command.run(program, out).await,
+        // It holds the whole configuration while it works.
+        Command::User(command) => Box::pin(command.run(program, out)).await,
         Command::Key(command) => command.run(program, out).await,
         Command::Config(command) => command.run(out),
         Command::Healthcheck(command) => command.run().await,

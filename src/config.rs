@@ -32,6 +32,7 @@ mod shutdown;
 mod throttle;
 mod tokens;
 
+pub use self::redis::Redis;
 pub use captcha::{Captcha, CaptchaMode, OnUnavailable};
 pub use database::{Database, DatabaseLocation};
 pub use edge::{Edge, EdgeClient, RefreshTransport};
@@ -42,7 +43,6 @@ pub use layers::{Override, process_environment};
 pub use log::{Log, LogFormat};
 pub use operations::Operations;
 pub use passwords::Passwords;
-pub use redis::Redis;
 pub use revocation::{OnStale, Revocation};
 pub use rotation::Rotation;
 pub use sessions::{OnLimit, Sessions, SessionsStore};
@@ -116,6 +116,7 @@ impl Config {
             ("grpc.reflection", "true".to_owned()),
             ("edge.enabled", "true".to_owned()),
             ("edge.plain_http", "true".to_owned()),
+            ("edge.demonstration", "true".to_owned()),
             ("database.url", format!("{prefix}{}", database.display())),
             ("keys.directory", format!("{}/keys", directory.trim_end_matches('/'))),
             ("log.format", "text".to_owned()),

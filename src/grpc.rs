@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::{AxumRouter, Routes};
 
 use crate::auth::Authenticate;
 use crate::model::Clock;
+use crate::transport::TrustedProxies;
 
 mod auth_service;
 mod call;
@@ -15,16 +17,29 @@ mod deadline;
 mod health;
 pub mod proto;
 mod redact;
+mod revocation_service;
 mod status;
+mod stream_end;
 
 pub use crate::transport::{Deadlines, Peer};
 pub use health::Health;
+pub use revocation_service::Published;
+
 use proto::v1::auth_service_server::AuthServiceServer;
+use proto::v1::revocation_service_server::RevocationServiceServer;
+use revocation_service::RevocationService;
+use stream_end::StreamEnd;
 
 /// The largest request that is read where nothing else is configured, in bytes.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// The largest answer that is written, in bytes.
 pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
+
+/// The most that a batch of tokens has in bytes beyond what another request may have: the tokens.
+pub const MAX_BATCH_TOKEN_BYTES: usize = convert::BATCH_MAX_TOKEN_BYTES;
+/// The largest answer to a batch, in bytes: what gRPC clients read unless they are told otherwise.
+pub const MAX_BATCH_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+const BATCH_PATH: &str = "/countersign.v1.AuthService/BatchVerifyAccessTokens";
 
 /// How the edge behaves.
 #[derive(Clone)]
@@ -35,11 +50,17 @@ pub struct GrpcOptions {
     pub deadlines: Deadlines,
     /// The largest request that is read, in bytes.
     pub max_request_bytes: usize,
+    /// The proxies whose `x-forwarded-for` is believed.
+    pub trusted_proxies: TrustedProxies,
     /// Whether the server describes itself to tools such as grpcurl.
     pub reflection: bool,
     /// Every change that is under way, its caller waiting or gone. Close it and wait for it before the stores
     /// are closed.
     pub tasks: TaskTracker,
+    /// What `RevocationService` passes on; without it there is no such service.
+    pub published: Option<Published>,
+    /// Cancelled when streams must end.
+    pub stopping: CancellationToken,
 }
 
 impl GrpcOptions {
@@ -49,25 +70,51 @@ impl GrpcOptions {
             clock,
             deadlines: Deadlines::default(),
             max_request_bytes: MAX_REQUEST_BYTES,
+            trusted_proxies: TrustedProxies::default(),
             reflection: false,
             tasks: TaskTracker::new(),
+            published: None,
+            stopping: CancellationToken::new(),
         }
     }
 }
 
-/// Everything that the gRPC port serves, layers included: `AuthService`, health and, where wanted, reflection
-/// (v1 and v1alpha). Put a [`Peer`] into the extensions of each request.
+/// Everything that the gRPC port serves, layers included: `AuthService`, `RevocationService` where there is
+/// something to publish, health and, where wanted, reflection (v1 and v1alpha). Put a [`Peer`] into the extensions
+/// of each request.
 pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> AxumRouter {
-    let GrpcOptions { clock, deadlines, max_request_bytes, reflection, tasks } = options;
-    let auth = AuthServiceServer::new(auth_service::AuthService { auth, tasks })
+    let GrpcOptions {
+        clock,
+        deadlines,
+        max_request_bytes,
+        trusted_proxies,
+        reflection,
+        tasks,
+        published,
+        stopping,
+    } = options;
+    let end = StreamEnd { stopping };
+    let auth = Arc::new(auth_service::AuthService { auth, tasks, end: end.clone() });
+    let batch = AuthServiceServer::from_arc(Arc::clone(&auth))
+        .max_decoding_message_size(MAX_BATCH_TOKEN_BYTES + max_request_bytes)
+        .max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES);
+    let auth = AuthServiceServer::from_arc(auth)
         .max_decoding_message_size(max_request_bytes)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let health = health.service().max_decoding_message_size(MAX_REQUEST_BYTES);
     let mut routes = Routes::new(auth).add_service(health);
+    if let Some(published) = published {
+        let service = RevocationServiceServer::new(RevocationService { published, end })
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES);
+        routes = routes.add_service(service);
+    }
     if reflection {
         routes = with_reflection(routes);
     }
-    routes.prepare().into_axum_router().layer(call::CallLayer { clock, deadlines })
+    // One method reads more than the others may, so it has a route of its own.
+    let routes = routes.prepare().into_axum_router().route_service(BATCH_PATH, batch);
+    routes.layer(call::CallLayer { clock, deadlines, trusted_proxies })
 }
 
 fn with_reflection(routes: Routes) -> Routes {

@@ -2,26 +2,29 @@
 //!
 //! A revocation is acknowledged when its row in the [`Ledger`] is committed. The [`recorder`] writes the rows, many
 //! in one commit under load; the [`follower`] keeps this replica's view of the ledger in memory and knows how old
-//! it is.
+//! it is; the [`feed`] passes on what has become known.
 
+pub mod feed;
 pub mod follower;
 pub mod recorder;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_verifier::RevocationView;
+use countersign_verifier::{RevocationView, Revoked};
 use tokio::sync::watch;
 
 use crate::model::{Clock, Revocation, RevocationScope, UnixMillis};
 use crate::store::{Ledger, Push, SessionRevocation, StoreError};
 
+use feed::{Feed, Snapshot};
 use recorder::Recorder;
 
 /// A replica's hold on the ledger: it writes through this, and asks the view in memory.
 #[derive(Clone)]
 pub struct Revocations {
     view: Arc<RevocationView>,
+    feed: Arc<Feed>,
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     recorder: Recorder,
@@ -41,12 +44,29 @@ impl Revocations {
     ) -> Self {
         let view = Arc::new(RevocationView::new());
         let recorder = Recorder::start(ledger.clone());
-        Self { view, ledger, clock, recorder, push, horizon }
+        Self { view, feed: Arc::default(), ledger, clock, recorder, push, horizon }
     }
 
     /// What this replica knows.
     pub const fn view(&self) -> &Arc<RevocationView> {
         &self.view
+    }
+
+    /// How old that knowledge is at most. Asked before it is used, see [`RevocationView::staleness`].
+    pub fn staleness(&self) -> Option<Duration> {
+        self.view.staleness(self.clock.as_ref())
+    }
+
+    /// What becomes known, for others.
+    pub const fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    /// All that is known, for others, and where the feed continues it.
+    pub async fn snapshot(&self) -> Arc<Snapshot> {
+        let (feed, view) = (self.feed.clone(), self.view.clone());
+        let taken = tokio::task::spawn_blocking(move || feed.snapshot(&view.index)).await;
+        taken.unwrap_or_else(|_| self.feed.snapshot(&self.view.index))
     }
 
     /// Revokes a session. When this returns, the row is durable and this replica refuses the session.
@@ -86,13 +106,13 @@ impl Revocations {
 
     /// Takes a committed row into the view at once, without waiting for the next poll.
     pub fn apply(&self, row: &Revocation) {
-        let index = &self.view.index;
         let forget_at = self.forget_at(row);
-        match row.scope {
-            RevocationScope::Session { session, .. } => index.revoke_session(session, forget_at),
-            RevocationScope::User { user, epoch } => index.raise_epoch(user, epoch, forget_at),
-            RevocationScope::UserChanged { .. } => {}
-        }
+        let revoked = match row.scope {
+            RevocationScope::Session { session, .. } => Revoked::Session { session, forget_at },
+            RevocationScope::User { user, epoch } => Revoked::User { user, epoch, forget_at },
+            RevocationScope::UserChanged { .. } => return,
+        };
+        self.feed.tell(&self.view.index, &revoked);
     }
 
     fn forget_at(&self, row: &Revocation) -> UnixMillis {

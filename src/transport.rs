@@ -9,11 +9,13 @@ use http::header::ACCEPT_LANGUAGE;
 use crate::reason::Language;
 
 mod carry_through;
+mod client_address;
 mod deadlines;
 mod failure;
 pub mod request_id;
 
 pub use carry_through::{Panicked, carry_through};
+pub use client_address::TrustedProxies;
 pub use deadlines::Deadlines;
 pub use failure::log_failure;
 pub use request_id::RequestId;

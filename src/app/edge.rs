@@ -8,12 +8,10 @@ use tokio::net::TcpListener;
 use super::{Assembly, StartError, bind};
 use crate::config::{self, CaptchaMode, Config, Problem};
 use crate::http::captcha::{OnUnavailable, When};
-use crate::http::{
-    self, Captcha, CaptchaOptions, Client, Clients, HttpOptions, RefreshTransport, TrustedProxies,
-};
+use crate::http::{self, Captcha, CaptchaOptions, Client, Clients, HttpOptions, RefreshTransport};
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Limits};
-use crate::transport::Peer;
+use crate::transport::{Peer, TrustedProxies};
 
 /// How many times others may keep the key set for as long as replicas take to look for new keys. With the time that
 /// those take, it is still shorter than the time for which a new key is announced.
@@ -79,6 +77,7 @@ impl Edge {
             clients: self.clients,
             trusted_proxies: self.trusted_proxies,
             captcha: self.captcha,
+            pages: if edge.demonstration { http::page::demonstration() } else { http::Pages::new() },
             ..HttpOptions::new(parts.clock.clone(), Arc::new(move || keys.current().signing.key_set()))
         };
         let limits = Limits { connections: edge.max_connections as usize, ..Limits::default() };

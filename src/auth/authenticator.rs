@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use countersign_verifier::Rules;
+use countersign_verifier::{Rules, Verifier};
 
 use super::error::AuthError;
 use super::types::{
@@ -65,28 +65,35 @@ pub struct Parts {
 pub struct Authenticator {
     pub(super) parts: Parts,
     pub(super) policy: Policy,
+    pub(super) verifier: Verifier,
 }
 
 impl Authenticator {
     /// Use cases over these parts, by this policy.
-    pub const fn new(parts: Parts, policy: Policy) -> Self {
-        Self { parts, policy }
+    pub fn new(parts: Parts, policy: Policy) -> Self {
+        let (keys, view) = (parts.keys.trusted().clone(), parts.revocations.view().clone());
+        let verifier = Verifier::new(policy.rules.clone(), keys, view);
+        Self { parts, policy, verifier }
+    }
+
+    /// How old the view of the ledger is. Asked before the view is used: what is loaded in between makes the
+    /// answer better than was said, and never worse.
+    pub(super) fn staleness(&self) -> Option<Duration> {
+        self.parts.revocations.view().staleness(self.parts.clock.as_ref())
     }
 
     /// Refuses to go on with a view of the ledger that is older than the operator allows, or than the caller
     /// does. The operator's bound can be waived by the operator, the caller's cannot.
-    pub(super) fn require_fresh(&self, asked: Option<Duration>) -> Result<Duration, AuthError> {
-        let staleness = self.parts.revocations.view().staleness(self.parts.clock.as_ref());
+    pub(super) fn require_fresh(
+        &self,
+        staleness: Option<Duration>,
+        asked: Option<Duration>,
+    ) -> Result<(), AuthError> {
         let bound = if self.policy.serve_when_stale { None } else { Some(self.policy.max_staleness) };
         let bound = asked.into_iter().chain(bound).min();
-        match (staleness, bound) {
-            (Some(staleness), Some(bound)) if staleness > bound => {
-                Err(AuthError::new(Reason::RevocationsStale))
-            }
-            // A view that was never loaded knows of no revocation at all; nobody may choose to serve from it.
-            (None, _) => Err(AuthError::new(Reason::RevocationsStale)),
-            (Some(staleness), _) => Ok(staleness),
-        }
+        // A view that was never loaded knows of no revocation at all; nobody may choose to serve from it.
+        let fresh = staleness.is_some_and(|staleness| bound.is_none_or(|bound| staleness <= bound));
+        if fresh { Ok(()) } else { Err(AuthError::new(Reason::RevocationsStale)) }
     }
 
     /// The answer to a Login or Refresh: the session's current refresh token, and a fresh access token.

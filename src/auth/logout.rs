@@ -41,9 +41,8 @@ async fn with_access_token(
     token: &SecretString,
     call: &CallContext,
 ) -> Result<(), AuthError> {
-    let keys = auth.parts.keys.current();
-    let rules = &auth.policy.rules;
-    match countersign_verifier::authenticate(token.expose_secret(), rules, &keys.signing.key_set()) {
+    let keys = auth.parts.keys.trusted().current();
+    match countersign_verifier::authenticate(token.expose_secret(), auth.verifier.rules(), &keys) {
         Ok(token) => {
             let until = UnixMillis::from_secs(token.session_expires_at);
             end_session(auth, token.subject, token.session, until, call).await

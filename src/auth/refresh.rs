@@ -28,7 +28,7 @@ pub(super) async fn refresh(
     if claims.expires_at <= now {
         return Err(AuthError::new(Reason::RefreshTokenExpired));
     }
-    auth.require_fresh(None)?;
+    auth.require_fresh(auth.staleness(), None)?;
     let user = standing(auth, &claims).await?;
 
     let ask = Presentation {

@@ -1,6 +1,7 @@
 //! What the use cases are asked and what they answer. Plain types: each transport converts its own to these.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -131,7 +132,7 @@ pub struct Verify {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verification {
     /// It may, and speaks for this user.
-    Verified(Box<VerifiedToken>),
+    Verified(Arc<VerifiedToken>),
     /// It must be refused.
     Invalid(InvalidReason),
 }

@@ -1,7 +1,7 @@
 //! Checks that the sections share.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -45,6 +45,25 @@ pub(super) fn word(key: &'static str, value: &str, most: usize) -> Result<(), Pr
         return Err(Problem::new(key, format!("{value:?} has a blank or a control character in it")));
     }
     Ok(())
+}
+
+/// Addresses, and networks as an address with the length of its prefix in bits; at most 64.
+pub(super) fn networks(key: &'static str, texts: &[String]) -> Result<Vec<(IpAddr, u8)>, Problem> {
+    const MOST: usize = 64;
+    if texts.len() > MOST {
+        return Err(Problem::new(key, format!("names more than {MOST}")));
+    }
+    let network = |text: &String| {
+        let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+        let address: IpAddr = address.parse().ok()?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = if text.contains('/') { bits.parse().ok()? } else { most };
+        (bits <= most).then_some((address, bits))
+    };
+    let refuse = |text: &String| {
+        Problem::new(key, format!("{text:?} is neither an IP address nor a network such as 10.0.0.0/8"))
+    };
+    texts.iter().map(|text| network(text).ok_or_else(|| refuse(text))).collect()
 }
 
 /// Reads an IP address and a port. Host names are not looked up: which address they mean would depend on when.

@@ -31,6 +31,8 @@ pub struct Edge {
     /// Whether browsers come by plain HTTP, so that cookies must do without `Secure`; loopback only.
     /// `COUNTERSIGN__EDGE__PLAIN_HTTP`
     pub plain_http: bool,
+    /// Whether the demonstration page is at `/`. `COUNTERSIGN__EDGE__DEMONSTRATION`
+    pub demonstration: bool,
     /// Whether every answer under `/v1/auth` is `{code, message, data, timestamp}` with status 200.
     /// `COUNTERSIGN__EDGE__ENVELOPE`
     pub envelope: bool,
@@ -81,6 +83,7 @@ impl Default for Edge {
             max_connections: 10_000,
             refresh_transport: RefreshTransport::Cookie,
             plain_http: false,
+            demonstration: false,
             envelope: false,
             allowed_origins: Vec::new(),
             csrf: false,
@@ -93,7 +96,6 @@ impl Default for Edge {
 
 impl Edge {
     const CLIENTS: &str = "edge.clients";
-    const PROXIES: &str = "edge.trusted_proxies";
     const MOST: usize = 64;
 
     /// The programs that may call `/oauth2/…`. A loaded configuration has been through this, and does not fail here.
@@ -127,20 +129,7 @@ impl Edge {
 
     /// The networks whose proxies are believed. A loaded configuration does not fail here.
     pub fn trusted_networks(&self) -> Result<Vec<(IpAddr, u8)>, Problem> {
-        let network = |text: &String| {
-            let (address, bits) = text.split_once('/').unwrap_or((text, ""));
-            let address: IpAddr = address.parse().ok()?;
-            let most = if address.is_ipv4() { 32 } else { 128 };
-            let bits = if text.contains('/') { bits.parse().ok()? } else { most };
-            (bits <= most).then_some((address, bits))
-        };
-        let refuse = |text: &String| {
-            Problem::new(
-                Self::PROXIES,
-                format!("{text:?} is neither an IP address nor a network such as 10.0.0.0/8"),
-            )
-        };
-        self.trusted_proxies.iter().map(|text| network(text).ok_or_else(|| refuse(text))).collect()
+        bounds::networks("edge.trusted_proxies", &self.trusted_proxies)
     }
 
     pub(super) fn check(&self, grpc: &Grpc, operations: &Operations) -> Result<(), Problem> {
@@ -157,9 +146,6 @@ impl Edge {
         }
         self.check_origins()?;
         bounds::time("edge.hsts", self.hsts, ["0s", "3650d"])?;
-        if self.trusted_proxies.len() > Self::MOST {
-            return Err(Problem::new(Self::PROXIES, format!("names more than {}", Self::MOST)));
-        }
         self.trusted_networks()?;
         let clients = self.clients()?;
         if clients.len() > Self::MOST {

@@ -1,6 +1,6 @@
 //! `[grpc]`
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub struct Grpc {
     /// The largest request that is decoded, in bytes; 16384 (a token with the most claims fits in) to 4194304.
     /// `COUNTERSIGN__GRPC__MAX_MESSAGE_BYTES`
     pub max_message_bytes: usize,
+    /// The proxies whose `x-forwarded-for` is believed: addresses and networks such as `10.0.0.0/8`, at most 64. From
+    /// anybody else the address of the connection counts. `COUNTERSIGN__GRPC__TRUSTED_PROXIES`, separated by commas
+    pub trusted_proxies: Vec<String>,
 }
 
 impl Default for Grpc {
@@ -44,16 +47,23 @@ impl Default for Grpc {
             verify_timeout: Duration::from_secs(1),
             logout_timeout: Duration::from_secs(5),
             max_message_bytes: 65_536,
+            trusted_proxies: Vec::new(),
         }
     }
 }
 
 impl Grpc {
+    /// The networks whose proxies are believed. A loaded configuration does not fail here.
+    pub fn trusted_networks(&self) -> Result<Vec<(IpAddr, u8)>, Problem> {
+        bounds::networks("grpc.trusted_proxies", &self.trusted_proxies)
+    }
+
     pub(super) fn check(&self) -> Result<(), Problem> {
         bounds::number("grpc.max_connections", self.max_connections, &(1..=1_000_000))?;
         bounds::time("grpc.login_timeout", self.login_timeout, ["100ms", "1m"])?;
         bounds::time("grpc.verify_timeout", self.verify_timeout, ["10ms", "1m"])?;
         bounds::time("grpc.logout_timeout", self.logout_timeout, ["100ms", "1m"])?;
-        bounds::number("grpc.max_message_bytes", self.max_message_bytes, &(16_384..=4_194_304))
+        bounds::number("grpc.max_message_bytes", self.max_message_bytes, &(16_384..=4_194_304))?;
+        self.trusted_networks().map(drop)
     }
 }

@@ -1,14 +1,18 @@
 //! `countersign.v1.AuthService`: decode, call, encode.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::{Stream, StreamExt as _};
+use prost::Message as _;
 use tokio_util::task::TaskTracker;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::call::Call;
 use super::proto::v1;
-use super::{convert, status};
-use crate::auth::{AuthError, Authenticate};
+use super::stream_end::StreamEnd;
+use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
+use crate::auth::{AuthError, Authenticate, CallContext, Verify};
 use crate::reason::Language;
 use crate::transport::carry_through;
 
@@ -16,6 +20,7 @@ use crate::transport::carry_through;
 pub(super) struct AuthService {
     pub(super) auth: Arc<dyn Authenticate>,
     pub(super) tasks: TaskTracker,
+    pub(super) end: StreamEnd,
 }
 
 #[tonic::async_trait]
@@ -64,6 +69,32 @@ impl v1::auth_service_server::AuthService for AuthService {
         let verify = answer.map_err(|error| status::refuse(&error, call.language))?;
         Ok(Response::new(verify.into()))
     }
+
+    async fn batch_verify_access_tokens(
+        &self,
+        request: Request<v1::BatchVerifyAccessTokensRequest>,
+    ) -> Result<Response<v1::BatchVerifyAccessTokensResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let answer = self.verify_batch(&call.context(), message).await;
+        Ok(Response::new(answer.map_err(|error| status::refuse(&error, call.language))?))
+    }
+
+    type VerifyStreamStream = Pin<Box<dyn Stream<Item = Result<v1::VerifyStreamResponse, Status>> + Send>>;
+
+    /// Each answer is made when the client has room for it, from the request that is then read: nothing is kept in
+    /// between, whatever the client does.
+    async fn verify_stream(
+        &self,
+        request: Request<Streaming<v1::VerifyStreamRequest>>,
+    ) -> Result<Response<Self::VerifyStreamStream>, Status> {
+        let (call, messages) = Call::split(request);
+        let (auth, context, language) = (Arc::clone(&self.auth), call.context(), call.language);
+        let answer = move |message: Result<v1::VerifyStreamRequest, Status>| {
+            let answer = convert::verify(message?.into()).and_then(|ask| auth.verify(&context, &ask));
+            answer.map(Into::into).map_err(|error| status::refuse(&error, language))
+        };
+        Ok(Response::new(Box::pin(messages.map(answer).take_until(self.end.reached()))))
+    }
 }
 
 impl AuthService {
@@ -77,4 +108,40 @@ impl AuthService {
         let outcome = carry_through(&self.tasks, change).await;
         outcome.unwrap_or_else(|panicked| Err(status::refuse(&panicked.into(), language)))
     }
+
+    /// Verifies one token after the other, and lets others have the thread in between: a thousand tokens that were
+    /// never seen before are a thousand signatures to check.
+    async fn verify_batch(
+        &self,
+        context: &CallContext,
+        message: v1::BatchVerifyAccessTokensRequest,
+    ) -> Result<v1::BatchVerifyAccessTokensResponse, AuthError> {
+        const TOKENS_AT_ONCE: usize = 16;
+
+        let mut response = v1::BatchVerifyAccessTokensResponse::default();
+        let mut bytes = 0;
+        for (place, ask) in convert::batch(message)?.enumerate() {
+            if place % TOKENS_AT_ONCE == TOKENS_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
+            let Verify { verification, revocation_staleness } = self.auth.verify(context, &ask)?;
+            let verification = v1::AccessTokenVerification::from(verification);
+            bytes += verification.encoded_len() + FIELD_BYTES;
+            if bytes > MAX_BATCH_RESPONSE_BYTES - FIELD_BYTES {
+                let what = format!("must have answers of at most {MAX_BATCH_RESPONSE_BYTES} bytes");
+                return Err(AuthError::invalid_field("access_tokens", what));
+            }
+            response.verifications.push(verification);
+            // The oldest view speaks for all.
+            let staleness = revocation_staleness.and_then(|staleness| staleness.try_into().ok());
+            response.revocation_staleness = match (place, response.revocation_staleness) {
+                (0, _) => staleness,
+                (_, before) => before.zip(staleness).map(|(a, b)| convert::longer(a, b)),
+            };
+        }
+        Ok(response)
+    }
 }
+
+/// What protobuf puts around an element of 4 MiB or less, and around a duration.
+const FIELD_BYTES: usize = 32;

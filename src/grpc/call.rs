@@ -20,7 +20,7 @@ use super::status;
 use crate::auth::{AuthError, CallContext};
 use crate::model::{Clock, Monotonic};
 use crate::reason::{Language, Reason};
-use crate::transport::{Deadlines, Panicked, Peer, RequestId, language, request_id};
+use crate::transport::{Deadlines, Panicked, Peer, RequestId, TrustedProxies, language, request_id};
 
 /// What the layer has found out about a call, in the extensions of its request.
 #[derive(Debug, Clone)]
@@ -54,6 +54,7 @@ impl Call {
 pub(super) struct CallLayer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deadlines: Deadlines,
+    pub(super) trusted_proxies: TrustedProxies,
 }
 
 impl<S> Layer<S> for CallLayer {
@@ -127,6 +128,7 @@ impl<S> CallService<S> {
         let now = self.layer.clock.monotonic();
         let deadline = Monotonic(now.0.saturating_add(budget.unwrap_or(Duration::MAX)));
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        let peer = peer.map(|peer| self.layer.trusted_proxies.client(peer, request.headers()));
         request.extensions_mut().insert(Call { request_id, deadline, language, peer });
         Ok(budget)
     }
@@ -181,8 +183,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_anywhere_is_answered_as_internal() {
-        let layer =
-            CallLayer { clock: Arc::new(ManualClock::new(UnixMillis(0))), deadlines: Deadlines::default() };
+        let layer = CallLayer {
+            clock: Arc::new(ManualClock::new(UnixMillis(0))),
+            deadlines: Deadlines::default(),
+            trusted_proxies: TrustedProxies::default(),
+        };
         let service = layer.layer(tower::service_fn(panics));
         let request = Request::builder().header("accept-language", "zh").body(AxumBody::empty()).unwrap();
         let answer = service.oneshot(request).await.unwrap();

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use countersign_verifier::{KeySet, Revoked};
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Timestamp, Value as ProtoValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -55,19 +56,67 @@ pub(super) fn logout(message: v1::LogoutRequest) -> Result<LogoutRequest, AuthEr
 
 /// Reads a verification.
 pub(super) fn verify(message: v1::VerifyAccessTokenRequest) -> Result<VerifyRequest, AuthError> {
-    let max_staleness = message.max_staleness.map(duration).transpose();
     let mut request = VerifyRequest {
         access_token: message.access_token.into(),
         audiences: message.audiences,
         max_staleness: None,
     };
     let mut violations = request.violations();
-    match max_staleness {
-        Ok(bound) => request.max_staleness = bound,
-        Err(description) => violations.push(FieldViolation::new("max_staleness", description)),
-    }
+    request.max_staleness = max_staleness(message.max_staleness, &mut violations);
     bounds::verdict(violations)?;
     Ok(request)
+}
+
+fn max_staleness(
+    message: Option<prost_types::Duration>,
+    violations: &mut Vec<FieldViolation>,
+) -> Option<Duration> {
+    message.map(duration).transpose().unwrap_or_else(|description| {
+        violations.push(FieldViolation::new("max_staleness", description));
+        None
+    })
+}
+
+impl From<v1::VerifyStreamRequest> for v1::VerifyAccessTokenRequest {
+    fn from(message: v1::VerifyStreamRequest) -> Self {
+        let v1::VerifyStreamRequest { access_token, audiences, max_staleness } = message;
+        Self { access_token, audiences, max_staleness }
+    }
+}
+
+/// The most tokens in one batch.
+pub(super) const BATCH_MAX_TOKENS: usize = 1_000;
+/// The most bytes that the tokens of one batch take together.
+pub(super) const BATCH_MAX_TOKEN_BYTES: usize = 1024 * 1024;
+
+/// Reads a batch of verifications.
+pub(super) fn batch(
+    message: v1::BatchVerifyAccessTokensRequest,
+) -> Result<impl Iterator<Item = VerifyRequest>, AuthError> {
+    let v1::BatchVerifyAccessTokensRequest { access_tokens, audiences, max_staleness: asked } = message;
+    // What all of them share is checked once.
+    let shared = VerifyRequest { access_token: SecretString::default(), audiences, max_staleness: None };
+    let mut violations = shared.violations();
+    let max_staleness = max_staleness(asked, &mut violations);
+    if access_tokens.len() > BATCH_MAX_TOKENS {
+        let what = format!("must have at most {BATCH_MAX_TOKENS} entries");
+        violations.push(FieldViolation::new("access_tokens", what));
+    } else if access_tokens.iter().map(String::len).sum::<usize>() > BATCH_MAX_TOKEN_BYTES {
+        let what = format!("must have at most {BATCH_MAX_TOKEN_BYTES} bytes together");
+        violations.push(FieldViolation::new("access_tokens", what));
+    }
+    bounds::verdict(violations)?;
+    let audiences = shared.audiences;
+    Ok(access_tokens.into_iter().map(move |token| VerifyRequest {
+        access_token: token.into(),
+        audiences: audiences.clone(),
+        max_staleness,
+    }))
+}
+
+/// The longer of two durations that are not negative.
+pub(super) fn longer(a: prost_types::Duration, b: prost_types::Duration) -> prost_types::Duration {
+    std::cmp::max_by_key(a, b, |it| (it.seconds, it.nanos))
 }
 
 /// A duration that has not run backwards and is as `google/protobuf/duration.proto` allows.
@@ -113,37 +162,80 @@ impl From<SessionSummary> for v1::SessionInfo {
     }
 }
 
-impl From<Verify> for v1::VerifyAccessTokenResponse {
-    fn from(verify: Verify) -> Self {
-        use v1::verify_access_token_response::Result as Outcome;
-
-        let outcome = match verify.verification {
-            Verification::Verified(token) => Outcome::Verified((*token).into()),
+/// Each method has its own type for what is the same in all of them.
+macro_rules! outcome {
+    ($of:ident, $verification:expr) => {
+        Some(match $verification {
+            Verification::Verified(token) => v1::$of::Result::Verified(identity(&token)),
             Verification::Invalid(reason) => {
-                Outcome::Invalid(v1::InvalidToken { reason: v1::InvalidReason::from(reason).into() })
+                v1::$of::Result::Invalid(v1::InvalidToken { reason: v1::InvalidReason::from(reason).into() })
             }
-        };
-        let staleness = verify.revocation_staleness;
-        let revocation_staleness = staleness.and_then(|staleness| staleness.try_into().ok());
-        Self { result: Some(outcome), revocation_staleness }
+        })
+    };
+}
+
+impl From<Verify> for v1::VerifyAccessTokenResponse {
+    fn from(Verify { verification, revocation_staleness }: Verify) -> Self {
+        let revocation_staleness = revocation_staleness.and_then(|staleness| staleness.try_into().ok());
+        Self { result: outcome!(verify_access_token_response, verification), revocation_staleness }
     }
 }
 
-impl From<VerifiedToken> for v1::VerifiedToken {
-    fn from(token: VerifiedToken) -> Self {
-        Self {
-            subject: token.subject.to_string(),
-            username: token.username,
-            session_id: token.session.to_string(),
-            roles: token.roles,
-            audiences: token.audiences,
-            token_id: token.token_id,
-            issued_at: Some(timestamp(UnixMillis::from_secs(token.issued_at))),
-            expires_at: Some(timestamp(UnixMillis::from_secs(token.expires_at))),
-            auth_time: Some(timestamp(UnixMillis::from_secs(token.auth_time))),
-            amr: token.amr,
-            custom_claims: Some(object(token.custom)),
+impl From<Verify> for v1::VerifyStreamResponse {
+    fn from(Verify { verification, revocation_staleness }: Verify) -> Self {
+        let revocation_staleness = revocation_staleness.and_then(|staleness| staleness.try_into().ok());
+        Self { result: outcome!(verify_stream_response, verification), revocation_staleness }
+    }
+}
+
+impl From<Verification> for v1::AccessTokenVerification {
+    fn from(verification: Verification) -> Self {
+        Self { result: outcome!(access_token_verification, verification) }
+    }
+}
+
+/// The keys, for those who verify in their own process.
+pub(super) fn key_set(set: &KeySet) -> v1::WatchKeySet {
+    let keys = set.iter().map(|key| v1::WatchKey {
+        id: key.id().to_string(),
+        algorithm: key.algorithm().name().to_owned(),
+        spki: key.spki_der().to_vec(),
+    });
+    v1::WatchKeySet { keys: keys.collect() }
+}
+
+/// Part of what is revoked, and the position after it.
+pub(super) fn revoked(entries: &[Revoked], sequence: Option<u64>) -> v1::WatchRevoked {
+    let mut message = v1::WatchRevoked { sequence, ..Default::default() };
+    for entry in entries {
+        match *entry {
+            Revoked::Session { session, forget_at } => message.sessions.push(v1::RevokedSession {
+                session_id: session.as_bytes().to_vec(),
+                forget_at: Some(timestamp(forget_at)),
+            }),
+            Revoked::User { user, epoch, forget_at } => message.users.push(v1::RevokedUser {
+                subject: user.as_bytes().to_vec(),
+                epoch: epoch.0,
+                forget_at: Some(timestamp(forget_at)),
+            }),
         }
+    }
+    message
+}
+
+fn identity(token: &VerifiedToken) -> v1::VerifiedToken {
+    v1::VerifiedToken {
+        subject: token.subject.to_string(),
+        username: token.username.clone(),
+        session_id: token.session.to_string(),
+        roles: token.roles.clone(),
+        audiences: token.audiences.clone(),
+        token_id: token.token_id.clone(),
+        issued_at: Some(timestamp(UnixMillis::from_secs(token.issued_at))),
+        expires_at: Some(timestamp(UnixMillis::from_secs(token.expires_at))),
+        auth_time: Some(timestamp(UnixMillis::from_secs(token.auth_time))),
+        amr: token.amr.clone(),
+        custom_claims: Some(object(&token.custom)),
     }
 }
 
@@ -168,19 +260,19 @@ fn timestamp(at: UnixMillis) -> Timestamp {
     Timestamp { seconds: at.as_secs(), nanos }
 }
 
-fn object(map: Map<String, Value>) -> Struct {
-    Struct { fields: map.into_iter().map(|(name, item)| (name, value(item))).collect() }
+fn object(map: &Map<String, Value>) -> Struct {
+    Struct { fields: map.iter().map(|(name, item)| (name.clone(), value(item))).collect() }
 }
 
 /// A JSON value as protobuf has it. Its depth was bounded when the claim was set and again when the token was
 /// read.
-fn value(json: Value) -> ProtoValue {
+fn value(json: &Value) -> ProtoValue {
     let kind = match json {
         Value::Null => Kind::NullValue(0),
-        Value::Bool(truth) => Kind::BoolValue(truth),
+        Value::Bool(truth) => Kind::BoolValue(*truth),
         Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        Value::String(text) => Kind::StringValue(text),
-        Value::Array(items) => Kind::ListValue(ListValue { values: items.into_iter().map(value).collect() }),
+        Value::String(text) => Kind::StringValue(text.clone()),
+        Value::Array(items) => Kind::ListValue(ListValue { values: items.iter().map(value).collect() }),
         Value::Object(map) => Kind::StructValue(object(map)),
     };
     ProtoValue { kind: Some(kind) }

@@ -10,14 +10,13 @@ use crate::transport::Deadlines;
 pub(super) const HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
 
 impl Deadlines {
-    /// The limit for a method; `None` for methods of other services, some of which stream for as long as the
-    /// connection lives.
+    /// The limit for a method; `None` for methods that stream, and for those of other services.
     pub(super) fn limit(&self, path: &str) -> Option<Duration> {
         match path.strip_prefix("/countersign.v1.AuthService/")? {
             "Login" => Some(self.login),
             "Refresh" => Some(self.refresh),
             "Logout" => Some(self.logout),
-            "VerifyAccessToken" => Some(self.verify),
+            "VerifyAccessToken" | "BatchVerifyAccessTokens" => Some(self.verify),
             _ => None,
         }
     }
@@ -105,16 +104,17 @@ mod tests {
     }
 
     #[test]
-    fn every_method_of_the_service_has_a_limit() {
+    fn every_method_has_a_limit_unless_it_streams() {
         use prost::Message as _;
 
         let files = prost_types::FileDescriptorSet::decode(crate::grpc::proto::DESCRIPTORS).unwrap();
         let package = files.file.iter().filter(|file| file.package() == "countersign.v1");
-        let services = package.flat_map(|file| &file.service).collect::<Vec<_>>();
-        assert_eq!(services.len(), 1);
-        for method in services.iter().flat_map(|service| &service.method) {
-            let path = format!("/countersign.v1.AuthService/{}", method.name());
-            assert!(Deadlines::default().limit(&path).is_some(), "{path}");
+        for service in package.flat_map(|file| &file.service) {
+            for method in &service.method {
+                let path = format!("/countersign.v1.{}/{}", service.name(), method.name());
+                let limited = Deadlines::default().limit(&path).is_some();
+                assert_eq!(limited, !method.server_streaming(), "{path}");
+            }
         }
         assert_eq!(Deadlines::default().limit("/grpc.health.v1.Health/Watch"), None);
     }

@@ -4,9 +4,9 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
 use tonic_health::server::{HealthReporter, HealthService as ReportedHealth};
 
-use super::proto::v1::auth_service_server::SERVICE_NAME;
+use super::proto::v1::{auth_service_server, revocation_service_server};
 
-/// Whether the server is ready to be asked: as a whole (the service `""`) and for `countersign.v1.AuthService`.
+/// Whether the server is ready to be asked: as a whole (the service `""`) and for each service of ours.
 /// Clones speak of the same server.
 #[derive(Debug, Clone)]
 pub struct Health {
@@ -24,7 +24,7 @@ impl Health {
     /// Says whether the server is ready, to whoever asks from now on and to whoever watches.
     pub async fn set_serving(&self, serving: bool) {
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for service in ["", SERVICE_NAME] {
+        for service in ["", auth_service_server::SERVICE_NAME, revocation_service_server::SERVICE_NAME] {
             self.reporter.set_service_status(service, status).await;
         }
     }

@@ -59,6 +59,26 @@ impl fmt::Debug for v1::VerifyAccessTokenRequest {
     }
 }
 
+impl fmt::Debug for v1::BatchVerifyAccessTokensRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchVerifyAccessTokensRequest")
+            .field("access_tokens", &Redacted)
+            .field("audiences", &self.audiences)
+            .field("max_staleness", &self.max_staleness)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::VerifyStreamRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyStreamRequest")
+            .field("access_token", &Redacted)
+            .field("audiences", &self.audiences)
+            .field("max_staleness", &self.max_staleness)
+            .finish()
+    }
+}
+
 impl fmt::Debug for v1::Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tokens")
@@ -93,6 +113,11 @@ mod tests {
             ),
             format!("{:?}", v1::logout_request::Token::AccessToken(secret())),
             format!("{:?}", v1::VerifyAccessTokenRequest { access_token: secret(), ..Default::default() }),
+            format!(
+                "{:?}",
+                v1::BatchVerifyAccessTokensRequest { access_tokens: vec![secret()], ..Default::default() }
+            ),
+            format!("{:?}", v1::VerifyStreamRequest { access_token: secret(), ..Default::default() }),
             format!("{:?}", v1::LoginResponse { tokens: Some(tokens.clone()), session: None }),
             format!("{:?}", v1::RefreshResponse { tokens: Some(tokens) }),
         ];

@@ -4,9 +4,8 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, Request};
 
-use super::client_address::TrustedProxies;
 use crate::reason::Language;
-use crate::transport::{Peer, RequestId, language};
+use crate::transport::{Peer, RequestId, TrustedProxies, language};
 
 /// In the extensions of every request.
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
 //! Between the contract's messages, as JSON reads and writes them, and the use cases' own types.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost_reflect::{DynamicMessage, Value};
@@ -130,7 +131,7 @@ pub(super) fn session(session: SessionSummary) -> DynamicMessage {
 /// `VerifyAccessTokenResponse`.
 pub(super) fn verification(verify: Verify) -> DynamicMessage {
     let outcome = match verify.verification {
-        Verification::Verified(token) => ("verified", Value::Message(verified(*token))),
+        Verification::Verified(token) => ("verified", Value::Message(verified(Arc::unwrap_or_clone(token)))),
         Verification::Invalid(reason) => {
             let number = descriptor("InvalidToken").get_field_by_name("reason").and_then(|field| {
                 field.kind().as_enum()?.get_value_by_name(invalid_reason(reason)).map(|it| it.number())

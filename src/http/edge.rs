@@ -68,7 +68,7 @@ impl Edge {
         request.check()?;
         let context = self.context(call, self.options.deadlines.verify);
         match self.auth.verify(&context, &request)?.verification {
-            Verification::Verified(token) => Ok(*token),
+            Verification::Verified(token) => Ok(Arc::unwrap_or_clone(token)),
             Verification::Invalid(InvalidReason::Expired) => Err(Reason::AccessTokenExpired.into()),
             Verification::Invalid(InvalidReason::Revoked) => Err(Reason::SessionRevoked.into()),
             Verification::Invalid(_) => Err(Reason::AccessTokenInvalid.into()),

@@ -27,7 +27,7 @@ pub(super) async fn introspect(
     let ask = VerifyRequest { access_token: token(&form)?, audiences, max_staleness: None };
     let context = edge.context(&call, edge.options.deadlines.verify);
     let answer = match edge.auth.verify(&context, &ask)?.verification {
-        Verification::Verified(token) => active(*token, &edge.options.issuer),
+        Verification::Verified(token) => active(Arc::unwrap_or_clone(token), &edge.options.issuer),
         Verification::Invalid(_) => json!({ "active": false }),
     };
     Ok(Json(answer).into_response())

@@ -33,10 +33,10 @@ impl Follower {
     /// for what they told before that was missed. So between what is loaded and what is pushed there is no gap.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut listening = self.revocations.listening();
-        let first = tokio::time::timeout(self.every.min(LISTEN_FIRST), listening.changed());
+        let heard = async { listening.wait_for(|times| *times > 0).await.is_ok() };
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = first => {}
+            _ = tokio::time::timeout(self.every.min(LISTEN_FIRST), heard) => {}
         }
         let mut tick = tokio::time::interval(self.every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

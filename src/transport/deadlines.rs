@@ -11,7 +11,7 @@ pub struct Deadlines {
     pub refresh: Duration,
     /// Logout.
     pub logout: Duration,
-    /// `VerifyAccessToken`: it does no I/O.
+    /// `VerifyAccessToken`, alone or in a batch: it does no I/O.
     pub verify: Duration,
 }
 

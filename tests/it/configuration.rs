@@ -152,6 +152,10 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ("[edge]\nallowed_origins = ['https://a.example:443']", &["edge.allowed_origins", "not an origin"]),
         ("[edge]\nhsts = '4000d'", &["edge.hsts", "between 0s and 3650d"]),
         ("[edge]\ntrusted_proxies = ['10.0.0.0/33']", &["edge.trusted_proxies", "10.0.0.0/33"]),
+        ("[grpc]\ntrusted_proxies = ['10.0.0.0/33']", &["grpc.trusted_proxies", "10.0.0.0/33"]),
+        ("[redis]\nprefix = 'a{b}'", &["redis.prefix", "braces"]),
+        ("[sessions]\nstore = 'redis'", &["redis.url", "is required"]),
+        ("[throttle]\naccount_longest_wait = '10ms'", &["throttle.account_longest_wait", "shorter"]),
         ("[edge]\nclients = 'gateway short'", &["edge.clients", "line 1 has a secret"]),
         ("[edge]\nclients = 'gateway'", &["edge.clients", "line 1 is not an id"]),
         (
@@ -183,7 +187,7 @@ fn a_bad_variable_is_named() {
         ("COUNTERSIGN__LISTEN", "x", "no such key"),
         ("COUNTERSIGN__grpc__listen", "127.0.0.1:1", "did you mean grpc.listen?"),
         ("COUNTERSIGN__", "", "no such key"),
-        ("COUNTERSIGN__REDIS__URL", "redis://u:s3cret@h", "no such key"),
+        ("COUNTERSIGN__REDIS__URI", "redis://u:s3cret@h", "no such key"),
         ("COUNTERSIGN__TOKENS__ISSUER_FILE", "/run/x", "no such key"),
     ];
     for (name, value, expected) in cases {

@@ -253,9 +253,7 @@ async fn a_login_names_the_client_that_it_came_from() {
     let database = service.data.path().join("countersign.db");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database);
     let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-    let row: (String, String) = sqlx::query_as("SELECT client_address, user_agent FROM sessions")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!(row, ("203.0.113.9".to_owned(), "Browser/1".to_owned()));
+    let client: String =
+        sqlx::query_scalar("SELECT client FROM sessions").fetch_one(&mut connection).await.unwrap();
+    assert!(client.contains("203.0.113.9") && client.contains("Browser/1"), "{client}");
 }

@@ -54,10 +54,10 @@ async fn a_gateway_is_told_who_it_is() {
 
 #[tokio::test]
 async fn every_identity_header_is_there_and_none_is_ambiguous() {
-    let mut token = verified();
+    let mut token = Arc::unwrap_or_clone(verified());
     token.username = "李, \"x\"; 50%".to_owned();
     token.roles = Vec::new();
-    let edge = alone(Arc::new(Stub::verifying(Verification::Verified(token))), options()).await;
+    let edge = alone(Arc::new(Stub::verifying(Verification::Verified(Arc::new(token)))), options()).await;
     let answer = edge.http.get("/forward-auth", &[("authorization", "Bearer a")]).await;
     assert_eq!(answer.header("x-auth-username"), "%E6%9D%8E%2C%20%22x%22%3B%2050%25");
     assert_eq!(answer.header("x-auth-subject"), user_id().to_string());

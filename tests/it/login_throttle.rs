@@ -14,7 +14,7 @@ use countersign::store::redis::RedisThrottle;
 use proptest::prelude::*;
 use tokio::task::JoinSet;
 
-use crate::conformance::{MS, START, username};
+use crate::conformance::{MS, START, just_before, username};
 use crate::redis_store::{CLUSTER, SERVER, open, options};
 use crate::support::redis::is_installed;
 
@@ -84,7 +84,7 @@ async fn pauses_grow_and_refusals_do_not_count(world: World) {
         for _ in 0..3 {
             assert_eq!(world.admit("ada", "192.0.2.1").await, pause * SECOND);
         }
-        world.clock.advance(pause * SECOND - MS);
+        world.clock.advance(just_before(pause * SECOND));
         assert_eq!(world.admit("ada", "192.0.2.1").await, MS);
         world.clock.advance(MS);
         assert_eq!(world.admit("ada", "192.0.2.1").await, Duration::ZERO);
@@ -145,10 +145,14 @@ async fn success_counts_for_nothing(world: World) {
     assert!(world.admit("ada", "192.0.2.1").await > Duration::ZERO);
 }
 
-fn in_process() -> Option<World> {
+fn here() -> World {
     let clock = Arc::new(ManualClock::new(START));
     let throttle = Arc::new(InProcessThrottle::new(clock.clone(), POLICY));
-    Some(World { clock, throttle })
+    World { clock, throttle }
+}
+
+fn in_process() -> impl Iterator<Item = World> {
+    std::iter::once(here())
 }
 
 fn in_redis_at(url: &str) -> World {
@@ -157,12 +161,12 @@ fn in_redis_at(url: &str) -> World {
     World { clock, throttle }
 }
 
-fn in_redis() -> Option<World> {
-    is_installed("login throttling in Redis").then(|| in_redis_at(&SERVER.url()))
+fn in_redis() -> impl Iterator<Item = World> {
+    is_installed("login throttling in Redis").then(|| in_redis_at(&SERVER.url())).into_iter()
 }
 
-fn in_cluster() -> Option<World> {
-    is_installed("login throttling in a Redis Cluster").then(|| in_redis_at(&CLUSTER.url()))
+fn in_cluster() -> impl Iterator<Item = World> {
+    is_installed("login throttling in a Redis Cluster").then(|| in_redis_at(&CLUSTER.url())).into_iter()
 }
 
 macro_rules! every_case {
@@ -171,7 +175,7 @@ macro_rules! every_case {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    if let Some(world) = super::$name() {
+                    for world in super::$name() {
                         super::$case(world).await;
                     }
                 }
@@ -200,7 +204,7 @@ fn the_script_answers_as_the_functions_do() {
     proptest::test_runner::TestRunner::new(config)
         .run(&steps, |steps| {
             runtime.block_on(async {
-                let (here, there) = (in_process().unwrap(), in_redis_at(&SERVER.url()));
+                let (here, there) = (here(), in_redis_at(&SERVER.url()));
                 for (account, source, succeeds, pause) in steps {
                     let (account, source) = (format!("user-{account}"), format!("192.0.2.{source}"));
                     let answer = here.admit(&account, &source).await;

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod architecture;
+mod auth_client;
 mod command_line;
 mod configuration;
 mod conformance;
 mod crash;
 mod error_catalogue;
+mod faults;
 mod first_login;
 mod grpc_contract;
 mod grpc_deadlines;
@@ -18,11 +20,13 @@ mod http_errors;
 mod http_forward_auth;
 mod http_oauth;
 mod http_openapi;
+mod live_verifier;
 mod login_throttle;
 mod mysql_store;
 mod postgres_store;
 mod redis_store;
 mod replicas;
+mod revocation_stream;
 mod rotation_model;
 mod rotation_properties;
 mod rotation_race;
@@ -31,3 +35,4 @@ mod secret_canary;
 mod sql_faults;
 mod sqlite_store;
 mod support;
+mod verify_many;

@@ -3,8 +3,10 @@
 
 pub(crate) mod client;
 pub(crate) mod database;
+pub(crate) mod fake_watch;
 pub(crate) mod grpc;
 pub(crate) mod http;
+pub(crate) mod in_process;
 pub(crate) mod mariadb;
 pub(crate) mod postgres;
 pub(crate) mod process;

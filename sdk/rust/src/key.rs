@@ -293,6 +293,17 @@ impl KeySet {
         self.keys.values()
     }
 
+    /// Whether it trusts this very key under its name.
+    pub fn trusts(&self, key: &VerifyingKey) -> bool {
+        let own = self.get(key.id().as_str());
+        own.is_some_and(|own| own.algorithm == key.algorithm && own.spki_der() == key.spki_der())
+    }
+
+    /// Whether the two trust the same keys under the same names.
+    pub fn has_the_keys_of(&self, other: &Self) -> bool {
+        self.len() == other.len() && other.iter().all(|key| self.trusts(key))
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.keys.len()

@@ -1,28 +1,41 @@
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
-use std::time::Duration;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::{Clock, Epoch, Monotonic, SessionId, UnixMillis, UserId};
+use arc_swap::ArcSwap;
 
-/// A power of two, large enough that a reader seldom meets a writer.
-const SHARDS: usize = 64;
+use crate::{Epoch, SessionId, UnixMillis, UserId};
 
-/// What is revoked, in memory. A look-up does no I/O, and readers do not hold each other up.
+/// One thing that is refused from now on, and until when that must be remembered: as it stands in the index, and
+/// as it travels to those who keep an index of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revoked {
+    /// Every access token of a session.
+    Session {
+        /// The session.
+        session: SessionId,
+        /// No access token of it can be alive from then on.
+        forget_at: UnixMillis,
+    },
+    /// Every access token of a user with a smaller epoch.
+    User {
+        /// The user.
+        user: UserId,
+        /// The smallest epoch that is accepted.
+        epoch: Epoch,
+        /// No access token of a smaller one can be alive from then on.
+        forget_at: UnixMillis,
+    },
+}
+
+/// What is revoked, in memory. A look-up takes no lock and does no I/O; changes wait for each other.
 ///
 /// An entry may be forgotten once no access token that it refuses can be alive any more.
 #[derive(Debug, Default)]
 pub struct RevocationIndex {
-    generations: RwLock<Generations>,
-}
-
-/// The tables that answer, and those that are being loaded to take their place. Writers hold the lock shared,
-/// and only the exchange holds it alone: a revocation goes to both or is over before the exchange begins.
-#[derive(Debug, Default)]
-struct Generations {
-    current: Arc<Tables>,
-    loading: Vec<Weak<Tables>>,
+    current: ArcSwap<Tables>,
+    /// Tables that are being loaded to take the place of the current ones. Every change holds the lock, so that
+    /// it goes to both or is over before the exchange.
+    loading: Mutex<Vec<Weak<Tables>>>,
 }
 
 impl RevocationIndex {
@@ -33,33 +46,47 @@ impl RevocationIndex {
 
     /// Whether an access token of this user, session and epoch is refused.
     pub fn is_revoked(&self, user: UserId, session: SessionId, epoch: Epoch) -> bool {
-        read(&self.generations).current.is_revoked(user, session, epoch)
+        self.current.load().is_revoked(user, session, epoch)
     }
 
     /// Whether this session by itself is revoked, whatever its user's epoch.
     pub fn is_session_revoked(&self, session: SessionId) -> bool {
-        read(&self.generations).current.is_session_revoked(session)
+        self.current.load().is_session_revoked(session)
     }
 
-    /// Refuses every access token of a session from now on, and remembers it at least until `forget_at`.
-    pub fn revoke_session(&self, session: SessionId, forget_at: UnixMillis) {
-        self.write(|tables| tables.revoke_session(session, forget_at));
+    /// Takes something in. Says whether it was news: neither known nor to be remembered longer than before.
+    pub fn apply(&self, revoked: &Revoked) -> bool {
+        match *revoked {
+            Revoked::Session { session, forget_at } => self.revoke_session(session, forget_at),
+            Revoked::User { user, epoch, forget_at } => self.raise_epoch(user, epoch, forget_at),
+        }
+    }
+
+    /// Refuses every access token of a session from now on, and remembers it at least until `forget_at`. Says
+    /// whether that was news.
+    pub fn revoke_session(&self, session: SessionId, forget_at: UnixMillis) -> bool {
+        self.change(|tables| tables.revoke_session(session, forget_at))
     }
 
     /// Refuses every access token of a user with an epoch smaller than this one, and remembers it at least until
-    /// `forget_at`. A smaller epoch than the one that is known changes nothing.
-    pub fn raise_epoch(&self, user: UserId, epoch: Epoch, forget_at: UnixMillis) {
-        self.write(|tables| tables.raise_epoch(user, epoch, forget_at));
+    /// `forget_at`. A smaller epoch than the one that is known changes nothing. Says whether that was news.
+    pub fn raise_epoch(&self, user: UserId, epoch: Epoch, forget_at: UnixMillis) -> bool {
+        self.change(|tables| tables.raise_epoch(user, epoch, forget_at))
     }
 
     /// Forgets what need not be remembered at `now`.
     pub fn purge(&self, now: UnixMillis) {
-        self.write(|tables| tables.purge(now));
+        self.change(|tables| tables.purge(now));
+    }
+
+    /// Everything that is revoked, in no order. What is taken in meanwhile may be among it or not.
+    pub fn entries(&self) -> Vec<Revoked> {
+        self.current.load().entries()
     }
 
     /// How many sessions and users it remembers.
     pub fn len(&self) -> usize {
-        read(&self.generations).current.len()
+        self.current.load().len()
     }
 
     /// Whether it remembers none.
@@ -72,16 +99,23 @@ impl RevocationIndex {
     /// reading and [`Reload::commit`]. Dropped without a commit it changes nothing.
     pub fn reload(&self) -> Reload<'_> {
         let tables = Arc::new(Tables::default());
-        let mut generations = write(&self.generations);
-        generations.loading.retain(|other| other.strong_count() > 0);
-        generations.loading.push(Arc::downgrade(&tables));
+        let mut loading = self.lock();
+        loading.retain(|other| other.strong_count() > 0);
+        loading.push(Arc::downgrade(&tables));
         Reload { index: self, tables }
     }
 
-    fn write(&self, change: impl Fn(&Tables)) {
-        let generations = read(&self.generations);
-        change(&generations.current);
-        generations.loading.iter().filter_map(Weak::upgrade).for_each(|tables| change(&tables));
+    fn change<T>(&self, change: impl Fn(&Tables) -> T) -> T {
+        let loading = self.lock();
+        for tables in loading.iter().filter_map(Weak::upgrade) {
+            change(&tables);
+        }
+        change(&self.current.load())
+    }
+
+    /// No change leaves the tables half done: a poisoned lock still guards sound ones.
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Tables>>> {
+        self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,29 +130,32 @@ pub struct Reload<'i> {
 impl Reload<'_> {
     /// As [`RevocationIndex::revoke_session`], in the new index alone.
     pub fn revoke_session(&self, session: SessionId, forget_at: UnixMillis) {
+        let _changes_wait = self.index.lock();
         self.tables.revoke_session(session, forget_at);
     }
 
     /// As [`RevocationIndex::raise_epoch`], in the new index alone.
     pub fn raise_epoch(&self, user: UserId, epoch: Epoch, forget_at: UnixMillis) {
+        let _changes_wait = self.index.lock();
         self.tables.raise_epoch(user, epoch, forget_at);
     }
 
     /// Puts the new index in the place of the old one, all at once.
     pub fn commit(self) {
-        let mut generations = write(&self.index.generations);
-        generations.loading.retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(&self.tables)));
-        generations.current = self.tables;
+        let mut loading = self.index.lock();
+        loading.retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(&self.tables)));
+        self.index.current.store(self.tables);
     }
 }
 
+/// Read by anybody at any time; changed by whoever holds [`RevocationIndex::loading`].
 #[derive(Debug, Default)]
 struct Tables {
-    sessions: Sharded<SessionId, UnixMillis>,
-    users: Sharded<UserId, RaisedEpoch>,
+    sessions: papaya::HashMap<SessionId, UnixMillis, IdHash>,
+    users: papaya::HashMap<UserId, RaisedEpoch, IdHash>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct RaisedEpoch {
     epoch: Epoch,
     forget_at: UnixMillis,
@@ -127,28 +164,51 @@ struct RaisedEpoch {
 impl Tables {
     fn is_revoked(&self, user: UserId, session: SessionId, epoch: Epoch) -> bool {
         self.is_session_revoked(session)
-            || read(self.users.shard(user.as_bytes())).get(&user).is_some_and(|raised| epoch < raised.epoch)
+            || self.users.pin().get(&user).is_some_and(|raised| epoch < raised.epoch)
     }
 
     fn is_session_revoked(&self, session: SessionId) -> bool {
-        read(self.sessions.shard(session.as_bytes())).contains_key(&session)
+        self.sessions.pin().contains_key(&session)
     }
 
-    fn revoke_session(&self, session: SessionId, forget_at: UnixMillis) {
-        let mut shard = write(self.sessions.shard(session.as_bytes()));
-        let known = shard.entry(session).or_insert(forget_at);
-        *known = forget_at.max(*known);
+    fn revoke_session(&self, session: SessionId, forget_at: UnixMillis) -> bool {
+        let sessions = self.sessions.pin();
+        if sessions.get(&session).is_some_and(|known| *known >= forget_at) {
+            return false;
+        }
+        sessions.insert(session, forget_at);
+        true
     }
 
-    fn raise_epoch(&self, user: UserId, epoch: Epoch, forget_at: UnixMillis) {
-        let mut shard = write(self.users.shard(user.as_bytes()));
-        let known = shard.entry(user).or_insert(RaisedEpoch { epoch, forget_at });
-        *known = RaisedEpoch { epoch: epoch.max(known.epoch), forget_at: forget_at.max(known.forget_at) };
+    fn raise_epoch(&self, user: UserId, epoch: Epoch, forget_at: UnixMillis) -> bool {
+        let users = self.users.pin();
+        let known = users.get(&user).copied();
+        let raised = known.map_or(RaisedEpoch { epoch, forget_at }, |known| RaisedEpoch {
+            epoch: epoch.max(known.epoch),
+            forget_at: forget_at.max(known.forget_at),
+        });
+        if known == Some(raised) {
+            return false;
+        }
+        users.insert(user, raised);
+        true
     }
 
     fn purge(&self, now: UnixMillis) {
-        self.sessions.retain(|forget_at| *forget_at > now);
-        self.users.retain(|raised| raised.forget_at > now);
+        self.sessions.pin().retain(|_, forget_at| *forget_at > now);
+        self.users.pin().retain(|_, raised| raised.forget_at > now);
+    }
+
+    fn entries(&self) -> Vec<Revoked> {
+        let (sessions, users) = (self.sessions.pin(), self.users.pin());
+        let mut entries = Vec::with_capacity(sessions.len() + users.len());
+        entries.extend(sessions.iter().map(|(&session, &forget_at)| Revoked::Session { session, forget_at }));
+        entries.extend(users.iter().map(|(&user, &RaisedEpoch { epoch, forget_at })| Revoked::User {
+            user,
+            epoch,
+            forget_at,
+        }));
+        entries
     }
 
     fn len(&self) -> usize {
@@ -156,178 +216,35 @@ impl Tables {
     }
 }
 
-/// A hash map in parts, each under its own lock.
-#[derive(Debug)]
-struct Sharded<K, V>([RwLock<HashMap<K, V>>; SHARDS]);
+/// The last eight bytes of an identifier, which are random in both kinds and chosen by nobody but the server:
+/// there is nothing left to mix, and nobody who could make them collide.
+#[derive(Debug, Clone, Copy, Default)]
+struct IdHash;
 
-impl<K, V> Default for Sharded<K, V> {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| RwLock::default()))
+impl BuildHasher for IdHash {
+    type Hasher = IdHasher;
+
+    fn build_hasher(&self) -> IdHasher {
+        IdHasher(0)
     }
 }
 
-impl<K: Eq + Hash, V> Sharded<K, V> {
-    /// The last byte is random in both kinds of identifier.
-    fn shard(&self, id: &[u8; 16]) -> &RwLock<HashMap<K, V>> {
-        &self.0[usize::from(id[15]) % SHARDS]
-    }
+struct IdHasher(u64);
 
-    fn retain(&self, keep: impl Fn(&V) -> bool) {
-        for shard in &self.0 {
-            write(shard).retain(|_, value| keep(value));
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last_chunk() {
+            self.0 = u64::from_be_bytes(*last);
         }
     }
 
-    fn len(&self) -> usize {
-        self.0.iter().map(|shard| read(shard).len()).sum()
-    }
-}
+    /// The length of the array, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
 
-/// No code panics while it holds one of these locks, and no change leaves a table half done: a poisoned lock
-/// still guards a sound table.
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How old the view of the ledger may be. It is proven by a request that was answered and never by a message
-/// that arrived: counted from when the last successful poll was *sent*, on the local monotonic clock.
-#[derive(Debug, Default)]
-pub struct Freshness {
-    /// Nanoseconds on the monotonic clock, plus one; zero before the first.
-    last_poll_sent: AtomicU64,
-}
-
-impl Freshness {
-    /// Nothing was loaded yet.
-    pub const fn new() -> Self {
-        Self { last_poll_sent: AtomicU64::new(0) }
-    }
-
-    /// A poll that was sent at `at` has been answered, and what it brought is in the index. An earlier poll whose
-    /// answer came later takes nothing back.
-    pub fn record_poll_sent(&self, at: Monotonic) {
-        let nanos = u64::try_from(at.0.as_nanos()).unwrap_or(u64::MAX);
-        self.last_poll_sent.fetch_max(nanos.saturating_add(1), Ordering::Release);
-    }
-
-    /// Everything must be loaded again: the ledger is another one.
-    pub fn invalidate(&self) {
-        self.last_poll_sent.store(0, Ordering::Release);
-    }
-
-    /// How old the view is at most; `None` when nothing was loaded.
-    pub fn staleness(&self, now: Monotonic) -> Option<Duration> {
-        let nanos = self.last_poll_sent.load(Ordering::Acquire).checked_sub(1)?;
-        Some(now.since(Monotonic(Duration::from_nanos(nanos))))
-    }
-}
-
-/// What is known of revocations, and how old that knowledge is at most.
-#[derive(Debug, Default)]
-pub struct RevocationView {
-    /// What is revoked.
-    pub index: RevocationIndex,
-    /// As of when.
-    pub freshness: Freshness,
-}
-
-impl RevocationView {
-    /// An empty view, of which nothing was loaded yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// How old it is at most; `None`, which is older than any bound, when nothing was loaded.
-    pub fn staleness(&self, clock: &dyn Clock) -> Option<Duration> {
-        self.freshness.staleness(clock.monotonic())
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ManualClock;
-
-    const USER: UserId = UserId::from_bytes([1; 16]);
-    const OTHER_USER: UserId = UserId::from_bytes([65; 16]);
-    const SESSION: SessionId = SessionId::from_bytes([2; 16]);
-    const OTHER_SESSION: SessionId = SessionId::from_bytes([66; 16]);
-
-    #[test]
-    fn a_revoked_session_takes_no_other_with_it() {
-        let index = RevocationIndex::new();
-        index.revoke_session(SESSION, UnixMillis(10));
-        assert!(index.is_revoked(USER, SESSION, Epoch(9)), "whatever its epoch");
-        assert!(!index.is_revoked(USER, OTHER_SESSION, Epoch(0)));
-    }
-
-    #[test]
-    fn a_raised_epoch_refuses_smaller_ones_of_that_user_and_never_falls() {
-        let index = RevocationIndex::new();
-        index.raise_epoch(USER, Epoch(3), UnixMillis(10));
-        index.raise_epoch(USER, Epoch(2), UnixMillis(20));
-        assert!(index.is_revoked(USER, SESSION, Epoch(2)));
-        assert!(!index.is_revoked(USER, SESSION, Epoch(3)));
-        assert!(!index.is_revoked(OTHER_USER, SESSION, Epoch(0)));
-        index.purge(UnixMillis(15));
-        assert!(index.is_revoked(USER, SESSION, Epoch(2)), "the later time to forget counts");
-    }
-
-    #[test]
-    fn what_need_not_be_remembered_is_forgotten() {
-        let index = RevocationIndex::new();
-        index.revoke_session(SESSION, UnixMillis(10));
-        index.revoke_session(SESSION, UnixMillis(5));
-        index.raise_epoch(USER, Epoch(1), UnixMillis(20));
-        index.purge(UnixMillis(9));
-        assert_eq!(index.len(), 2);
-        index.purge(UnixMillis(10));
-        assert_eq!(index.len(), 1);
-        index.purge(UnixMillis(20));
-        assert!(index.is_empty());
-    }
-
-    #[test]
-    fn a_reload_replaces_all_and_loses_nothing_that_comes_meanwhile() {
-        let index = RevocationIndex::new();
-        index.raise_epoch(USER, Epoch(5), UnixMillis(10));
-        let reload = index.reload();
-        reload.raise_epoch(USER, Epoch(4), UnixMillis(10));
-        index.revoke_session(SESSION, UnixMillis(10));
-        assert!(index.is_revoked(USER, OTHER_SESSION, Epoch(4)), "the old one answers until the commit");
-        reload.commit();
-        assert!(!index.is_revoked(USER, OTHER_SESSION, Epoch(4)), "a restored ledger may know less");
-        assert!(index.is_revoked(USER, OTHER_SESSION, Epoch(3)));
-        assert!(index.is_revoked(OTHER_USER, SESSION, Epoch(9)));
-    }
-
-    #[test]
-    fn a_reload_that_is_dropped_changes_nothing() {
-        let index = RevocationIndex::new();
-        index.revoke_session(SESSION, UnixMillis(10));
-        drop(index.reload());
-        assert!(index.is_revoked(USER, SESSION, Epoch(0)));
-        index.reload().commit();
-        assert!(index.is_empty());
-    }
-
-    #[test]
-    fn freshness_counts_from_the_sending_of_the_last_answered_poll() {
-        let (view, clock) = (RevocationView::new(), ManualClock::new(UnixMillis(0)));
-        assert_eq!(view.staleness(&clock), None);
-        let first = clock.monotonic();
-        clock.advance(Duration::from_secs(3));
-        let second = clock.monotonic();
-        clock.advance(Duration::from_secs(1));
-        view.freshness.record_poll_sent(second);
-        view.freshness.record_poll_sent(first);
-        clock.set_wall(UnixMillis(-1_000_000));
-        assert_eq!(view.staleness(&clock), Some(Duration::from_secs(1)));
-        view.freshness.invalidate();
-        assert_eq!(view.staleness(&clock), None);
-    }
-}
+mod tests;

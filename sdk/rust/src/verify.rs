@@ -96,15 +96,43 @@ pub fn verify(
     now: UnixMillis,
 ) -> Result<VerifiedToken, InvalidReason> {
     let claims = authenticate(token, rules, keys)?;
+    let not_before = claims.not_before;
+    let token = identity(claims);
+    check(&token, not_before, rules, audiences, revocations, now)?;
+    Ok(token)
+}
+
+/// The checks 8 to 11 of [`verify`], whose outcome changes with time and with who asks.
+pub(crate) fn check(
+    token: &VerifiedToken,
+    not_before: Option<i64>,
+    rules: &Rules,
+    audiences: &[String],
+    revocations: &RevocationIndex,
+    now: UnixMillis,
+) -> Result<(), InvalidReason> {
     let expected = if audiences.is_empty() { &rules.default_audiences } else { audiences };
-    if !claims.audiences.iter().any(|audience| expected.contains(audience)) {
+    if !token.audiences.iter().any(|audience| expected.contains(audience)) {
         return Err(InvalidReason::WrongAudience);
     }
-    check_times(&claims, rules.leeway, now)?;
-    if revocations.is_revoked(claims.subject, claims.session, claims.epoch) {
+    // `exp` is the first moment at which the token is not accepted any more (RFC 7519 §4.1.4).
+    if now >= UnixMillis::from_secs(token.expires_at) {
+        return Err(InvalidReason::Expired);
+    }
+    let latest = now + rules.leeway;
+    let begins = [Some(token.issued_at), not_before];
+    if begins.into_iter().flatten().any(|begin| UnixMillis::from_secs(begin) > latest) {
+        return Err(InvalidReason::NotYetValid);
+    }
+    if revocations.is_revoked(token.subject, token.session, token.epoch) {
         return Err(InvalidReason::Revoked);
     }
-    Ok(VerifiedToken {
+    Ok(())
+}
+
+/// Who an authentic token speaks for; [`check`] says whether it may.
+pub(crate) fn identity(claims: Claims) -> VerifiedToken {
+    VerifiedToken {
         subject: claims.subject,
         username: claims.username,
         session: claims.session,
@@ -118,7 +146,14 @@ pub fn verify(
         epoch: claims.epoch,
         session_expires_at: claims.session_expires_at,
         custom: claims.custom,
-    })
+    }
+}
+
+/// Who a token speaks for of which the server has just said that it may be used. Checks nothing but its form.
+#[cfg(feature = "client")]
+pub(crate) fn vouched_for(token: &str, rules: &Rules) -> Result<VerifiedToken, InvalidReason> {
+    let jws = Jws::parse(token, rules.max_token_bytes)?;
+    Claims::parse(&jws.payload).map(identity)
 }
 
 /// Decides whether we made this access token: the checks 1 to 7 of [`verify`]. Whether it is expired, meant for
@@ -144,20 +179,4 @@ pub fn authenticate(token: &str, rules: &Rules, keys: &KeySet) -> Result<Claims,
         return Err(InvalidReason::WrongIssuer);
     }
     Ok(claims)
-}
-
-/// `exp` is the first moment at which the token is not accepted any more (RFC 7519 §4.1.4).
-fn check_times(claims: &Claims, leeway: Duration, now: UnixMillis) -> Result<(), InvalidReason> {
-    if now >= UnixMillis::from_secs(claims.expires_at) {
-        return Err(InvalidReason::Expired);
-    }
-    let latest = now + leeway;
-    if [Some(claims.issued_at), claims.not_before]
-        .into_iter()
-        .flatten()
-        .any(|begin| UnixMillis::from_secs(begin) > latest)
-    {
-        return Err(InvalidReason::NotYetValid);
-    }
-    Ok(())
 }

@@ -97,7 +97,7 @@ impl PubSub {
                     match self.follow(connection, messages, &rows).await {
                         Ok(()) => return,
                         Err(failure) => {
-                            warn!(%failure, "no longer listening for revocations; polling goes on")
+                            warn!(%failure, "no longer listening for revocations; polling goes on");
                         }
                     }
                 }

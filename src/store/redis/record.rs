@@ -82,11 +82,14 @@ fn one(user: UserId, record: &[u8]) -> Result<Session, Failure> {
 
 /// Seven bits a byte, the lowest first (LEB128): one byte for nearly every length there is.
 fn put_length(to: &mut Vec<u8>, mut length: usize) {
-    while length > 0x7F {
-        to.push((length & 0x7F) as u8 | 0x80);
+    loop {
+        let [lowest, ..] = length.to_le_bytes();
         length >>= 7;
+        if length == 0 {
+            return to.push(lowest & 0x7F);
+        }
+        to.push(lowest | 0x80);
     }
-    to.push((length & 0x7F) as u8);
 }
 
 fn put_bytes(to: &mut Vec<u8>, bytes: &[u8]) {

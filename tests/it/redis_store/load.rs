@@ -127,6 +127,6 @@ pub(crate) async fn recovers(store: &RedisStore, session: &Session, held: Presen
             Err(StoreError::Unavailable { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
             other => panic!("{other:?}"),
         }
-        assert!(clock.monotonic().since(began) < Duration::from_secs(60), "it never recovers");
+        assert!(clock.monotonic().since(began) < Duration::from_mins(1), "it never recovers");
     }
 }

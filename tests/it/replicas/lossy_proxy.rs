@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
 use countersign::grpc::proto::v1::auth_service_server::{AuthService, AuthServiceServer};
 use countersign::grpc::proto::v1::{
-    LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, RefreshRequest, RefreshResponse,
-    VerifyAccessTokenRequest, VerifyAccessTokenResponse,
+    BatchVerifyAccessTokensRequest, BatchVerifyAccessTokensResponse, LoginRequest, LoginResponse,
+    LogoutRequest, LogoutResponse, RefreshRequest, RefreshResponse, VerifyAccessTokenRequest,
+    VerifyAccessTokenResponse, VerifyStreamRequest, VerifyStreamResponse,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -16,7 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
 
 /// One refresh whose answer nobody got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,5 +103,21 @@ impl AuthService for Cutter {
         request: Request<VerifyAccessTokenRequest>,
     ) -> Result<Response<VerifyAccessTokenResponse>, Status> {
         self.replica.clone().verify_access_token(request).await
+    }
+
+    async fn batch_verify_access_tokens(
+        &self,
+        request: Request<BatchVerifyAccessTokensRequest>,
+    ) -> Result<Response<BatchVerifyAccessTokensResponse>, Status> {
+        self.replica.clone().batch_verify_access_tokens(request).await
+    }
+
+    type VerifyStreamStream = tokio_stream::Empty<Result<VerifyStreamResponse, Status>>;
+
+    async fn verify_stream(
+        &self,
+        _: Request<Streaming<VerifyStreamRequest>>,
+    ) -> Result<Response<Self::VerifyStreamStream>, Status> {
+        Err(Status::unimplemented("nobody streams through this proxy"))
     }
 }

@@ -45,8 +45,10 @@ async fn a_thousand_lost_answers_are_recovered_by_the_clients_retry() {
         let client = &mut clients[number % 2];
         let verified = client.verify(&session.access_token).await.unwrap();
         assert!(matches!(verified, Verified::As { .. }), "session {number}: {verified:?}");
-        let last = session.refresh_tokens.last().unwrap();
-        answered(client, last).await.unwrap_or_else(|reason| panic!("session {number} was ended: {reason}"));
+        let current = session.refresh_tokens.last().unwrap();
+        answered(client, current)
+            .await
+            .unwrap_or_else(|reason| panic!("session {number} was ended: {reason}"));
     }
     println!(
         "{} answers lost after the commit: all recovered by the retry, no fork, nobody logged out",

@@ -8,7 +8,7 @@ use serde_json::Value;
 pub(super) fn mac_key(refresh_token: &str) -> String {
     let encoded = refresh_token.strip_prefix("csgn_rt_").unwrap();
     let bytes = URL_SAFE_NO_PAD.decode(encoded).unwrap();
-    bytes[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&bytes[..4])
 }
 
 /// The `kid` of an access token.

@@ -111,6 +111,31 @@ impl Server {
             }
         }
     }
+
+    /// A copy of what it has on disk, which its log of appended commands is at any moment.
+    pub(crate) fn copy(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_directory(self.directory.path(), copy.path());
+        copy
+    }
+
+    /// Puts an earlier copy in the place of what is on disk, while it does not run.
+    pub(crate) fn fall_back_to(&self, copy: &TempDir) {
+        clear(self.directory.path());
+        copy_directory(copy.path(), self.directory.path());
+    }
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(copied.expect("cp runs").success());
+}
+
+fn clear(directory: &Path) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
 }
 
 impl Drop for Server {
@@ -205,7 +230,7 @@ pub(crate) struct Sentinels {
     pub(crate) master: Server,
     /// Its replica at first.
     pub(crate) replica: Server,
-    sentinels: Vec<(Child, u16)>,
+    watchers: Vec<(Child, u16)>,
     _directory: TempDir,
 }
 
@@ -218,11 +243,10 @@ impl Sentinels {
             replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
         });
         let directory = tempfile::tempdir().unwrap();
-        let sentinels: Vec<_> =
-            (0..3).map(|number| sentinel(number, directory.path(), master.port)).collect();
-        let all = Self { master, replica, sentinels, _directory: directory };
+        let watchers: Vec<_> = (0..3).map(|number| sentinel(number, directory.path(), master.port)).collect();
+        let all = Self { master, replica, watchers, _directory: directory };
         until("the Sentinels know all", || {
-            all.sentinels.iter().all(|(_, port)| {
+            all.watchers.iter().all(|(_, port)| {
                 let state = cli(*port, &["INFO", "sentinel"]);
                 state.contains("slaves=1,sentinels=3") && state.contains("status=ok")
             })
@@ -232,14 +256,14 @@ impl Sentinels {
 
     /// `redis-sentinel://…`
     pub(crate) fn url(&self) -> String {
-        let ports: Vec<_> = self.sentinels.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect();
+        let ports: Vec<_> = self.watchers.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect();
         format!("redis-sentinel://{}/main", ports.join(","))
     }
 }
 
 impl Drop for Sentinels {
     fn drop(&mut self) {
-        for (child, _) in &mut self.sentinels {
+        for (child, _) in &mut self.watchers {
             let _ = child.kill();
             let _ = child.wait();
         }

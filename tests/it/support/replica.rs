@@ -178,12 +178,6 @@ impl Replica {
         self.log.lock().unwrap().clone()
     }
 
-    /// Sends a signal, such as STOP, CONT or KILL.
-    pub(crate) fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
-        assert!(status.expect("kill runs").success());
-    }
-
     /// SIGKILL: nothing of it runs on.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");
@@ -192,7 +186,8 @@ impl Replica {
 
     /// SIGTERM, and its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        self.signal("TERM");
+        let status = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(status.success());
         self.child.wait().expect("it can be waited for").code()
     }
 }

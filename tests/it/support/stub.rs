@@ -144,9 +144,9 @@ fn tokens() -> TokenPair {
     }
 }
 
-pub(crate) fn verified() -> Box<VerifiedToken> {
+pub(crate) fn verified() -> Arc<VerifiedToken> {
     let custom = json!({"tenant": "acme", "limits": {"seats": [1, 2.5, null, true]}});
-    Box::new(VerifiedToken {
+    Arc::new(VerifiedToken {
         subject: user_id(),
         username: "ada".to_owned(),
         session: session_id(),

@@ -5,6 +5,7 @@
 mod bad_claims;
 mod bad_header;
 mod bad_shape;
+mod cache;
 mod properties;
 mod rules;
 mod support;

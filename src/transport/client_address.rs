@@ -1,4 +1,4 @@
-//! Where a call comes from when there are proxies in front of the edge.
+//! Where a call comes from when there are proxies in front of the service.
 
 use std::net::{IpAddr, Ipv6Addr};
 

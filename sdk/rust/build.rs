@@ -1,0 +1,23 @@
+//! Generates the client's code from the contract, without `protoc`; nothing without the feature `client`.
+
+use std::error::Error;
+
+#[cfg(not(feature = "client"))]
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    Ok(())
+}
+
+#[cfg(feature = "client")]
+fn main() -> Result<(), Box<dyn Error>> {
+    const PROTO: &str = "../../proto";
+
+    println!("cargo::rerun-if-changed={PROTO}");
+    let files = ["countersign/v1/auth_service.proto", "countersign/v1/revocation_service.proto"];
+    let mut files = protox::compile(files, [PROTO])?;
+    // The annotations are options and not types that a service uses: no code is made of them.
+    files.file.retain(|file| file.package() != "google.api");
+    // Some of the messages hold tokens: none of them can be shown.
+    tonic_prost_build::configure().build_server(false).skip_debug(["."]).compile_fds(files)?;
+    Ok(())
+}

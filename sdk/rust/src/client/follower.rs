@@ -1,0 +1,245 @@
+//! Follows a server's revocations and keys, through every loss of the connection.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use super::backoff::Backoff;
+use super::options::ConnectOptions;
+use super::proto::v1;
+use super::proto::v1::revocation_service_client::RevocationServiceClient;
+use super::proto::v1::watch_revocations_request::Message as Say;
+use super::proto::v1::watch_revocations_response::Message as Told;
+use crate::{
+    Algorithm, Epoch, KeyId, KeySet, Monotonic, Revoked, SessionId, UnixMillis, UserId, Verifier,
+    VerifyingKey,
+};
+
+/// How often what need not be remembered any more is forgotten.
+const PURGE_EVERY: Duration = Duration::from_secs(30);
+/// More than this is only waiting to be sent when the connection hangs.
+const UNSENT: usize = 8;
+
+/// Why a stream came to its end.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    /// The server ended it, as it does now and then.
+    #[error("the server ended the stream")]
+    Closed,
+    /// The call failed.
+    #[error("{}: {}", .0.code(), .0.message())]
+    Failed(#[from] Status),
+    /// A ping went unanswered for too long.
+    #[error("the server does not answer pings")]
+    Silent,
+    /// We were left behind.
+    #[error("the server asks to begin anew")]
+    Resynchronise,
+    /// What was told makes no sense; to go on would be to skip something.
+    #[error("the server told {0}")]
+    Nonsense(&'static str),
+}
+
+/// See the module.
+pub(super) struct Follower {
+    server: RevocationServiceClient<Channel>,
+    verifier: Arc<Verifier>,
+    options: ConnectOptions,
+    loading: watch::Sender<bool>,
+    /// What has been taken in completely; none when a stream must begin anew.
+    position: Option<v1::WatchPosition>,
+    backoff: Backoff,
+}
+
+impl Follower {
+    pub(super) fn new(
+        channel: Channel,
+        verifier: Arc<Verifier>,
+        options: ConnectOptions,
+        loading: watch::Sender<bool>,
+    ) -> Self {
+        let server = RevocationServiceClient::new(channel).max_decoding_message_size(16 * 1024 * 1024);
+        let backoff = Backoff::new(options.max_backoff);
+        Self { server, verifier, options, loading, position: None, backoff }
+    }
+
+    /// Follows for ever.
+    pub(super) async fn run(mut self) {
+        loop {
+            let ended = self.follow().await;
+            if matches!(ended, Ended::Resynchronise | Ended::Nonsense(_)) {
+                self.position = None;
+            }
+            let pause = self.backoff.pause();
+            if matches!(ended, Ended::Closed) {
+                tracing::debug!("the stream of revocations ended; connecting again");
+            } else {
+                tracing::warn!(%ended, ?pause, "the stream of revocations was lost; connecting again");
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// One stream, from its beginning to its end.
+    async fn follow(&mut self) -> Ended {
+        let (say, said) = mpsc::channel(UNSENT);
+        let start = v1::WatchStart { resume: self.position };
+        let start = v1::WatchRevocationsRequest { message: Some(Say::Start(start)) };
+        if say.try_send(start).is_err() {
+            return Ended::Closed;
+        }
+        let mut server = self.server.clone();
+        let call = server.watch_revocations(ReceiverStream::new(said));
+        let mut stream = match timeout(self.options.patience, call).await {
+            Ok(Ok(answer)) => answer.into_inner(),
+            Ok(Err(status)) => return status.into(),
+            Err(_elapsed) => return Ended::Silent,
+        };
+        let mut session = Session { incarnation: None, pings: VecDeque::new(), nonce: 0 };
+        let mut tick = interval(self.options.ping_interval);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut purge = interval(PURGE_EVERY);
+        purge.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let step = tokio::select! {
+                told = stream.message() => match told {
+                    Ok(Some(v1::WatchRevocationsResponse { message })) => self.take_in(message, &mut session),
+                    Ok(None) => Err(Ended::Closed),
+                    Err(status) => Err(status.into()),
+                },
+                _ = tick.tick() => self.ping(&say, &mut session),
+                _ = purge.tick() => {
+                    self.verifier.revocations().index.purge(self.options.clock.now());
+                    Ok(())
+                }
+            };
+            if let Err(ended) = step {
+                return ended;
+            }
+        }
+    }
+
+    /// Asks the server to prove that the view is fresh, unless it owes an answer for too long.
+    fn ping(
+        &self,
+        say: &mpsc::Sender<v1::WatchRevocationsRequest>,
+        session: &mut Session,
+    ) -> Result<(), Ended> {
+        let sent = self.options.clock.monotonic();
+        if session.pings.front().is_some_and(|(_, first)| sent.since(*first) > self.options.patience) {
+            return Err(Ended::Silent);
+        }
+        session.nonce += 1;
+        let ping = v1::WatchPing { nonce: session.nonce };
+        // With no room to send it in, the earlier ones stand for it.
+        if say.try_send(v1::WatchRevocationsRequest { message: Some(Say::Ping(ping)) }).is_ok() {
+            session.pings.push_back((session.nonce, sent));
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, message: Option<Told>, session: &mut Session) -> Result<(), Ended> {
+        match message {
+            Some(Told::Begin(begin)) => {
+                if !begin.resumed {
+                    self.position = None;
+                }
+                session.incarnation = Some(begin.incarnation);
+            }
+            Some(Told::KeySet(set)) => {
+                let withdrawn = self.verifier.keys().replace(key_set(&set)?);
+                tracing::info!(keys = set.keys.len(), withdrawn, "the server's keys");
+            }
+            Some(Told::Revoked(revoked)) => self.revoke(&revoked, session)?,
+            Some(Told::Heartbeat(heartbeat)) => self.prove(&heartbeat, session)?,
+            Some(Told::Resynchronise(_)) => return Err(Ended::Resynchronise),
+            // A newer server tells something that we do not know.
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// What is revoked is only ever added to: what was known from another server stays true, and is forgotten in
+    /// its time.
+    fn revoke(&mut self, told: &v1::WatchRevoked, session: &Session) -> Result<(), Ended> {
+        let index = &self.verifier.revocations().index;
+        for revoked in &told.sessions {
+            index.apply(&revoked_session(revoked).ok_or(Ended::Nonsense("of a session that has no name"))?);
+        }
+        for revoked in &told.users {
+            index.apply(&revoked_user(revoked).ok_or(Ended::Nonsense("of a user that has no name"))?);
+        }
+        if let (Some(sequence), Some(incarnation)) = (told.sequence, session.incarnation) {
+            self.position = Some(v1::WatchPosition { incarnation, sequence });
+        }
+        Ok(())
+    }
+
+    /// The answer to a ping proves that everything is known that the server knew when it came: as of when the
+    /// ping was *sent*, less what the server's own knowledge lagged behind.
+    fn prove(&mut self, heartbeat: &v1::WatchHeartbeat, session: &mut Session) -> Result<(), Ended> {
+        let sent = session.answered(heartbeat.nonce).ok_or(Ended::Nonsense("an answer to no ping"))?;
+        let reached = self.position.map(|position| position.sequence);
+        if reached.is_none_or(|reached| reached < heartbeat.sequence) {
+            return Err(Ended::Nonsense("of more than it had sent"));
+        }
+        if let Some(age) = heartbeat.staleness.and_then(|age| Duration::try_from(age).ok()) {
+            self.verifier.revocations().freshness.record_answer(sent, age);
+            self.loading.send_if_modified(|loaded| !std::mem::replace(loaded, true));
+            self.backoff.reset();
+        }
+        Ok(())
+    }
+}
+
+/// What is known of one stream.
+struct Session {
+    incarnation: Option<u64>,
+    /// The pings that were not answered yet, and when they were sent.
+    pings: VecDeque<(u64, Monotonic)>,
+    nonce: u64,
+}
+
+impl Session {
+    /// When the ping was sent. The earlier ones need no answer any more.
+    fn answered(&mut self, nonce: u64) -> Option<Monotonic> {
+        let place = self.pings.iter().position(|(ping, _)| *ping == nonce)?;
+        self.pings.drain(..=place).next_back().map(|(_, sent)| sent)
+    }
+}
+
+/// A key of a kind that we do not know is left out: its tokens are signed by a key that is not trusted.
+fn key_set(message: &v1::WatchKeySet) -> Result<KeySet, Ended> {
+    let read = |key: &v1::WatchKey| {
+        let id = KeyId::parse(&key.id).ok()?;
+        VerifyingKey::from_spki_der(id, Algorithm::from_name(&key.algorithm)?, &key.spki).ok()
+    };
+    let keys: Vec<_> = message.keys.iter().filter_map(read).collect();
+    if keys.len() < message.keys.len() {
+        tracing::warn!("the server has keys of a kind that this release does not know");
+    }
+    KeySet::new(keys).map_err(|_| Ended::Nonsense("two keys of one name"))
+}
+
+fn revoked_session(message: &v1::RevokedSession) -> Option<Revoked> {
+    let session = SessionId::from_bytes(message.session_id.as_slice().try_into().ok()?);
+    Some(Revoked::Session { session, forget_at: unix_millis(message.forget_at?) })
+}
+
+fn revoked_user(message: &v1::RevokedUser) -> Option<Revoked> {
+    let user = UserId::from_bytes(message.subject.as_slice().try_into().ok()?);
+    let (epoch, forget_at) = (Epoch(message.epoch), unix_millis(message.forget_at?));
+    Some(Revoked::User { user, epoch, forget_at })
+}
+
+/// Rounded up: to forget later than told does no harm.
+fn unix_millis(at: prost_types::Timestamp) -> UnixMillis {
+    let millis = (i64::from(at.nanos) + 999_999) / 1_000_000;
+    UnixMillis(UnixMillis::from_secs(at.seconds).0.saturating_add(millis))
+}

@@ -1,0 +1,159 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::transport::{Channel, Endpoint};
+
+use super::error::VerifyError;
+use super::follower::Follower;
+use super::options::{ConnectOptions, OnStale};
+use super::proto::v1;
+use super::proto::v1::auth_service_client::AuthServiceClient;
+use super::proto::v1::verify_access_token_response::Result as Answer;
+use crate::verify::vouched_for;
+use crate::{InvalidReason, KeySet, RevocationView, TrustedKeys, VerifiedToken, Verifier};
+
+impl Verifier {
+    /// Verifies in this process and follows a server: see [`LiveVerifier::connect`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime.
+    pub fn connect(endpoint: Endpoint, options: ConnectOptions) -> LiveVerifier {
+        LiveVerifier::connect(endpoint, options)
+    }
+}
+
+/// Verifies access tokens in this process, with the keys and revocations of a server that it follows for as long
+/// as a clone of it lives. Knows how old its knowledge is, and past the bound acts by policy.
+#[derive(Clone)]
+pub struct LiveVerifier {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    verifier: Arc<Verifier>,
+    options: ConnectOptions,
+    server: AuthServiceClient<Channel>,
+    loaded: watch::Receiver<bool>,
+    _follows_until_dropped: DropGuard,
+}
+
+impl LiveVerifier {
+    /// Begins to follow the server, and returns at once: the server need not be there yet. Until everything is
+    /// loaded no token is accepted; [`LiveVerifier::ready`] waits for that.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime.
+    pub fn connect(endpoint: Endpoint, options: ConnectOptions) -> Self {
+        let endpoint = endpoint
+            .connect_timeout(options.patience)
+            .http2_keep_alive_interval(options.patience)
+            .keep_alive_timeout(options.patience)
+            .keep_alive_while_idle(true);
+        let channel = endpoint.connect_lazy();
+        let keys = Arc::new(TrustedKeys::new(KeySet::default()));
+        let verifier = Verifier::new(options.rules.clone(), keys, Arc::new(RevocationView::new()))
+            .with_cache(options.cached_tokens);
+        let verifier = Arc::new(verifier);
+        let (loading, loaded) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let follower = Follower::new(channel.clone(), verifier.clone(), options.clone(), loading);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(follower.run()));
+        let server = AuthServiceClient::new(channel);
+        let shared = Shared { verifier, options, server, loaded, _follows_until_dropped: stop.drop_guard() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Returns when keys and revocations were loaded for the first time.
+    pub async fn ready(&self) {
+        // The follower goes on for as long as this lives, so there is always somebody to say it.
+        let _ = self.shared.loaded.clone().wait_for(|loaded| *loaded).await;
+    }
+
+    /// What verifies.
+    pub fn verifier(&self) -> &Verifier {
+        &self.shared.verifier
+    }
+
+    /// How old the view of revocations is at most; none when nothing was loaded yet. For readiness and metrics.
+    pub fn staleness(&self) -> Option<Duration> {
+        self.shared.verifier.revocations().staleness(self.shared.options.clock.as_ref())
+    }
+
+    /// Decides whether an access token may be used with a service that goes by one of `audiences` (by one of the
+    /// rules' own when it names none). Asks the server only where the view is too old and
+    /// [`OnStale::AskServer`] says so.
+    ///
+    /// That a token is bad by itself is said from a stale view too; but then a key that is not known may be a new
+    /// one, and says nothing.
+    pub async fn verify(&self, token: &str, audiences: &[String]) -> Result<Arc<VerifiedToken>, VerifyError> {
+        match self.verify_here(token, audiences) {
+            Err(VerifyError::Stale { .. }) if self.shared.options.on_stale == OnStale::AskServer => {
+                self.ask(token, audiences).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// As [`LiveVerifier::verify`], without the server: [`OnStale::AskServer`] is [`OnStale::FailClosed`] here.
+    pub fn verify_here(&self, token: &str, audiences: &[String]) -> Result<Arc<VerifiedToken>, VerifyError> {
+        let options = &self.shared.options;
+        let staleness = self.staleness();
+        let fresh = staleness.is_some_and(|staleness| staleness <= options.max_staleness);
+        let serve = fresh || (staleness.is_some() && options.on_stale == OnStale::Serve);
+        match self.shared.verifier.verify(token, audiences, options.clock.now()) {
+            Ok(token) if serve => Ok(token),
+            Err(reason) if fresh || reason != InvalidReason::UnknownKey => Err(VerifyError::Invalid(reason)),
+            Ok(_) | Err(_) => Err(VerifyError::Stale { staleness }),
+        }
+    }
+
+    async fn ask(&self, token: &str, audiences: &[String]) -> Result<Arc<VerifiedToken>, VerifyError> {
+        let options = &self.shared.options;
+        let audiences = if audiences.is_empty() { &options.rules.default_audiences } else { audiences };
+        let mut request = tonic::Request::new(v1::VerifyAccessTokenRequest {
+            access_token: token.to_owned(),
+            audiences: audiences.to_vec(),
+            max_staleness: options.max_staleness.try_into().ok(),
+        });
+        request.set_timeout(options.ask_timeout);
+        let answer = self.shared.server.clone().verify_access_token(request).await;
+        match answer.map_err(|status| VerifyError::Unanswered(Box::new(status)))?.into_inner().result {
+            Some(Answer::Verified(_)) => {
+                vouched_for(token, &options.rules).map(Arc::new).map_err(VerifyError::Invalid)
+            }
+            Some(Answer::Invalid(invalid)) => Err(VerifyError::Invalid(invalid_reason(invalid.reason()))),
+            None => {
+                Err(VerifyError::Unanswered(Box::new(tonic::Status::unknown("an answer of another kind"))))
+            }
+        }
+    }
+}
+
+/// A reason that a newer server has and we do not: whatever it is, the token is none that could be taken.
+const fn invalid_reason(reason: v1::InvalidReason) -> InvalidReason {
+    match reason {
+        v1::InvalidReason::Expired => InvalidReason::Expired,
+        v1::InvalidReason::NotYetValid => InvalidReason::NotYetValid,
+        v1::InvalidReason::Malformed | v1::InvalidReason::Unspecified => InvalidReason::Malformed,
+        v1::InvalidReason::BadSignature => InvalidReason::BadSignature,
+        v1::InvalidReason::UnknownKey => InvalidReason::UnknownKey,
+        v1::InvalidReason::WrongAudience => InvalidReason::WrongAudience,
+        v1::InvalidReason::WrongIssuer => InvalidReason::WrongIssuer,
+        v1::InvalidReason::WrongType => InvalidReason::WrongType,
+        v1::InvalidReason::Revoked => InvalidReason::Revoked,
+    }
+}
+
+impl fmt::Debug for LiveVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveVerifier")
+            .field("verifier", &self.shared.verifier)
+            .field("staleness", &self.staleness())
+            .finish_non_exhaustive()
+    }
+}

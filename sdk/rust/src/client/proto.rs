@@ -1,0 +1,15 @@
+//! The code that `build.rs` makes of the contract.
+
+/// The package `countersign.v1`.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    rustdoc::all,
+    reason = "generated: the contract's own comments are in proto/"
+)]
+pub(super) mod v1 {
+    tonic::include_proto!("countersign.v1");
+}

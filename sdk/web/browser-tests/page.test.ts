@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { BrowserContext, Page } from "playwright-core";
+import { openStage, type Stage } from "./support/browser.js";
+import { missing } from "./support/requirements.js";
+
+describe("the demonstration page", { skip: missing() ?? false, timeout: 120_000 }, () => {
+  let stage: Stage;
+  before(async () => void (stage = await openStage()));
+  after(() => stage?.close());
+
+  async function openPage(context: BrowserContext, language = "en"): Promise<Page> {
+    const page = await context.newPage();
+    await page.goto(`${stage.server.url}/#${language}`);
+    await page.waitForSelector("#logged-out:not([hidden]), #logged-in:not([hidden])");
+    return page;
+  }
+
+  async function logInByHand(page: Page): Promise<void> {
+    await page.fill("[name=username]", stage.server.username);
+    await page.fill("[name=password]", stage.server.password);
+    await page.click("#login button");
+    await page.waitForSelector("#logged-in:not([hidden])");
+  }
+
+  test("shows the token, one refresh that serves two tabs, and a logout that ends both", async () => {
+    const context = await stage.browser.newContext();
+    const complaints: string[] = [];
+    context.on("console", (message) => {
+      if (/Content Security Policy|Refused to/.test(message.text())) complaints.push(message.text());
+    });
+    context.on("weberror", (error) => complaints.push(String(error.error())));
+    const first = await openPage(context);
+    await logInByHand(first);
+    assert.match(await first.innerText("#countdown"), /^[0-9]:[0-9]{2}$/);
+    assert.match(await first.innerText("#claims"), /sid[\s\S]*exp|exp[\s\S]*sid/);
+
+    const second = await openPage(context);
+    await second.waitForSelector("#logged-in:not([hidden])");
+    await second.click("#renew");
+    await second.getByText("This tab refreshed it.").waitFor();
+    await first.getByText("Another tab refreshed it").waitFor();
+    assert.equal(await claimOf(first, "jti"), await claimOf(second, "jti"));
+
+    await first.click("#logout");
+    await second.waitForSelector("#logged-out:not([hidden])");
+    assert.equal(await second.innerText("#notice"), "You have logged out.");
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  test("shows 20 refused requests, one refresh and 20 good ones, and no secret", async () => {
+    const context = await stage.browser.newContext();
+    const page = await openPage(context);
+    await logInByHand(page);
+    await page.click("#twenty");
+    await page.locator("#wire li", { hasText: "× 20" }).nth(1).waitFor();
+    await page.waitForFunction(() => !document.querySelector<HTMLButtonElement>("#twenty")?.disabled);
+    const text = await page.evaluate(() => document.body.textContent);
+    assert.ok(!text.includes(stage.server.password));
+    assert.doesNotMatch(text, /[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}/, "an access token is shown whole");
+    await context.close();
+  });
+
+  test("speaks Chinese, says what was wrong, and fits a narrow window", async () => {
+    const context = await stage.browser.newContext({ viewport: { width: 360, height: 740 } });
+    const page = await openPage(context, "zh");
+    assert.equal(await page.innerText("#login button"), "登录");
+    await page.fill("[name=password]", "not the password");
+    await page.click("#login button");
+    await page.getByText("用户名或密码错误。", { exact: true }).waitFor();
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(overflow <= 0, `${overflow} pixels too wide`);
+    await page.click("[data-language=en]");
+    assert.equal(await page.innerText("#login button"), "Log in");
+    await context.close();
+  });
+});
+
+function claimOf(page: Page, name: string): Promise<string | undefined> {
+  return page.evaluate((claim) => {
+    const terms = [...document.querySelectorAll("#claims dt")];
+    return terms.find((term) => term.textContent === claim)?.nextElementSibling?.textContent ?? undefined;
+  }, name);
+}

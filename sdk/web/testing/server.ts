@@ -1,0 +1,126 @@
+/** One call that the server got. */
+export interface Call {
+  readonly method: string;
+  readonly path: string;
+  readonly authorization: string | null;
+  readonly body: string;
+  readonly credentials: string;
+  readonly csrfToken: string | null;
+}
+
+type Answer = Response | Promise<Response>;
+type Script = (call: Call, signal: AbortSignal) => Answer;
+
+/** An edge and an API in one, as far as the client can see them. */
+export class FakeServer {
+  readonly calls: Call[] = [];
+  /** The user of the session that the browser's cookie stands for; null without one. */
+  session: { readonly id: string; readonly subject: string } | null = null;
+  lifetime = 300;
+  /** The double-submit token that it asks for; null for none. */
+  csrfToken: string | null = null;
+  #minted = 0;
+  #time = 1_700_000_000;
+  #good = new Set<string>();
+  readonly #scripts: { readonly path: string; readonly run: Script }[] = [];
+
+  /** The next call of this path is answered like this, once. */
+  once(path: string, run: Script): void {
+    this.#scripts.push({ path, run });
+  }
+
+  count(path: string): number {
+    return this.calls.filter((call) => call.path === path).length;
+  }
+
+  /** From now on no access token made so far is accepted. */
+  expireTokens(): void {
+    this.#good.clear();
+  }
+
+  /** Ends the session from elsewhere. */
+  revoke(): void {
+    this.expireTokens();
+    this.session = null;
+    this.once("/v1/auth/refresh", () => problem(401, "SESSION_REVOKED"));
+  }
+
+  readonly fetch = (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+    const request = new Request(input, init);
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(request.signal.reason);
+      if (request.signal.aborted) return abort();
+      request.signal.addEventListener("abort", abort);
+      this.#answer(request).then(resolve, reject);
+    });
+  };
+
+  async #answer(request: Request): Promise<Response> {
+    const call: Call = {
+      method: request.method,
+      path: new URL(request.url).pathname,
+      authorization: request.headers.get("authorization"),
+      body: await request.text(),
+      credentials: request.credentials,
+      csrfToken: request.headers.get("x-csrf-token"),
+    };
+    this.calls.push(call);
+    const index = this.#scripts.findIndex((script) => script.path === call.path);
+    const script = index < 0 ? undefined : this.#scripts.splice(index, 1)[0];
+    return script ? script.run(call, request.signal) : this.usual(call);
+  }
+
+  /** What it answers when nothing else was asked for. */
+  usual(call: Call): Response {
+    switch (call.path) {
+      case "/v1/auth/login":
+        return this.#login(call.body);
+      case "/v1/auth/csrf":
+        return json({ csrfToken: this.csrfToken });
+      case "/v1/auth/refresh":
+        if (call.csrfToken !== this.csrfToken) return problem(403, "CSRF_TOKEN_MISMATCH");
+        return this.session ? json({ tokens: this.#mint() }) : problem(401, "TOKEN_MISSING");
+      case "/v1/auth/logout":
+        this.session = null;
+        this.expireTokens();
+        return json({});
+      default:
+        return this.#guarded(call);
+    }
+  }
+
+  #login(body: string): Response {
+    const { username, password } = JSON.parse(body) as { username: string; password: string };
+    if (password !== "right") return problem(401, "INVALID_CREDENTIALS");
+    this.session = { id: `session-${(this.#minted += 1)}`, subject: username };
+    const headers: Record<string, string> = this.csrfToken === null ? {} : { "x-csrf-token": this.csrfToken };
+    const session = { id: this.session.id, subject: username, username };
+    return json({ tokens: this.#mint(), session }, { headers });
+  }
+
+  #guarded(call: Call): Response {
+    const token = call.authorization?.replace("Bearer ", "") ?? "";
+    if (!this.#good.has(token)) return new Response("", { status: 401 });
+    if (call.path !== "/v1/auth/session") return json({ path: call.path, body: call.body });
+    return json({ subject: this.session?.subject, username: this.session?.subject, sessionId: this.session?.id });
+  }
+
+  #mint(): object {
+    this.#time += 1;
+    const claims = { sid: this.session?.id, sub: this.session?.subject, jti: (this.#minted += 1) };
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const accessToken = `${part({ alg: "EdDSA" })}.${part(claims)}.c2ln`;
+    this.#good.add(accessToken);
+    const accessExpiresAt = new Date((this.#time + this.lifetime) * 1_000).toISOString();
+    return { accessToken, tokenType: "Bearer", accessExpiresAt, expiresIn: String(this.lifetime) };
+  }
+}
+
+export function json(body: object, init?: ResponseInit): Response {
+  return Response.json(body, init);
+}
+
+export function problem(status: number, reason: string, headers: Record<string, string> = {}): Response {
+  const body = { type: "about:blank", status, reason, code: status * 100 + 1, detail: `because of ${reason}` };
+  return Response.json(body, { status, headers: { "content-type": "application/problem+json", ...headers } });
+}

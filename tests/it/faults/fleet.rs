@@ -1,0 +1,75 @@
+//! Two replicas that share their stores, and what is done while they serve.
+
+use std::time::Duration;
+
+use countersign::model::{Clock as _, SystemClock};
+
+use super::history::{Fault, History, RECOVERY};
+use super::traffic::Traffic;
+use crate::support::database::Server as _;
+use crate::support::postgres::Postgres;
+use crate::support::replica::{Deployment, Replica};
+
+/// The users whose clients make the traffic.
+pub(super) const USERS: [&str; 3] = ["ada", "grace", "edith"];
+/// D, and W as well: short, so that the lines of the sessions move often.
+pub(super) const REFRESH_DEADLINE: Duration = Duration::from_millis(500);
+
+/// Two replicas, ready.
+pub(super) struct Fleet {
+    pub(super) replicas: [Replica; 2],
+    /// Holds the keys.
+    _deployment: Deployment,
+}
+
+impl Fleet {
+    /// On a database of its own, with this configuration beside what is the default.
+    pub(super) async fn start(postgres: &Postgres, redis: &str, configuration: &[(&str, &str)]) -> Self {
+        let database = postgres.create_database().await;
+        let mut deployment = Deployment::on(&postgres.url(&database), Some(redis))
+            .with("ROTATION__GRACE", "500ms")
+            .with("ROTATION__DEADLINE", "500ms");
+        for (key, value) in configuration {
+            deployment = deployment.with(key, value);
+        }
+        let replicas = tokio::task::block_in_place(|| {
+            deployment.prepare();
+            for user in USERS {
+                deployment.create_user(user);
+            }
+            [deployment.start(), deployment.start()]
+        });
+        Self { replicas, _deployment: deployment }
+    }
+
+    /// Lets clients go about their business while `hurt` does something to a store, and judges what they heard.
+    pub(super) async fn lives_through(&self, what: &str, hurt: impl AsyncFnOnce(&SystemClock) -> Fault) {
+        let traffic = Traffic::begin(self);
+        pause(Duration::from_millis(2500)).await;
+        let fault = hurt(&traffic.clock).await;
+        pause(RECOVERY + Duration::from_millis(1500)).await;
+        let calls = traffic.end().await;
+        History::new(calls).judge(what, &fault);
+        for replica in &self.replicas {
+            assert!(replica.is_ready(), "{what}: no restart is needed");
+        }
+    }
+}
+
+/// How long a store stays away that is merely silent.
+pub(super) fn silence() -> Duration {
+    let long = std::env::var("COUNTERSIGN_TEST_LONG").as_deref() == Ok("1");
+    Duration::from_secs(if long { 30 } else { 5 })
+}
+
+/// Lets the traffic go on.
+pub(super) async fn pause(length: Duration) {
+    tokio::time::sleep(length).await;
+}
+
+/// A fault that lasts as long as `hurt` takes, and loses nothing.
+pub(super) async fn meanwhile(clock: &SystemClock, hurt: impl Future<Output = ()>) -> Fault {
+    let began = clock.monotonic();
+    hurt.await;
+    Fault { began, returned: clock.monotonic(), lost: None }
+}
