@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_verifier::{RevocationView, Revoked};
+use tokio::sync::watch;
 
 use crate::model::{Clock, Revocation, RevocationScope, UnixMillis};
 use crate::store::{Ledger, Push, SessionRevocation, StoreError};
@@ -96,6 +97,11 @@ impl Revocations {
         while let Some(row) = rows.recv().await {
             self.apply(&row);
         }
+    }
+
+    /// How often this replica has begun to listen; closed where there is nothing to listen to.
+    fn listening(&self) -> watch::Receiver<u64> {
+        self.push.as_ref().map_or_else(|| watch::channel(0).1, |push| push.listening())
     }
 
     /// Takes a committed row into the view at once, without waiting for the next poll.

@@ -312,6 +312,10 @@ pub trait Push: Send + Sync + 'static {
     /// The rows that the others tell of, as they come: perhaps late, twice or in another order. Goes on for ever,
     /// through every outage, until the receiver is dropped. Rows that nobody fetches in time are dropped.
     fn subscribe(&self) -> tokio::sync::mpsc::Receiver<Revocation>;
+
+    /// How often listening has begun, at first and after each outage: what was told before then may have been
+    /// missed, and is in the ledger.
+    fn listening(&self) -> tokio::sync::watch::Receiver<u64>;
 }
 
 /// How often logins may be tried, by the rules of [`crate::model::throttle`]. Times are the store's own.

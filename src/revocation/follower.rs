@@ -12,6 +12,9 @@ use crate::store::{LedgerPoll, StoreError};
 /// The most rows that one poll takes; more are fetched at once.
 const PAGE: u32 = 1_000;
 
+/// How long the first load waits for the other replicas to be heard. Without Redis it comes without them.
+const LISTEN_FIRST: Duration = Duration::from_millis(500);
+
 /// Keeps a [`Revocations`] view up to date.
 pub struct Follower {
     revocations: Revocations,
@@ -26,15 +29,24 @@ impl Follower {
         Self { revocations, readiness, every, cursor: None }
     }
 
-    /// Follows until `stop` is cancelled.
+    /// Follows until `stop` is cancelled: at every interval, and whenever listening to the other replicas begins,
+    /// for what they told before that was missed. So between what is loaded and what is pushed there is no gap.
     pub async fn run(mut self, stop: CancellationToken) {
+        let mut listening = self.revocations.listening();
+        let heard = async { listening.wait_for(|times| *times > 0).await.is_ok() };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tokio::time::timeout(self.every.min(LISTEN_FIRST), heard) => {}
+        }
         let mut tick = tokio::time::interval(self.every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = tick.tick() => self.step().await,
+                _ = tick.tick() => {}
+                Ok(()) = listening.changed() => {}
             }
+            self.step().await;
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, ServerErrorKind, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
 use super::connection::{Connections, Dialer, within};
@@ -43,6 +43,10 @@ impl Push for RedisStore {
         tokio::spawn(self.pubsub.clone().listen(rows));
         receiver
     }
+
+    fn listening(&self) -> watch::Receiver<u64> {
+        self.pubsub.begun.subscribe()
+    }
 }
 
 /// The channel, and the way to it.
@@ -53,12 +57,15 @@ pub(super) struct PubSub {
     channel: Arc<str>,
     /// Whether messages go to the channel's slot alone, as a Cluster of Redis 7 can do it, and not to every node.
     sharded: Arc<AtomicBool>,
+    /// How often listening has begun.
+    begun: watch::Sender<u64>,
 }
 
 impl PubSub {
     pub(super) fn new(connections: Arc<Connections>, dialer: Dialer, prefix: &str) -> Self {
         let sharded = Arc::new(AtomicBool::new(connections.is_cluster()));
-        Self { connections, dialer, channel: format!("{prefix}revocations").into(), sharded }
+        let channel = format!("{prefix}revocations").into();
+        Self { connections, dialer, channel, sharded, begun: watch::Sender::default() }
     }
 
     async fn publish(&self, message: &[u8]) -> Result<(), Failure> {
@@ -85,6 +92,7 @@ impl PubSub {
             match self.subscribe(sender).await {
                 Ok(connection) => {
                     info!(channel = %self.channel, "listening for revocations");
+                    self.begun.send_modify(|times| *times += 1);
                     pause = FIRST_PAUSE;
                     match self.follow(connection, messages, &rows).await {
                         Ok(()) => return,

@@ -62,6 +62,7 @@ fn faketime(test: &str) -> Option<PathBuf> {
         .map(library)
         .into_iter()
         .find(|path| path.is_file())
+        .or_else(|| panic!("the library of faketime is not where Debian puts it"))
 }
 
 /// The idle life of the refresh token began when it was minted, and that was between these two moments by the clock

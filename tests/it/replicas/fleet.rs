@@ -54,15 +54,3 @@ pub(super) async fn stores(test: &str, configuration: &[(&str, &str)]) -> Option
 pub(super) async fn login(client: &mut Client) -> Tokens {
     client.login(USERNAME, PASSWORD).await.unwrap()
 }
-
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            for (number, replica) in self.replicas.iter().enumerate() {
-                let log = replica.log();
-                let lines: Vec<_> = log.lines().filter(|line| !line.contains(r#""level":"INFO""#)).collect();
-                eprintln!("replica {number}:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
-            }
-        }
-    }
-}

@@ -47,6 +47,42 @@ async fn a_logout_on_one_replica_is_refused_by_the_other() {
     assert!(polled[LOGOUTS_WITHOUT_REDIS - 1] < POLL_INTERVAL + SLACK);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_holds_when_the_replica_that_acknowledged_it_is_killed_at_once() {
+    let test = "a_logout_holds_when_the_replica_that_acknowledged_it_is_killed_at_once";
+    let Some(Fleet { replicas: [here, there], redis: _redis, .. }) = Fleet::start(test, &[]).await else {
+        return;
+    };
+    let (mut client, mut other) = (here.client(), there.client());
+    let session = login(&mut client).await;
+    client.logout(&session.refresh_token).await.unwrap();
+    here.kill();
+    let clock = SystemClock::new();
+    let killed = clock.monotonic();
+    while other.verify(&session.access_token).await.unwrap() != Verified::Invalid(InvalidReason::Revoked) {
+        assert!(clock.monotonic().since(killed) < POLL_INTERVAL + SLACK, "the logout was forgotten");
+    }
+    assert_eq!(other.refresh(&session.refresh_token).await.unwrap_err().reason, "SESSION_REVOKED");
+}
+
+/// Pub/sub forgets what nobody hears. With a poll that is far too slow to help, the logout must be found when the
+/// replica listens again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_logout_that_was_told_while_nobody_listened_is_found_when_listening_goes_on() {
+    let test = "a_logout_that_was_told_while_nobody_listened_is_found_when_listening_goes_on";
+    let Some(fleet) = Fleet::start(test, &[("REVOCATION__POLL_INTERVAL", "30s")]).await else { return };
+    let mut clients = fleet.clients();
+    let mut latencies = Vec::new();
+    for number in 0..LOGOUTS_WITHOUT_REDIS {
+        let ours = number % 2;
+        let session = login(&mut clients[ours]).await;
+        fleet.redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        latencies
+            .push(until_refused(&mut clients, ours, &session.refresh_token, &session.access_token).await);
+    }
+    report("that had lost its connection for pushes", &mut latencies);
+}
+
 /// From the acknowledgement of one replica to the first refusal of the other, which stands from then on.
 async fn until_refused(
     clients: &mut [Client; 2],

@@ -1,4 +1,7 @@
 //! A replica that is started in the middle of a storm of revocations.
+//!
+//! What was acknowledged before it was started is in the ledger, which it loads before it is ready. What is
+//! acknowledged after that is told to it by push, as to every replica. Between the two there is no gap.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,6 +18,10 @@ const STARTS: usize = 3;
 /// How many sessions there are for each storm, and how fast they are ended.
 const SESSIONS: usize = 600;
 const EVERY: Duration = Duration::from_millis(5);
+/// How many are ended before the new replica is started.
+const BEFORE: usize = 50;
+/// What a busy machine may take to tell a replica of a revocation by push, or to read the ledger.
+const PUSHED_WITHIN: Duration = Duration::from_millis(500);
 /// How many callers log in, and verify.
 const CALLERS: usize = 4;
 /// How long the storm goes on after the new replica is ready.
@@ -56,10 +63,12 @@ async fn a_replica_started_in_a_storm_of_revocations_never_verifies_a_revoked_to
             Storm { clock: Arc::new(SystemClock::new()), acknowledged: Arc::default(), over: Arc::default() };
         let begun = storm.clock.monotonic();
         let revoking = storm.rage(fleet.clients(), sessions);
+        let before_start = storm.acknowledged_at_least(BEFORE).await;
         let deployment = fleet.deployment.clone();
         let replica = tokio::task::spawn_blocking(move || deployment.start()).await.unwrap();
         let ready = storm.clock.monotonic();
         let before = storm.acknowledged().len();
+        assert!(refuses_all(&mut replica.client(), &before_start).await, "they were in the ledger");
         let seen = storm.watch(replica.client(), ready).await;
         storm.over.store(true, Ordering::SeqCst);
         revoking.await.unwrap();
@@ -75,9 +84,14 @@ async fn a_replica_started_in_a_storm_of_revocations_never_verifies_a_revoked_to
             seen.late,
             seen.latest.as_secs_f64() * 1000.0,
         );
-        assert!(before > 0 && all.len() > before, "the storm was over too soon: {before} of {}", all.len());
-        assert!(seen.latest < Duration::from_millis(500), "{seen:?}");
+        assert!(
+            before > BEFORE && all.len() > before,
+            "the storm was over too soon: {before} of {}",
+            all.len()
+        );
+        assert!(seen.latest < PUSHED_WITHIN, "{seen:?}");
         assert!(refuses_all(&mut replica.client(), &all).await, "start {start}");
+        assert_eq!(replica.terminate(), Some(0));
     }
 }
 
@@ -104,6 +118,17 @@ fn rate(all: &[Acknowledged], begun: Monotonic) -> f64 {
 impl Storm {
     fn acknowledged(&self) -> Vec<Acknowledged> {
         self.acknowledged.lock().unwrap().clone()
+    }
+
+    /// Waits for so many; returns all there are then.
+    async fn acknowledged_at_least(&self, count: usize) -> Vec<Acknowledged> {
+        loop {
+            let all = self.acknowledged();
+            if all.len() >= count {
+                return all;
+            }
+            tokio::time::sleep(EVERY).await;
+        }
     }
 
     /// Ends one session after the other, without waiting for the last one, until told to stop.

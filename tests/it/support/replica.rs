@@ -177,10 +177,32 @@ impl Replica {
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
+
+    /// SIGKILL: nothing of it runs on.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// SIGTERM, and its exit code.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        let status = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(status.success());
+        self.child.wait().expect("it can be waited for").code()
+    }
 }
 
 impl Drop for Replica {
     fn drop(&mut self) {
+        if thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().filter(|line| !line.contains(r#""level":"INFO""#)).collect();
+            eprintln!(
+                "the replica on {} said:\n{}",
+                self.grpc,
+                lines[lines.len().saturating_sub(20)..].join("\n")
+            );
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
