@@ -89,7 +89,8 @@ async fn client(store: RedisStore, session: Session, stop: Arc<AtomicBool>) -> A
     let (mut held, mut failing_since) = (session.current(), None);
     while !stop.load(Ordering::Relaxed) {
         let asked = clock.monotonic();
-        let answer = store.rotate(presentation(&session, held), &BRISK).await;
+        let ask = Presentation { within: BRISK.rotation.deadline, ..presentation(&session, held) };
+        let answer = store.rotate(ask, &BRISK).await;
         let now = clock.monotonic();
         account.took.push(now.since(asked));
         match answer {
