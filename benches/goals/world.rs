@@ -107,31 +107,39 @@ pub(crate) fn verify_frames(keys: &LoadedKeys, numbers: std::ops::Range<u64>) ->
 pub(crate) struct Alone {
     pub(crate) replica: Replica,
     pub(crate) keys: LoadedKeys,
+    deployment: Deployment,
     _data: (TempDir, Keys),
 }
 
 impl Alone {
-    pub(crate) fn start(configuration: &[(&str, &str)]) -> Self {
-        Self::start_after(configuration, |_| ())
+    pub(crate) async fn start() -> Self {
+        Self::start_after(async |_| ()).await
     }
 
-    /// The same; `fill` is given the path of the database before the service starts.
-    pub(crate) fn start_after(configuration: &[(&str, &str)], fill: impl FnOnce(&Path)) -> Self {
+    /// The same; `fill` is given the address of the database before the service starts.
+    pub(crate) async fn start_after(fill: impl AsyncFnOnce(&str)) -> Self {
         let (data, keys) = (private_directory(), Keys::new());
-        let database = data.path().join("countersign.db");
-        let mut deployment = Deployment::on(&format!("sqlite://{}", database.display()), None)
+        let database = format!("sqlite://{}", data.path().join("countersign.db").display());
+        let deployment = Deployment::on(&database, None)
             .with("KEYS__DIRECTORY", keys.path().to_str().unwrap())
             .with("TOKENS__ACCESS_TTL", "2h");
-        for (key, value) in configuration {
-            deployment = deployment.with(key, value);
-        }
         deployment.prepare();
-        fill(&database);
-        Self { replica: deployment.start(), keys: keys.load(), _data: (data, keys) }
+        fill(&database).await;
+        Self { replica: deployment.start(), keys: keys.load(), deployment, _data: (data, keys) }
     }
 
-    /// Connections for calls of Verify.
-    pub(crate) async fn connections(&self, number: usize) -> Connections {
-        Connections::open(self.replica.grpc, VERIFY, number).await
+    /// One more process on the same database and keys, which has seen no token.
+    pub(crate) fn another(&self) -> Replica {
+        self.deployment.start()
     }
+
+    /// Makes a user whose password is [`PASSWORD`](crate::support::replica::PASSWORD).
+    pub(crate) fn create_user(&self, username: &str) {
+        self.deployment.create_user(username);
+    }
+}
+
+/// Connections for calls of Verify.
+pub(crate) async fn verify_connections(replica: &Replica, number: usize) -> Connections {
+    Connections::open(replica.grpc, VERIFY, number).await
 }
