@@ -73,9 +73,13 @@ pub(crate) struct Connections {
 impl Connections {
     /// Opens so many.
     pub(crate) async fn open(address: SocketAddr, path: &str, connections: usize) -> Self {
+        let greeting = format!("http://{address}/grpc.health.v1.Health/Check").parse().unwrap();
         let mut opened = Vec::with_capacity(connections);
         for _ in 0..connections {
-            opened.push(connect(address).await.expect("the server takes connections"));
+            let connection = connect(address).await.expect("the server takes connections");
+            // Whoever connects and then says nothing is hung up on; any answer will do.
+            call(connection.clone(), &greeting, Bytes::from_static(&[0; 5])).await.expect("an answer");
+            opened.push(connection);
         }
         Self { connections: opened, uri: format!("http://{address}{path}").parse().unwrap() }
     }

@@ -71,11 +71,15 @@ impl Backed {
         sqlx::raw_sql("VACUUM ANALYZE users").execute(&mut connection).await.unwrap();
     }
 
-    /// How many transactions the database has ended, once it has told.
+    /// How many transactions the database has ended. Waits until nobody is connected, because a connection may tell of
+    /// its own only when it ends.
     pub(crate) async fn transactions(&self) -> i64 {
-        // A server process tells of its own when it has been idle for a while.
-        tokio::time::sleep(Duration::from_millis(2500)).await;
         let mut connection = PgConnection::connect(&self.database).await.unwrap();
+        let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = \
+                      'client backend' AND pid <> pg_backend_pid()";
+        while sqlx::query(others).fetch_one(&mut connection).await.unwrap().get::<i64, _>(0) > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         sqlx::query("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
             .fetch_one(&mut connection)
             .await

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use countersign::grpc::proto::v1::VerifyAccessTokenRequest;
 use countersign::model::{
     ClientFacts, Clock as _, CustomClaims, Epoch, Generation, Line, MacKeyId, Role, Session, SessionId,
@@ -64,12 +65,18 @@ pub(crate) fn user(number: u64) -> User {
     }
 }
 
+/// A session for each number. Ids are hashes, as those that the service makes.
+pub(crate) fn session_id(number: u64) -> SessionId {
+    let hash = digest::digest(&digest::SHA256, &number.to_le_bytes());
+    SessionId::from_bytes(hash.as_ref()[..16].try_into().unwrap())
+}
+
 /// Makes an access token of another session for each number.
 pub(crate) fn access_token(keys: &LoadedKeys, number: u64) -> String {
     let now = SystemClock::new().now();
     let user = user(number);
     let session = Session {
-        id: SessionId::from_bytes(u128::from(number).to_le_bytes()),
+        id: session_id(number),
         user: user.id,
         epoch: Epoch(0),
         line: Line { current: Generation(0), predecessor: None, rotated_at: now },
