@@ -30,6 +30,7 @@ mod secret;
 mod sessions;
 mod shutdown;
 mod throttle;
+mod tls;
 mod tokens;
 
 pub use self::redis::Redis;
@@ -48,6 +49,7 @@ pub use rotation::Rotation;
 pub use sessions::{OnLimit, Sessions, SessionsStore};
 pub use shutdown::Shutdown;
 pub use throttle::Throttle;
+pub use tls::{AllowRule, ClientCertificates, Tls};
 pub use tokens::Tokens;
 
 use layers::{Layer, Schema};

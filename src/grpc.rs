@@ -10,6 +10,7 @@ use crate::auth::Authenticate;
 use crate::model::Clock;
 use crate::transport::TrustedProxies;
 
+mod allow;
 mod auth_service;
 mod call;
 mod convert;
@@ -22,6 +23,7 @@ mod status;
 mod stream_end;
 
 pub use crate::transport::{Deadlines, Peer};
+pub use allow::{Allow, AllowList, UnknownMethod};
 pub use health::Health;
 pub use revocation_service::Published;
 
@@ -52,6 +54,8 @@ pub struct GrpcOptions {
     pub max_request_bytes: usize,
     /// The proxies whose `x-forwarded-for` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// Which callers may use which methods.
+    pub allow: AllowList,
     /// Whether the server describes itself to tools such as grpcurl.
     pub reflection: bool,
     /// Every change that is under way, its caller waiting or gone. Close it and wait for it before the stores
@@ -71,6 +75,7 @@ impl GrpcOptions {
             deadlines: Deadlines::default(),
             max_request_bytes: MAX_REQUEST_BYTES,
             trusted_proxies: TrustedProxies::default(),
+            allow: AllowList::default(),
             reflection: false,
             tasks: TaskTracker::new(),
             published: None,
@@ -81,13 +86,14 @@ impl GrpcOptions {
 
 /// Everything that the gRPC port serves, layers included: `AuthService`, `RevocationService` where there is
 /// something to publish, health and, where wanted, reflection (v1 and v1alpha). Put a [`Peer`] into the extensions
-/// of each request.
+/// of each request, and [`crate::transport::PeerNames`] where its connection brought a certificate.
 pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> AxumRouter {
     let GrpcOptions {
         clock,
         deadlines,
         max_request_bytes,
         trusted_proxies,
+        allow,
         reflection,
         tasks,
         published,
@@ -114,7 +120,7 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
     }
     // One method reads more than the others may, so it has a route of its own.
     let routes = routes.prepare().into_axum_router().route_service(BATCH_PATH, batch);
-    routes.layer(call::CallLayer { clock, deadlines, trusted_proxies })
+    routes.layer(call::CallLayer { clock, deadlines, trusted_proxies, allow: Arc::new(allow) })
 }
 
 fn with_reflection(routes: Routes) -> Routes {

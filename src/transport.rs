@@ -2,6 +2,7 @@
 //! change is carried through when its caller goes away.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
@@ -24,6 +25,22 @@ pub use request_id::RequestId;
 /// request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
+
+/// Whom the certificate of a connection names, which was verified: `spiffe://…`, `dns:…`. In the extensions of each
+/// request of a connection that brought one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerNames(pub Arc<[String]>);
+
+impl PeerNames {
+    /// The name that it goes by in the log.
+    pub fn first(&self) -> Option<&str> {
+        self.0.first().map(String::as_str)
+    }
+}
+
+/// In the extensions of each request that came over TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encrypted;
 
 /// The contract, as an encoded `google.protobuf.FileDescriptorSet`: `countersign.v1` and all that it imports, with
 /// comments and the `google.api.http` annotations.
