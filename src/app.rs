@@ -19,7 +19,7 @@ use countersign_verifier::Rules;
 
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
-use crate::grpc::{self, Deadlines, GrpcOptions, Health, Published};
+use crate::grpc::{self, Deadlines, ExtAuthz, GrpcOptions, Health, Published};
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Limits};
 use crate::model::{Clock, SystemClock};
@@ -293,6 +293,10 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
         tasks: lifecycle.tasks().clone(),
         published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
         stopping: lifecycle.stopping().clone(),
+        ext_authz: config.ext_authz.enabled.then(|| ExtAuthz {
+            cookie: config.ext_authz.cookie().map(str::to_owned),
+            error_response: config.ext_authz.error_response,
+        }),
     }
 }
 
