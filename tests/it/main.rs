@@ -11,6 +11,7 @@ mod crash;
 mod error_catalogue;
 mod faults;
 mod first_login;
+mod gateway;
 mod grpc_contract;
 mod grpc_deadlines;
 mod http_auth;
