@@ -21,7 +21,9 @@ use countersign_verifier::Rules;
 
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
-use crate::grpc::{self, Allow, AllowList, Deadlines, GrpcOptions, Health, Published, UnknownMethod};
+use crate::grpc::{
+    self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, Health, Published, UnknownMethod,
+};
 use crate::lifecycle::Lifecycle;
 use crate::listener::tls::TlsError;
 use crate::listener::{self, Limits, Port};
@@ -318,6 +320,10 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
         tasks: lifecycle.tasks().clone(),
         published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
         stopping: lifecycle.stopping().clone(),
+        ext_authz: config.ext_authz.enabled.then(|| ExtAuthz {
+            cookie: config.ext_authz.cookie().map(str::to_owned),
+            error_response: config.ext_authz.error_response,
+        }),
     }
 }
 

@@ -15,6 +15,7 @@ mod auth_service;
 mod call;
 mod convert;
 mod deadline;
+mod ext_authz;
 mod health;
 pub mod proto;
 mod redact;
@@ -24,9 +25,11 @@ mod stream_end;
 
 pub use crate::transport::{Deadlines, Peer};
 pub use allow::{Allow, AllowList, UnknownMethod};
+pub use ext_authz::ExtAuthz;
 pub use health::Health;
 pub use revocation_service::Published;
 
+use ext_authz::ExtAuthzService;
 use proto::v1::auth_service_server::AuthServiceServer;
 use proto::v1::revocation_service_server::RevocationServiceServer;
 use revocation_service::RevocationService;
@@ -65,6 +68,8 @@ pub struct GrpcOptions {
     pub published: Option<Published>,
     /// Cancelled when streams must end.
     pub stopping: CancellationToken,
+    /// How Envoy is answered; without it there is no such service.
+    pub ext_authz: Option<ExtAuthz>,
 }
 
 impl GrpcOptions {
@@ -80,13 +85,15 @@ impl GrpcOptions {
             tasks: TaskTracker::new(),
             published: None,
             stopping: CancellationToken::new(),
+            ext_authz: Some(ExtAuthz::default()),
         }
     }
 }
 
 /// Everything that the gRPC port serves, layers included: `AuthService`, `RevocationService` where there is
-/// something to publish, health and, where wanted, reflection (v1 and v1alpha). Put a [`Peer`] into the extensions
-/// of each request, and [`crate::transport::PeerNames`] where its connection brought a certificate.
+/// something to publish, Envoy's `Authorization`, health and, where wanted, reflection (v1 and v1alpha). Put a
+/// [`Peer`] into the extensions of each request, and [`crate::transport::PeerNames`] where its connection brought a
+/// certificate.
 pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> AxumRouter {
     let GrpcOptions {
         clock,
@@ -98,8 +105,10 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
         tasks,
         published,
         stopping,
+        ext_authz,
     } = options;
     let end = StreamEnd { stopping };
+    let ext_authz = ext_authz.map(|options| ExtAuthzService { auth: Arc::clone(&auth), options }.bounded());
     let auth = Arc::new(auth_service::AuthService { auth, tasks, end: end.clone() });
     let batch = AuthServiceServer::from_arc(Arc::clone(&auth))
         .max_decoding_message_size(MAX_BATCH_TOKEN_BYTES + max_request_bytes)
@@ -114,6 +123,9 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES);
         routes = routes.add_service(service);
+    }
+    if let Some(ext_authz) = ext_authz {
+        routes = routes.add_service(ext_authz);
     }
     if reflection {
         routes = with_reflection(routes);

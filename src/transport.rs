@@ -9,16 +9,21 @@ use http::header::ACCEPT_LANGUAGE;
 
 use crate::reason::Language;
 
+mod bearer;
 mod carry_through;
 mod client_address;
 mod deadlines;
 mod failure;
+mod identity;
+pub mod problem;
 pub mod request_id;
 
+pub use bearer::bearer_token;
 pub use carry_through::{Panicked, carry_through};
 pub use client_address::TrustedProxies;
 pub use deadlines::Deadlines;
 pub use failure::log_failure;
+pub use identity::{IDENTITY_HEADERS, REQUIRED_ROLES_MAX, bearer_of, identity};
 pub use request_id::RequestId;
 
 /// The address that a connection came from. Whoever accepts connections puts it into the extensions of each
