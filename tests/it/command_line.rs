@@ -45,7 +45,7 @@ fn a_command_line_that_cannot_be_understood_exits_with_2() {
         &["key", "generate"],
         &["key", "generate", "--kind", "other"],
         &["key", "generate", "--kind", "signing", "--activate-in", "soon"],
-        &["healthcheck", "--url", "https://127.0.0.1/"],
+        &["healthcheck", "--url", "ftp://127.0.0.1/"],
         &["completions", "tcsh"],
     ] {
         let (code, out, err) = run(arguments);

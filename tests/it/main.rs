@@ -38,4 +38,5 @@ mod secret_canary;
 mod sql_faults;
 mod sqlite_store;
 mod support;
+mod tls;
 mod verify_many;
