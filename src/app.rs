@@ -3,6 +3,8 @@
 mod administration;
 mod background;
 mod edge;
+mod gauges;
+mod observed;
 mod stores;
 
 pub use administration::Administration;
@@ -11,6 +13,7 @@ pub use stores::Stores;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -32,6 +35,7 @@ use crate::store::SessionPolicy;
 use crate::store::redis::InvalidRedisUrl;
 use crate::store::sql::{InvalidUrl, SchemaError};
 use crate::store::sqlite::OpenError;
+use crate::telemetry::Metrics;
 use crate::token::access::AccessTokenIssuer;
 use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
 use crate::transport::TrustedProxies;
@@ -115,6 +119,9 @@ struct Assembly {
     readiness: Readiness,
     health: Health,
     authenticator: Arc<dyn Authenticate>,
+    metrics: Metrics,
+    /// Times that the keys could not be reloaded.
+    key_reload_failures: Arc<AtomicU64>,
 }
 
 impl App {
@@ -125,12 +132,15 @@ impl App {
         let keys = Arc::new(Keyring::new(load_keys(&config, clock.as_ref())?));
         let stores = Stores::open(&config, &clock, migrate).await?;
         stores.log_warnings().await;
+        let metrics = Metrics::new();
+        let stores = observed::stores(stores, &config, &clock, &metrics);
         let hashing = PoolOptions {
             threads: config.passwords.threads().get(),
             queue: config.passwords.queue,
             parameters: hash_parameters(&config)?,
         };
         let passwords = HashingPool::start(hashing, clock.clone()).map_err(StartError::Threads)?;
+        let passwords = Arc::new(passwords);
 
         let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
         let revocations =
@@ -143,7 +153,7 @@ impl App {
             sessions: stores.sessions.clone(),
             revocations: revocations.clone(),
             keys: keys.clone(),
-            passwords: Arc::new(passwords),
+            passwords: passwords.clone(),
             throttle: stores.throttle.clone(),
             clock: clock.clone(),
         };
@@ -152,14 +162,27 @@ impl App {
         let http = edge::Edge::bind(&config).await?;
         let operations = bind("operations.listen", config.operations.listen).await?;
         let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
+        let (readiness, key_reload_failures) = (Readiness::new(enforced), Arc::default());
+        metrics.add(Arc::new(gauges::Gauges {
+            clock: clock.clone(),
+            readiness: readiness.clone(),
+            revocations: revocations.clone(),
+            keys: keys.clone(),
+            passwords,
+            probes: stores.probes.clone(),
+            authenticator: authenticator.clone(),
+            reload_failures: Arc::clone(&key_reload_failures),
+        }));
         let parts = Assembly {
+            authenticator: observed::calls(authenticator, &metrics),
+            metrics,
+            key_reload_failures,
             clock,
             stores,
             keys,
             revocations,
-            readiness: Readiness::new(enforced),
+            readiness,
             health: Health::new().await,
-            authenticator,
             config,
         };
         Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies })
@@ -230,7 +253,7 @@ impl App {
         tokio::spawn(listener::serve(
             "operations",
             operations,
-            operations::router(parts.readiness.clone()),
+            operations::router(parts.readiness.clone(), parts.metrics.clone()),
             |_, _| {},
             Limits { connections: 256, connection_age: None, ..Limits::default() },
             lifecycle.aborting().clone(),
@@ -284,6 +307,8 @@ fn policy(config: &Config) -> Policy {
 
 fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &Lifecycle) -> GrpcOptions {
     let config = &parts.config;
+    let calls = grpc::Calls::new(parts.clock.clone());
+    parts.metrics.add(calls.source());
     GrpcOptions {
         clock: parts.clock.clone(),
         deadlines: deadlines(config),
@@ -293,6 +318,7 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
         tasks: lifecycle.tasks().clone(),
         published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
         stopping: lifecycle.stopping().clone(),
+        calls,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::{AxumRouter, Routes};
+use tower::layer::util::Stack;
 
 use crate::auth::Authenticate;
 use crate::model::Clock;
@@ -15,6 +16,7 @@ mod call;
 mod convert;
 mod deadline;
 mod health;
+mod meter;
 pub mod proto;
 mod redact;
 mod revocation_service;
@@ -23,6 +25,7 @@ mod stream_end;
 
 pub use crate::transport::{Deadlines, Peer};
 pub use health::Health;
+pub use meter::Calls;
 pub use revocation_service::Published;
 
 use proto::v1::auth_service_server::AuthServiceServer;
@@ -61,12 +64,15 @@ pub struct GrpcOptions {
     pub published: Option<Published>,
     /// Cancelled when streams must end.
     pub stopping: CancellationToken,
+    /// Counts every call.
+    pub calls: Calls,
 }
 
 impl GrpcOptions {
     /// The usual deadlines, and no reflection.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
+            calls: Calls::new(clock.clone()),
             clock,
             deadlines: Deadlines::default(),
             max_request_bytes: MAX_REQUEST_BYTES,
@@ -92,6 +98,7 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
         tasks,
         published,
         stopping,
+        calls,
     } = options;
     let end = StreamEnd { stopping };
     let auth = Arc::new(auth_service::AuthService { auth, tasks, end: end.clone() });
@@ -114,7 +121,8 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
     }
     // One method reads more than the others may, so it has a route of its own.
     let routes = routes.prepare().into_axum_router().route_service(BATCH_PATH, batch);
-    routes.layer(call::CallLayer { clock, deadlines, trusted_proxies })
+    // One layer made of two, so that a call goes through no more boxes.
+    routes.layer(Stack::new(call::CallLayer { clock, deadlines, trusted_proxies }, meter::MeterLayer(calls)))
 }
 
 fn with_reflection(routes: Routes) -> Routes {
