@@ -15,6 +15,7 @@ mod call;
 mod convert;
 mod deadline;
 mod health;
+mod login_check;
 pub mod proto;
 mod redact;
 mod revocation_service;
@@ -23,6 +24,7 @@ mod stream_end;
 
 pub use crate::transport::{Deadlines, Peer};
 pub use health::Health;
+pub use login_check::{LoginCheckFailed, Target, login_check};
 pub use revocation_service::Published;
 
 use proto::v1::auth_service_server::AuthServiceServer;
