@@ -17,7 +17,7 @@ COPY . .
 RUN find . -type f ! -name '*.rs' ! -name Cargo.toml ! -name Cargo.lock -delete \
     && find . -type f -name '*.rs' ! -name main.rs ! -name lib.rs ! -name build.rs \
         ! -path '*/benches/*' ! -path '*/examples/*' -delete \
-    && find . -type f -name '*.rs' | while read -r stub; do echo 'fn main() {}' >"$stub"; done \
+    && find . -type f -name '*.rs' | while read -r stub; do printf '%s\n' '//! A stub.' 'fn main() {}' >"$stub"; done \
     && find . -type d -empty -delete
 
 FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS build
