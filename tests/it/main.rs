@@ -4,6 +4,7 @@
 
 mod architecture;
 mod auth_client;
+mod chart;
 mod command_line;
 mod configuration;
 mod conformance;
