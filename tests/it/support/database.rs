@@ -73,6 +73,11 @@ impl Account {
         Self((id.trim_ascii() == b"0").then(|| name.to_owned()))
     }
 
+    /// Whoever runs the tests.
+    pub(crate) const fn own() -> Self {
+        Self(None)
+    }
+
     /// A command that will run as this account.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let Some(name) = &self.0 else { return Command::new(program) };
@@ -81,7 +86,7 @@ impl Account {
         command
     }
 
-    fn own(&self, directory: &Path) {
+    fn give(&self, directory: &Path) {
         if let Some(name) = &self.0 {
             run(Command::new("chown").arg("-R").arg(name).arg(directory));
         }
@@ -123,7 +128,7 @@ pub(crate) fn make_certificate(directory: &Directory, account: &Account, test: &
     let sign =
         "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions";
     openssl(&format!("{sign} -out server.pem"), &[]);
-    account.own(directory.path());
+    account.give(directory.path());
     true
 }
 
@@ -137,7 +142,7 @@ pub(crate) struct Directory {
 impl Directory {
     pub(crate) fn new(account: &Account) -> Self {
         let path = tempfile::Builder::new().prefix("countersign-test-").tempdir().unwrap().keep();
-        account.own(&path);
+        account.give(&path);
         // The end of the tests is the end of its standard input.
         let janitor = Command::new("sh")
             .args([
