@@ -35,7 +35,7 @@ mod tokens;
 pub use self::redis::Redis;
 pub use captcha::{Captcha, CaptchaMode, OnUnavailable};
 pub use database::{Database, DatabaseLocation};
-pub use edge::{Edge, EdgeClient, RefreshTransport};
+pub use edge::{Edge, EdgeClient, ErrorShape, RefreshTransport, SameSite};
 pub use error::{ConfigError, Problem};
 pub use grpc::Grpc;
 pub use keys::{Algorithm, CreateMissing, Keys, Permissions};
