@@ -6,6 +6,8 @@ use clap::Parser as _;
 use countersign::cli::{self, BoxError, Cli, Failure, Service};
 
 fn main() -> ExitCode {
+    // Before anything speaks TLS: where two are compiled in, rustls panics rather than choose one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::super::contract::encode;
 use super::super::convert;
-use super::violations;
 use crate::auth::AuthError;
 use crate::reason::{DOMAIN, Language};
+use crate::transport::problem::violations;
 
 /// Before the name of a detail's message: its `@type`.
 const TYPE_PREFIX: &str = "type.googleapis.com/google.rpc.";
