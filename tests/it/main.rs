@@ -22,6 +22,7 @@ mod http_errors;
 mod http_forward_auth;
 mod http_oauth;
 mod http_openapi;
+mod http_schemathesis;
 mod http_transcoding;
 mod invariants;
 mod live_verifier;
