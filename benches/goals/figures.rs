@@ -39,7 +39,7 @@ impl fmt::Display for Spread {
     }
 }
 
-/// Three digits that say something; thousands are separated.
+/// Three digits that say something; thousands are separated, and what is whole is shown so.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 1000.0 => {
@@ -47,9 +47,9 @@ pub(crate) fn number(value: f64) -> String {
             let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
             groups.join(",")
         }
-        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 100.0 || size.fract() == 0.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 0.1 || size == 0.0 => format!("{value:.2}"),
+        size if size >= 0.1 => format!("{value:.2}"),
         _ => format!("{value:.4}"),
     }
 }
