@@ -33,7 +33,7 @@ pub struct Service;
 #[async_trait]
 impl Program for Service {
     async fn dev(&self, config: Config, data: DevData) -> Result<(), BoxError> {
-        telemetry::init(config.log.format, &config.log.level)?;
+        telemetry::init(&config)?;
         let wants_certificate = config.grpc.tls.client_certificates == ClientCertificates::Required;
         let app = App::build(config, true).await?;
         let tls = app.tls();
@@ -65,7 +65,7 @@ impl Program for Service {
     }
 
     async fn serve(&self, config: Config, migrate: bool) -> Result<(), BoxError> {
-        telemetry::init(config.log.format, &config.log.level)?;
+        telemetry::init(&config)?;
         let app = App::build(config, migrate).await?;
         let (grpc, operations) = (app.grpc_address()?, app.operations_address()?);
         let http = app.http_address()?.map(|http| http.to_string());
@@ -80,7 +80,7 @@ impl Program for Service {
     }
 
     async fn users(&self, config: &Config) -> Result<Box<dyn UserAdministration>, BoxError> {
-        telemetry::init(config.log.format, &config.log.level)?;
+        telemetry::init_log(config.log.format, &config.log.level)?;
         Ok(Box::new(Administration::open(config).await?.users))
     }
 

@@ -22,7 +22,7 @@ use self::push::PubSub;
 use self::scripts::{Arguments, Script, Scripts};
 use self::server_time::ServerTime;
 use crate::model::{Clock, UserId};
-use crate::store::{Probe, StoreError};
+use crate::store::{PoolStats, Probe, StoreError};
 
 mod address;
 mod checks;
@@ -120,6 +120,7 @@ impl RedisOptions {
             tls: self.url.tls.then(|| self.tls.clone()),
             database: self.url.database,
             patience: self.connect_timeout,
+            opened: Arc::default(),
         }
     }
 }
@@ -218,6 +219,10 @@ impl Probe for RedisStore {
 
     async fn warnings(&self) -> Vec<String> {
         self.warnings().await
+    }
+
+    fn pools(&self) -> Vec<PoolStats> {
+        vec![self.connections.stats()]
     }
 
     /// Connections close by themselves when the last clone is gone.

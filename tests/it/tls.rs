@@ -69,7 +69,7 @@ async fn verify(channel: Channel) -> Result<(), tonic::Status> {
 
 /// What stands in the way of nothing yet.
 async fn warnings(service: &Service) -> Vec<String> {
-    let report: Value = crate::support::http::Http(service.operations).get("/readyz", &[]).await.json();
+    let report: Value = service.operations.get("/readyz", &[]).await.json();
     report["warnings"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect()
 }
 

@@ -75,6 +75,11 @@ impl Account {
         Self((id.trim_ascii() == b"0").then(|| name.to_owned()))
     }
 
+    /// Whoever runs the tests.
+    pub(crate) const fn own() -> Self {
+        Self(None)
+    }
+
     /// A command that will run as this account.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let Some(name) = &self.0 else { return Command::new(program) };
@@ -83,7 +88,7 @@ impl Account {
         command
     }
 
-    fn own(&self, directory: &Path) {
+    fn give(&self, directory: &Path) {
         if let Some(name) = &self.0 {
             run(Command::new("chown").arg("-R").arg(name).arg(directory));
         }
@@ -120,7 +125,7 @@ pub(crate) fn make_certificates(directory: &Directory, account: &Account) {
         // PostgreSQL takes no key that others may read.
         std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
-    account.own(directory.path());
+    account.give(directory.path());
 }
 
 /// A directory for a server. Whatever becomes of the tests, a shell that waits for their end removes it, and
@@ -133,7 +138,7 @@ pub(crate) struct Directory {
 impl Directory {
     pub(crate) fn new(account: &Account) -> Self {
         let path = tempfile::Builder::new().prefix("countersign-test-").tempdir().unwrap().keep();
-        account.own(&path);
+        account.give(&path);
         // The end of the tests is the end of its standard input.
         let janitor = Command::new("sh")
             .args([

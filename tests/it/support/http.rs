@@ -144,7 +144,8 @@ pub(crate) fn bearer(token: &str) -> String {
 pub(crate) struct Service {
     pub(crate) http: Http,
     pub(crate) grpc: SocketAddr,
-    pub(crate) operations: SocketAddr,
+    /// Where `/readyz` and `/metrics` are.
+    pub(crate) operations: Http,
     pub(crate) data: TempDir,
     _stop: oneshot::Sender<()>,
 }
@@ -175,7 +176,7 @@ pub(crate) async fn service(settings: &[(&str, &str)]) -> Service {
     users.create(Username::parse(USERNAME).unwrap(), password, roles, claims).await.unwrap();
 
     let (grpc, http) = (app.grpc_address().unwrap(), Http(app.http_address().unwrap().unwrap()));
-    let operations = app.operations_address().unwrap();
+    let operations = Http(app.operations_address().unwrap());
     let mut ready = app.readiness().subscribe();
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(app.run(async move {
