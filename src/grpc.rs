@@ -19,6 +19,7 @@ mod deadline;
 mod ext_authz;
 mod health;
 mod meter;
+mod login_check;
 pub mod proto;
 mod redact;
 mod revocation_service;
@@ -30,6 +31,7 @@ pub use allow::{Allow, AllowList, UnknownMethod};
 pub use ext_authz::ExtAuthz;
 pub use health::Health;
 pub use meter::Calls;
+pub use login_check::{LoginCheckFailed, Target, login_check};
 pub use revocation_service::Published;
 
 use ext_authz::ExtAuthzService;
