@@ -9,6 +9,7 @@ use self::rendered::{Chart, Manifests, root};
 mod api_server;
 mod guards;
 mod image;
+mod kubelet;
 mod pod;
 mod rendered;
 mod schema;
