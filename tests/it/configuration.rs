@@ -174,6 +174,8 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ("[edge]\nlisten = '0.0.0.0:1'\nplain_http = true", &["edge.plain_http", "loopback only"]),
         ("[edge]\nrefresh_transport = 'header'", &["edge.refresh_transport", "none of cookie, body"]),
         ("[edge]\nallowed_origins = ['*']", &["edge.allowed_origins", "\"*\" is not an origin"]),
+        ("[ext_authz]\ncookie = 'a b'", &["ext_authz.cookie", "blank"]),
+        ("[ext_authz]\ncookie = 'a;b'", &["ext_authz.cookie", "not the name of a cookie"]),
         ("[edge]\nallowed_origins = ['https://a.example/']", &["edge.allowed_origins", "not an origin"]),
         ("[edge]\nallowed_origins = ['https://a.example:443']", &["edge.allowed_origins", "not an origin"]),
         ("[edge]\nhsts = '4000d'", &["edge.hsts", "between 0s and 3650d"]),
