@@ -3,14 +3,19 @@
 mod administration;
 mod background;
 mod edge;
+mod gauges;
+mod observed;
 mod stores;
+mod tls;
 
 pub use administration::Administration;
 pub use stores::Stores;
+pub use tls::ListenersTls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -19,9 +24,12 @@ use countersign_verifier::Rules;
 
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
-use crate::grpc::{self, Deadlines, GrpcOptions, Health, Published};
+use crate::grpc::{
+    self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, Health, Published, UnknownMethod,
+};
 use crate::lifecycle::Lifecycle;
-use crate::listener::{self, Limits};
+use crate::listener::tls::TlsError;
+use crate::listener::{self, Limits, Port};
 use crate::model::{Clock, SystemClock};
 use crate::operations;
 use crate::password::{HashParameters, HashingPool, InvalidHashParameters, PoolOptions};
@@ -32,6 +40,7 @@ use crate::store::SessionPolicy;
 use crate::store::redis::InvalidRedisUrl;
 use crate::store::sql::{InvalidUrl, SchemaError};
 use crate::store::sqlite::OpenError;
+use crate::telemetry::Metrics;
 use crate::token::access::AccessTokenIssuer;
 use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
 use crate::transport::TrustedProxies;
@@ -84,6 +93,17 @@ pub enum StartError {
     /// The operating system gives no thread to hash passwords on.
     #[error("cannot start the threads that hash passwords: {0}")]
     Threads(std::io::Error),
+    /// A rule that guards nothing.
+    #[error("grpc.allow: {0}")]
+    Allow(UnknownMethod),
+    /// The certificates of a listener.
+    #[error("[{section}]: {source}")]
+    Tls {
+        /// The section in the configuration.
+        section: &'static str,
+        /// Why.
+        source: Box<TlsError>,
+    },
     /// A port.
     #[error("{setting}: cannot listen on {address}: {source}")]
     Listen {
@@ -99,10 +119,11 @@ pub enum StartError {
 /// The service, put together and bound to its ports; nothing is served before [`App::run`].
 pub struct App {
     parts: Arc<Assembly>,
-    grpc: TcpListener,
+    grpc: Port,
     http: Option<edge::Edge>,
-    operations: TcpListener,
+    operations: Port,
     trusted_proxies: TrustedProxies,
+    allow: AllowList,
 }
 
 /// What the background tasks and the listeners share.
@@ -115,6 +136,10 @@ struct Assembly {
     readiness: Readiness,
     health: Health,
     authenticator: Arc<dyn Authenticate>,
+    metrics: Metrics,
+    /// Times that the keys could not be reloaded.
+    key_reload_failures: Arc<AtomicU64>,
+    tls: ListenersTls,
 }
 
 impl App {
@@ -123,14 +148,18 @@ impl App {
     pub async fn build(config: Config, migrate: bool) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let keys = Arc::new(Keyring::new(load_keys(&config, clock.as_ref())?));
+        let tls = ListenersTls::load(&config)?;
         let stores = Stores::open(&config, &clock, migrate).await?;
         stores.log_warnings().await;
+        let metrics = Metrics::new();
+        let stores = observed::stores(stores, &config, &clock, &metrics);
         let hashing = PoolOptions {
             threads: config.passwords.threads().get(),
             queue: config.passwords.queue,
             parameters: hash_parameters(&config)?,
         };
         let passwords = HashingPool::start(hashing, clock.clone()).map_err(StartError::Threads)?;
+        let passwords = Arc::new(passwords);
 
         let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
         let revocations =
@@ -143,26 +172,42 @@ impl App {
             sessions: stores.sessions.clone(),
             revocations: revocations.clone(),
             keys: keys.clone(),
-            passwords: Arc::new(passwords),
+            passwords: passwords.clone(),
             throttle: stores.throttle.clone(),
             clock: clock.clone(),
         };
         let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
-        let grpc = bind("grpc.listen", config.grpc.listen).await?;
-        let http = edge::Edge::bind(&config).await?;
+        let grpc = Port::new(bind("grpc.listen", config.grpc.listen).await?, tls.grpc.clone());
+        let http = edge::Edge::bind(&config, &tls).await?;
         let operations = bind("operations.listen", config.operations.listen).await?;
+        let operations = Port::new(operations, tls.operations.clone());
         let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
+        let (readiness, key_reload_failures) = (Readiness::new(enforced), Arc::default());
+        metrics.add(Arc::new(gauges::Gauges {
+            clock: clock.clone(),
+            readiness: readiness.clone(),
+            revocations: revocations.clone(),
+            keys: keys.clone(),
+            passwords,
+            probes: stores.probes.clone(),
+            authenticator: authenticator.clone(),
+            reload_failures: Arc::clone(&key_reload_failures),
+        }));
+        let allow = allow_list(&config)?;
         let parts = Assembly {
+            authenticator: observed::calls(authenticator, &metrics),
+            metrics,
+            key_reload_failures,
             clock,
             stores,
             keys,
             revocations,
-            readiness: Readiness::new(enforced),
+            readiness,
             health: Health::new().await,
-            authenticator,
+            tls,
             config,
         };
-        Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies })
+        Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, allow })
     }
 
     /// Where gRPC is served.
@@ -178,6 +223,11 @@ impl App {
     /// Where `/readyz` is served.
     pub fn operations_address(&self) -> std::io::Result<SocketAddr> {
         self.operations.local_addr()
+    }
+
+    /// The certificates that the listeners have.
+    pub fn tls(&self) -> &ListenersTls {
+        &self.parts.tls
     }
 
     /// Whether requests should be sent here.
@@ -197,10 +247,11 @@ impl App {
     /// Serves until `until` resolves, then stops by the configuration's bounds. Says whether every call under way
     /// finished.
     pub async fn run(self, until: impl Future<Output = ()>) -> bool {
-        let Self { parts, grpc, http, operations, trusted_proxies } = self;
+        let Self { parts, grpc, http, operations, trusted_proxies, allow } = self;
         let lifecycle = Lifecycle::new();
         let shutdown = parts.config.shutdown.clone();
         background::start(&parts, &lifecycle);
+        tls::watch(&parts, &lifecycle);
         let follower = Follower::new(
             parts.revocations.clone(),
             parts.readiness.clone(),
@@ -210,15 +261,13 @@ impl App {
         tokio::spawn(parts.revocations.clone().listen());
 
         let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
-        let options = grpc_options(&parts, trusted_proxies, &lifecycle);
+        let options = GrpcOptions { allow, ..grpc_options(&parts, trusted_proxies, &lifecycle) };
         let routes = grpc::routes(parts.authenticator.clone(), &parts.health, options);
         lifecycle.tasks().spawn(listener::serve(
             "grpc",
             grpc,
             routes,
-            |extensions, peer| {
-                extensions.insert(grpc::Peer(peer.ip()));
-            },
+            tls::stamp,
             limits,
             lifecycle.stopping().clone(),
             lifecycle.aborting().clone(),
@@ -230,7 +279,7 @@ impl App {
         tokio::spawn(listener::serve(
             "operations",
             operations,
-            operations::router(parts.readiness.clone()),
+            operations::router(parts.readiness.clone(), parts.metrics.clone()),
             |_, _| {},
             Limits { connections: 256, connection_age: None, ..Limits::default() },
             lifecycle.aborting().clone(),
@@ -284,16 +333,31 @@ fn policy(config: &Config) -> Policy {
 
 fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &Lifecycle) -> GrpcOptions {
     let config = &parts.config;
+    let calls = grpc::Calls::new(parts.clock.clone());
+    parts.metrics.add(calls.source());
     GrpcOptions {
         clock: parts.clock.clone(),
         deadlines: deadlines(config),
         max_request_bytes: config.grpc.max_message_bytes,
         reflection: config.grpc.reflection,
         trusted_proxies,
+        allow: AllowList::default(),
         tasks: lifecycle.tasks().clone(),
         published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
         stopping: lifecycle.stopping().clone(),
+        calls,
+        ext_authz: config.ext_authz.enabled.then(|| ExtAuthz {
+            cookie: config.ext_authz.cookie().map(str::to_owned),
+            error_response: config.ext_authz.error_response,
+        }),
     }
+}
+
+/// Who may use which methods.
+fn allow_list(config: &Config) -> Result<AllowList, StartError> {
+    let rules = config.grpc.allow.iter().cloned();
+    let rules = rules.map(|rule| Allow { methods: rule.methods, names: rule.sans });
+    AllowList::new(rules.collect()).map_err(StartError::Allow)
 }
 
 /// The same for every transport.

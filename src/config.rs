@@ -17,6 +17,7 @@ mod database;
 pub mod duration;
 mod edge;
 mod error;
+mod ext_authz;
 mod grpc;
 mod keys;
 mod layers;
@@ -29,14 +30,17 @@ mod rotation;
 mod secret;
 mod sessions;
 mod shutdown;
+mod telemetry;
 mod throttle;
+mod tls;
 mod tokens;
 
 pub use self::redis::Redis;
 pub use captcha::{Captcha, CaptchaMode, OnUnavailable};
 pub use database::{Database, DatabaseLocation};
-pub use edge::{Edge, EdgeClient, RefreshTransport};
+pub use edge::{Edge, EdgeClient, ErrorShape, RefreshTransport, SameSite};
 pub use error::{ConfigError, Problem};
+pub use ext_authz::ExtAuthz;
 pub use grpc::Grpc;
 pub use keys::{Algorithm, CreateMissing, Keys, Permissions};
 pub use layers::{Override, process_environment};
@@ -47,7 +51,9 @@ pub use revocation::{OnStale, Revocation};
 pub use rotation::Rotation;
 pub use sessions::{OnLimit, Sessions, SessionsStore};
 pub use shutdown::Shutdown;
+pub use telemetry::Telemetry;
 pub use throttle::Throttle;
+pub use tls::{AllowRule, ClientCertificates, Tls};
 pub use tokens::Tokens;
 
 use layers::{Layer, Schema};
@@ -59,6 +65,8 @@ use layers::{Layer, Schema};
 pub struct Config {
     /// `[grpc]`: the service itself.
     pub grpc: Grpc,
+    /// `[ext_authz]`: what Envoy asks.
+    pub ext_authz: ExtAuthz,
     /// `[edge]`: the same over HTTP.
     pub edge: Edge,
     /// `[captcha]`: what a login over HTTP must pass first.
@@ -85,6 +93,8 @@ pub struct Config {
     pub keys: Keys,
     /// `[log]`: what is written to standard error.
     pub log: Log,
+    /// `[telemetry]`: where traces go.
+    pub telemetry: Telemetry,
     /// `[shutdown]`: how the process goes.
     pub shutdown: Shutdown,
 }
@@ -170,6 +180,7 @@ impl Config {
     /// Finds the first thing that is wrong.
     fn check(&self) -> Result<(), Problem> {
         self.grpc.check()?;
+        self.ext_authz.check()?;
         self.operations.check(&self.grpc)?;
         self.edge.check(&self.grpc, &self.operations)?;
         self.captcha.check()?;
@@ -183,6 +194,7 @@ impl Config {
         self.redis.check(&self.sessions)?;
         self.keys.check()?;
         self.log.check()?;
+        self.telemetry.check()?;
         self.shutdown.check()
     }
 }

@@ -4,14 +4,22 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use countersign::cli::{self, BoxError, Cli, Failure, Service};
+use countersign::telemetry;
 
 fn main() -> ExitCode {
+    // Before anything speaks TLS: where two are compiled in, rustls panics rather than choose one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::from(BoxError::from(error)))
-        .and_then(|runtime| runtime.block_on(cli::run(cli, &Service, &mut std::io::stdout())));
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(cli::run(cli, &Service, &mut std::io::stdout()));
+            // However it went; and while there is still a runtime to send with.
+            telemetry::flush();
+            outcome
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

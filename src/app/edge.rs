@@ -1,17 +1,20 @@
 //! The HTTP edge, put together from the configuration.
 
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
-
-use super::{Assembly, StartError, bind};
-use crate::config::{self, CaptchaMode, Config, Problem};
-use crate::http::captcha::{OnUnavailable, When};
-use crate::http::{self, Captcha, CaptchaOptions, Client, Clients, HttpOptions, RefreshTransport};
+use super::{Assembly, ListenersTls, StartError, bind, tls};
+use crate::config::{self, CaptchaMode, Config};
+use crate::http::captcha::{Authorities, OnUnavailable, When};
+use crate::http::{
+    self, Captcha, CaptchaOptions, Client, Clients, ErrorShape, HttpOptions, RefreshCookie, RefreshTransport,
+    SameSite,
+};
 use crate::lifecycle::Lifecycle;
-use crate::listener::{self, Limits};
-use crate::transport::{Peer, TrustedProxies};
+use crate::listener::{self, Limits, Port};
+use crate::transport::TrustedProxies;
 
 /// How many times others may keep the key set for as long as replicas take to look for new keys. With the time that
 /// those take, it is still shorter than the time for which a new key is announced.
@@ -19,7 +22,7 @@ const KEEP_KEYS: u32 = 3;
 
 /// The edge, bound to its port.
 pub(super) struct Edge {
-    listener: TcpListener,
+    port: Port,
     clients: Clients,
     trusted_proxies: TrustedProxies,
     captcha: Option<Captcha>,
@@ -27,7 +30,7 @@ pub(super) struct Edge {
 
 impl Edge {
     /// Binds the port, unless the edge is switched off.
-    pub(super) async fn bind(config: &Config) -> Result<Option<Self>, StartError> {
+    pub(super) async fn bind(config: &Config, tls: &ListenersTls) -> Result<Option<Self>, StartError> {
         let edge = &config.edge;
         if !edge.enabled {
             return Ok(None);
@@ -41,13 +44,13 @@ impl Edge {
             clients: clients.collect(),
             trusted_proxies: TrustedProxies::new(edge.trusted_networks()?),
             captcha: captcha(config)?,
-            listener: bind("edge.listen", edge.listen).await?,
+            port: Port::new(bind("edge.listen", edge.listen).await?, tls.edge.clone()),
         }))
     }
 
     /// Where it is bound.
     pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.port.local_addr()
     }
 
     /// Serves until the service stops.
@@ -60,6 +63,8 @@ impl Edge {
             );
         }
         let keys = parts.keys.clone();
+        let calls = http::Calls::new(parts.clock.clone());
+        parts.metrics.add(calls.source());
         let options = HttpOptions {
             deadlines: super::deadlines(config),
             tasks: lifecycle.tasks().clone(),
@@ -69,7 +74,20 @@ impl Edge {
                 config::RefreshTransport::Cookie => RefreshTransport::Cookie,
                 config::RefreshTransport::Body => RefreshTransport::Body,
             },
+            refresh_cookie: RefreshCookie {
+                name: edge.cookie_name.clone(),
+                path: edge.cookie_path.clone(),
+                same_site: match edge.cookie_same_site {
+                    config::SameSite::Strict => SameSite::Strict,
+                    config::SameSite::Lax => SameSite::Lax,
+                    config::SameSite::None => SameSite::None,
+                },
+            },
             plain_http: edge.plain_http,
+            errors: match edge.errors {
+                config::ErrorShape::Problem => ErrorShape::Problem,
+                config::ErrorShape::Status => ErrorShape::Status,
+            },
             envelope: edge.envelope,
             allowed_origins: edge.allowed_origins.clone(),
             csrf: edge.csrf,
@@ -77,17 +95,16 @@ impl Edge {
             clients: self.clients,
             trusted_proxies: self.trusted_proxies,
             captcha: self.captcha,
+            calls,
             pages: if edge.demonstration { http::page::demonstration() } else { http::Pages::new() },
             ..HttpOptions::new(parts.clock.clone(), Arc::new(move || keys.current().signing.key_set()))
         };
         let limits = Limits { connections: edge.max_connections as usize, ..Limits::default() };
         lifecycle.tasks().spawn(listener::serve(
             "http",
-            self.listener,
+            self.port,
             http::router(parts.authenticator.clone(), options),
-            |extensions, peer| {
-                extensions.insert(Peer(peer.ip()));
-            },
+            tls::stamp,
             limits,
             lifecycle.stopping().clone(),
             lifecycle.aborting().clone(),
@@ -96,7 +113,7 @@ impl Edge {
 }
 
 /// The captcha before Login, where there is one.
-fn captcha(config: &Config) -> Result<Option<Captcha>, Problem> {
+fn captcha(config: &Config) -> Result<Option<Captcha>, StartError> {
     let captcha = &config.captcha;
     let when = match captcha.mode {
         CaptchaMode::Off => return Ok(None),
@@ -111,9 +128,24 @@ fn captcha(config: &Config) -> Result<Option<Captcha>, Problem> {
     };
     Ok(Some(Captcha::new(CaptchaOptions {
         verify_url: captcha.url()?,
+        authorities: authorities(&captcha.ca_file)?,
         secret: captcha.secret.clone(),
         when,
         timeout: captcha.timeout,
         on_unavailable,
     })))
+}
+
+/// The authorities of a PEM file, which may be left out.
+fn authorities(file: &Path) -> Result<Option<Authorities>, StartError> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let pem = std::fs::read(file);
+    let authorities = pem.and_then(|pem| Authorities::from_pem(&pem).map_err(io::Error::other));
+    authorities.map(Some).map_err(|source| StartError::File {
+        setting: "captcha.ca_file",
+        file: file.to_owned(),
+        source,
+    })
 }

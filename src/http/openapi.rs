@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::{PROBLEM, oauth_code};
+use super::refusal::oauth_code;
 use super::routes::{Caller, Gives, Operation, Takes};
-use super::{HttpOptions, RefreshTransport, body, captcha, cookie, csrf, forward_auth};
+use super::{ErrorShape, HttpOptions, RefreshTransport, body, captcha, cookie, csrf};
 use crate::reason::Reason;
+use crate::transport::problem::PROBLEM;
+use crate::transport::{IDENTITY_HEADERS, REQUIRED_ROLES_MAX};
 
 mod schema;
 
@@ -86,7 +88,7 @@ fn parameters(operation: &Operation, options: &HttpOptions) -> Vec<Value> {
     if matches!(operation.takes, Takes::Rules) {
         parameters.push(rule(
             "role",
-            forward_auth::ROLES_MAX,
+            REQUIRED_ROLES_MAX,
             "A role that the user must have; all of those named",
         ));
         let audiences = crate::auth::bounds::AUDIENCES_MAX;
@@ -126,8 +128,8 @@ fn security_schemes(options: &HttpOptions) -> Value {
         "client": { "type": "http", "scheme": "basic" },
     });
     if options.refresh_transport == RefreshTransport::Cookie {
-        let name = cookie::refresh_token(options.plain_http).name();
-        schemes["refreshCookie"] = json!({ "type": "apiKey", "in": "cookie", "name": name });
+        let cookie = cookie::refresh_token(options);
+        schemes["refreshCookie"] = json!({ "type": "apiKey", "in": "cookie", "name": cookie.name() });
     }
     schemes
 }
@@ -154,7 +156,11 @@ fn responses(operation: &Operation, options: &HttpOptions, schemas: &mut Schemas
     let oauth = operation.caller == Caller::Client;
     for (status, reasons) in by_status {
         let reasons: Vec<_> = reasons.into_iter().collect();
-        let response = if oauth { oauth_error(&reasons) } else { problem(&reasons) };
+        let response = match options.errors {
+            _ if oauth => oauth_error(&reasons),
+            ErrorShape::Problem => problem(&reasons),
+            ErrorShape::Status => schema::status(&reasons),
+        };
         responses.insert(status.to_string(), response);
     }
     responses.into()
@@ -191,7 +197,7 @@ fn success(gives: &Gives, schemas: &mut Schemas) -> Value {
     }
     if matches!(gives, Gives::Identity) {
         let each = |name: &str| (name.to_owned(), json!({ "schema": { "type": "string" } }));
-        response["headers"] = forward_auth::HEADERS.into_iter().map(each).collect::<Map<_, _>>().into();
+        response["headers"] = IDENTITY_HEADERS.into_iter().map(each).collect::<Map<_, _>>().into();
     }
     response
 }

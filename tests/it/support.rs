@@ -3,15 +3,18 @@
 
 pub(crate) mod client;
 pub(crate) mod database;
+pub(crate) mod envoy;
 pub(crate) mod fake_watch;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod in_process;
 pub(crate) mod landscape;
 pub(crate) mod mariadb;
+pub(crate) mod otlp;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod replica;
 pub(crate) mod stub;
+pub(crate) mod tls;
 pub(crate) mod tool;

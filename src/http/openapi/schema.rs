@@ -6,9 +6,9 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::super::contract::{comment, descriptor};
-use super::super::refusal::TYPE_PREFIX;
 use super::super::{HttpOptions, RefreshTransport};
 use crate::reason::Reason;
+use crate::transport::problem::TYPE_PREFIX;
 
 /// The schema with this name among the document's.
 pub(super) fn reference(name: &str) -> Value {
@@ -146,6 +146,31 @@ fn oauth_error() -> Value {
             "code": { "type": "integer" },
         },
     })
+}
+
+/// An answer of an edge with `edge.errors = "status"`.
+pub(super) fn status(reasons: &[&str]) -> Value {
+    let schema = json!({
+        "type": "object",
+        "description": "What went wrong (google.rpc.Status)",
+        "required": ["code", "message", "details"],
+        "properties": {
+            "code": { "type": "integer", "description": "The canonical code (google.rpc.Code)" },
+            "message": { "type": "string", "description": "In English" },
+            "details": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["@type"],
+                    "properties": {
+                        "@type": { "type": "string" },
+                        "reason": { "type": "string", "enum": reasons },
+                    },
+                },
+            },
+        },
+    });
+    json!({ "description": reasons.join(", "), "content": { "application/json": { "schema": schema } } })
 }
 
 /// The one answer of an edge with `edge.envelope`.

@@ -2,6 +2,7 @@
 //! fails, within the deadline.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Value};
@@ -13,6 +14,7 @@ use self::lane::{Lanes, Manner};
 use super::address::Topology;
 use super::failure::Failure;
 use super::scripts::{Arguments, Script};
+use crate::store::PoolStats;
 
 mod cluster;
 mod dial;
@@ -54,6 +56,7 @@ pub(super) struct Connections {
     /// So many as [`Bounds::in_flight`] says; closed when the store is.
     in_flight: Semaphore,
     bounds: Bounds,
+    opened: Arc<dial::Opened>,
 }
 
 /// How long what the probe has written is kept.
@@ -83,7 +86,24 @@ impl Connections {
             }
         };
         let bounds = Bounds { in_flight: bounds.in_flight.max(1), ..bounds };
-        Self { servers, in_flight: Semaphore::new(bounds.in_flight as usize), bounds }
+        Self {
+            servers,
+            in_flight: Semaphore::new(bounds.in_flight as usize),
+            bounds,
+            opened: Arc::clone(&dialer.opened),
+        }
+    }
+
+    /// What they do now.
+    pub(super) fn stats(&self) -> PoolStats {
+        let limit = u64::from(self.bounds.in_flight);
+        PoolStats {
+            pool: "all",
+            in_flight: limit.saturating_sub(self.in_flight.available_permits() as u64),
+            in_flight_limit: limit,
+            connections: self.opened.now(),
+            opened: self.opened.ever(),
+        }
     }
 
     /// Runs a command that concerns `key`.

@@ -173,6 +173,11 @@ impl Replica {
         Some((head.split(' ').nth(1)?.parse().ok()?, serde_json::from_str(body).ok()?))
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything it has logged: one JSON object on each line.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
