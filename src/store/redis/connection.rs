@@ -55,8 +55,8 @@ pub(super) struct Connections {
     servers: Servers,
     /// So many as [`Bounds::in_flight`] says; closed when the store is.
     in_flight: Semaphore,
-    opened: Arc<dial::Opened>,
     bounds: Bounds,
+    opened: Arc<dial::Opened>,
 }
 
 /// How long what the probe has written is kept.
@@ -86,8 +86,12 @@ impl Connections {
             }
         };
         let bounds = Bounds { in_flight: bounds.in_flight.max(1), ..bounds };
-        let in_flight = Semaphore::new(bounds.in_flight as usize);
-        Self { servers, in_flight, opened: Arc::clone(&dialer.opened), bounds }
+        Self {
+            servers,
+            in_flight: Semaphore::new(bounds.in_flight as usize),
+            bounds,
+            opened: Arc::clone(&dialer.opened),
+        }
     }
 
     /// What they do now.

@@ -75,24 +75,18 @@ impl<D: Dialect> Pool<D> {
     /// A pool without connections: they are opened when they are needed.
     pub(in crate::store) fn new(connect: D::Options, options: PoolOptions) -> Self {
         let permits = Arc::new(Semaphore::new(options.size as usize));
-        let (idle, generation, opened) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
-        let (silence, clock) = (Silence::default(), SystemClock::new());
-        let shared = Shared { connect, options, permits, idle, generation, opened, silence, clock };
-        Self { shared: Arc::new(shared) }
-    }
-
-    /// What it does now; `pool` is what it is called.
-    pub(in crate::store) fn stats(&self, pool: &'static str) -> PoolStats {
-        let limit = u64::from(self.shared.options.size);
-        let in_flight = limit.saturating_sub(self.shared.permits.available_permits() as u64);
-        let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
-        let opened = self.shared.opened.load(Ordering::Relaxed);
-        PoolStats { pool, in_flight, in_flight_limit: limit, connections: in_flight + idle, opened }
-    }
-
-    /// Whether it is the same pool.
-    pub(in crate::store) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+        Self {
+            shared: Arc::new(Shared {
+                connect,
+                options,
+                permits,
+                idle: Mutex::default(),
+                generation: AtomicU64::new(0),
+                opened: AtomicU64::new(0),
+                silence: Silence::default(),
+                clock: SystemClock::new(),
+            }),
+        }
     }
 
     /// Whether the server is known to be silent: until it has greeted again, nothing need be asked of it.
@@ -122,6 +116,20 @@ impl<D: Dialect> Pool<D> {
             }
             shared.silence.ended::<D>();
         });
+    }
+
+    /// What it does now; `pool` is what it is called.
+    pub(in crate::store) fn stats(&self, pool: &'static str) -> PoolStats {
+        let limit = u64::from(self.shared.options.size);
+        let in_flight = limit.saturating_sub(self.shared.permits.available_permits() as u64);
+        let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+        let opened = self.shared.opened.load(Ordering::Relaxed);
+        PoolStats { pool, in_flight, in_flight_limit: limit, connections: in_flight + idle, opened }
+    }
+
+    /// Whether it is the same pool.
+    pub(in crate::store) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// What it takes to connect.

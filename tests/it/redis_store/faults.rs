@@ -316,7 +316,9 @@ async fn two_thousand_cancelled_calls_leave_nothing_behind() {
         return;
     }
     let server = Server::start();
-    let store = open(&server.url());
+    // A deadline that a busy machine keeps: what would be left behind is a place among those under way.
+    let options = RedisOptions { in_flight: 1000, ..options(&server.url()) };
+    let store = RedisStore::open(&options, TimeSource::Server);
     let session = login(&store).await;
     for round in 0..2000_u64 {
         let call = store.rotate(presentation(&session, session.current()), &POLICY);
@@ -329,8 +331,7 @@ async fn two_thousand_cancelled_calls_leave_nothing_behind() {
     }
     let answers = calls.join_all().await;
     let answered = answers.iter().filter(|answered| **answered).count();
-    println!("{answered} of 2000 calls at once were answered in time");
-    assert!(answered >= 1000, "{answered}");
+    assert_eq!(answered, 2000, "every place is free");
     let connections = server.cli(&["CLIENT", "LIST", "TYPE", "NORMAL"]);
     assert!(connections.lines().filter(|line| line.contains("countersign")).count() <= 2, "{connections}");
     let found = store.find(session.user, session.id).await.unwrap().unwrap();
