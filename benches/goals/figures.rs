@@ -17,6 +17,7 @@ impl Spread {
     pub(crate) fn of(rounds: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = rounds.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
+        assert!(!sorted.is_empty(), "no round came to anything");
         let (middle, last) = (sorted.len() / 2, sorted.len() - 1);
         let median = if sorted.len().is_multiple_of(2) {
             sorted[middle - 1].midpoint(sorted[middle])
