@@ -71,7 +71,7 @@ impl Fleet {
         hurt: impl AsyncFnOnce(&SystemClock) -> Fault,
     ) {
         // Those that were logged out meanwhile first have to log in again.
-        let (history, fault) = self.history(what, hurt, Duration::from_secs(8)).await;
+        let (history, fault) = self.history(what, hurt, Duration::from_secs(12)).await;
         history.judge_haste(what, &fault);
     }
 
