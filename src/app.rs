@@ -3,6 +3,8 @@
 mod administration;
 mod background;
 mod edge;
+mod gauges;
+mod observed;
 mod stores;
 mod tls;
 
@@ -10,9 +12,12 @@ pub use administration::Administration;
 pub use stores::Stores;
 pub use tls::ListenersTls;
 
+use gauges::Gauges;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -37,6 +42,7 @@ use crate::store::SessionPolicy;
 use crate::store::redis::InvalidRedisUrl;
 use crate::store::sql::{InvalidUrl, SchemaError};
 use crate::store::sqlite::OpenError;
+use crate::telemetry::Metrics;
 use crate::token::access::AccessTokenIssuer;
 use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
 use crate::transport::TrustedProxies;
@@ -98,7 +104,7 @@ pub enum StartError {
         /// The section in the configuration.
         section: &'static str,
         /// Why.
-        source: TlsError,
+        source: Box<TlsError>,
     },
     /// A port.
     #[error("{setting}: cannot listen on {address}: {source}")]
@@ -132,6 +138,9 @@ struct Assembly {
     readiness: Readiness,
     health: Health,
     authenticator: Arc<dyn Authenticate>,
+    metrics: Metrics,
+    /// Times that the keys could not be reloaded.
+    key_reload_failures: Arc<AtomicU64>,
     tls: ListenersTls,
 }
 
@@ -144,12 +153,15 @@ impl App {
         let tls = ListenersTls::load(&config)?;
         let stores = Stores::open(&config, &clock, migrate).await?;
         stores.log_warnings().await;
+        let metrics = Metrics::new();
+        let stores = observed::stores(stores, &config, &clock, &metrics);
         let hashing = PoolOptions {
             threads: config.passwords.threads().get(),
             queue: config.passwords.queue,
             parameters: hash_parameters(&config)?,
         };
         let passwords = HashingPool::start(hashing, clock.clone()).map_err(StartError::Threads)?;
+        let passwords = Arc::new(passwords);
 
         let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
         let revocations =
@@ -162,7 +174,7 @@ impl App {
             sessions: stores.sessions.clone(),
             revocations: revocations.clone(),
             keys: keys.clone(),
-            passwords: Arc::new(passwords),
+            passwords: passwords.clone(),
             throttle: stores.throttle.clone(),
             clock: clock.clone(),
         };
@@ -174,16 +186,19 @@ impl App {
         let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
         let allow = allow_list(&config)?;
         let parts = Assembly {
+            authenticator: observed::calls(authenticator.clone(), &metrics),
+            metrics,
+            key_reload_failures: Arc::default(),
             clock,
             stores,
             keys,
             revocations,
             readiness: Readiness::new(enforced),
             health: Health::new().await,
-            authenticator,
             tls,
             config,
         };
+        parts.metrics.add(Arc::new(Gauges::of(&parts, passwords, authenticator)));
         Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, allow })
     }
 
@@ -256,7 +271,7 @@ impl App {
         tokio::spawn(listener::serve(
             "operations",
             operations,
-            operations::router(parts.readiness.clone()),
+            operations::router(parts.readiness.clone(), parts.metrics.clone()),
             |_, _| {},
             Limits { connections: 256, connection_age: None, ..Limits::default() },
             lifecycle.aborting().clone(),
@@ -310,6 +325,8 @@ fn policy(config: &Config) -> Policy {
 
 fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &Lifecycle) -> GrpcOptions {
     let config = &parts.config;
+    let calls = grpc::Calls::new(parts.clock.clone());
+    parts.metrics.add(calls.source());
     GrpcOptions {
         clock: parts.clock.clone(),
         deadlines: deadlines(config),
@@ -320,6 +337,7 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
         tasks: lifecycle.tasks().clone(),
         published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
         stopping: lifecycle.stopping().clone(),
+        calls,
         ext_authz: config.ext_authz.enabled.then(|| ExtAuthz {
             cookie: config.ext_authz.cookie().map(str::to_owned),
             error_response: config.ext_authz.error_response,

@@ -36,6 +36,7 @@ mod forward_auth;
 mod headers;
 mod introspection;
 mod jwks;
+mod meter;
 mod openapi;
 pub mod page;
 mod refusal;
@@ -46,6 +47,8 @@ pub use captcha::{Captcha, CaptchaOptions};
 pub use clients::{Client, Clients};
 pub use cookie::{RefreshCookie, SameSite};
 use edge::Edge;
+pub use meter::Calls;
+use meter::Meter;
 use refusal::Refused;
 
 /// The largest request body that is read, in bytes.
@@ -117,12 +120,15 @@ pub struct HttpOptions {
     pub captcha: Option<Captcha>,
     /// Served beside the rest.
     pub pages: Pages,
+    /// Counts every request.
+    pub calls: Calls,
 }
 
 impl HttpOptions {
     /// The defaults of `[edge]`.
     pub fn new(clock: Arc<dyn Clock>, keys: KeySource) -> Self {
         Self {
+            calls: Calls::new(clock.clone()),
             clock,
             deadlines: Deadlines::default(),
             body_timeout: Duration::from_secs(10),
@@ -153,6 +159,8 @@ pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
     let cors = cors::layer(&options.allowed_origins);
     let table = routes::table(&options);
     let document = openapi::document(&table, &options);
+    let paths = table.iter().map(|operation| (operation.path.as_str(), operation.id));
+    let meter = Arc::new(Meter::new(&options.calls, paths));
     let (refresh_cookie, csrf_cookie) = (cookie::refresh_token(&options), cookie::csrf_token(&options));
     let edge = Arc::new(Edge { auth, options, refresh_cookie, csrf_cookie, document });
     let mut router = Router::new();
@@ -166,4 +174,5 @@ pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
         .merge(pages)
         .layer(cors)
         .layer(from_fn_with_state(edge, around::around))
+        .layer(from_fn_with_state(meter, meter::meter))
 }

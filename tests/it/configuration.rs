@@ -185,6 +185,8 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ),
         ("[edge]\nenvelope = true\nerrors = 'status'", &["edge.envelope", "edge.errors"]),
         ("[edge]\nallowed_origins = ['*']", &["edge.allowed_origins", "\"*\" is not an origin"]),
+        ("[ext_authz]\ncookie = 'a b'", &["ext_authz.cookie", "blank"]),
+        ("[ext_authz]\ncookie = 'a;b'", &["ext_authz.cookie", "not the name of a cookie"]),
         ("[edge]\nallowed_origins = ['https://a.example/']", &["edge.allowed_origins", "not an origin"]),
         ("[edge]\nallowed_origins = ['https://a.example:443']", &["edge.allowed_origins", "not an origin"]),
         ("[edge]\nhsts = '4000d'", &["edge.hsts", "between 0s and 3650d"]),

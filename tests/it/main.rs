@@ -4,6 +4,7 @@
 
 mod architecture;
 mod auth_client;
+mod chart;
 mod command_line;
 mod configuration;
 mod conformance;
@@ -26,6 +27,8 @@ mod http_transcoding;
 mod invariants;
 mod live_verifier;
 mod login_throttle;
+mod metrics;
+mod monitoring;
 mod mysql_store;
 mod postgres_store;
 mod redis_store;
@@ -39,4 +42,6 @@ mod secret_canary;
 mod sql_faults;
 mod sqlite_store;
 mod support;
+mod tls;
+mod traces;
 mod verify_many;
