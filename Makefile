@@ -41,5 +41,7 @@ docs: ## write the generated documents anew
 	UPDATE_DOCS=1 cargo test --locked --quiet --test it error_catalogue
 
 .PHONY: bench
-bench: ## measure; prints a table
-	cargo bench --locked
+bench: ## measure, print a table, write docs/benchmarks.md; ROW=… measures one row alone
+	@scripts/install-bench-tools
+	cargo bench --locked --bench goals -- --write $(addprefix --row ,$(ROW)) $(addprefix --largest ,$(LARGEST))
+	$(if $(ROW),,cargo bench --locked --bench user_enumeration)

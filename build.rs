@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.open_files([
         "countersign/v1/auth_service.proto",
         "countersign/v1/revocation_service.proto",
-        // What errors carry, for who reads the descriptors: a transcoding gateway writes it as JSON.
+        // What errors carry: whoever shows them, such as a transcoding gateway or grpcurl, looks for it here.
         "google/rpc/error_details.proto",
     ])?;
 
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(descriptors, compiler.encode_file_descriptor_set())?;
 
     // The annotations are options and not types that a service uses, and tonic-types has the details: no code is made
-    // of them.
+    // of either.
     let mut files = compiler.file_descriptor_set();
     files.file.retain(|file| !["google.api", "google.rpc"].contains(&file.package()));
     tonic_prost_build::configure().skip_debug(REDACTED).compile_fds(files)?;

@@ -36,6 +36,7 @@ mod forward_auth;
 mod headers;
 mod introspection;
 mod jwks;
+mod meter;
 mod openapi;
 pub mod page;
 mod refusal;
@@ -44,7 +45,10 @@ mod routes;
 
 pub use captcha::{Captcha, CaptchaOptions};
 pub use clients::{Client, Clients};
+pub use cookie::{RefreshCookie, SameSite};
 use edge::Edge;
+pub use meter::Calls;
+use meter::Meter;
 use refusal::Refused;
 
 /// The largest request body that is read, in bytes.
@@ -63,6 +67,15 @@ pub enum RefreshTransport {
     Cookie,
     /// In the bodies, as the contract says: for native clients, which have no cookie jar to protect it.
     Body,
+}
+
+/// In which shape an error is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorShape {
+    /// A problem (RFC 9457).
+    Problem,
+    /// The JSON of a `google.rpc.Status`, as a transcoding gateway tells it.
+    Status,
 }
 
 /// How the edge behaves.
@@ -85,8 +98,12 @@ pub struct HttpOptions {
     pub keys_max_age: Duration,
     /// How refresh tokens travel.
     pub refresh_transport: RefreshTransport,
+    /// What their cookie is like.
+    pub refresh_cookie: RefreshCookie,
     /// Whether the edge is reached by plain HTTP: cookies then lack what only HTTPS can have.
     pub plain_http: bool,
+    /// In which shape errors are told, apart from those of `/oauth2/…`.
+    pub errors: ErrorShape,
     /// Whether `/v1/auth/…` answers `{code, message, data, timestamp}` with HTTP 200, whatever happened.
     pub envelope: bool,
     /// The origins (RFC 6454 §6.2) whose pages may call, beside the edge's own.
@@ -103,12 +120,15 @@ pub struct HttpOptions {
     pub captcha: Option<Captcha>,
     /// Served beside the rest.
     pub pages: Pages,
+    /// Counts every request.
+    pub calls: Calls,
 }
 
 impl HttpOptions {
     /// The defaults of `[edge]`.
     pub fn new(clock: Arc<dyn Clock>, keys: KeySource) -> Self {
         Self {
+            calls: Calls::new(clock.clone()),
             clock,
             deadlines: Deadlines::default(),
             body_timeout: Duration::from_secs(10),
@@ -117,7 +137,9 @@ impl HttpOptions {
             keys,
             keys_max_age: Duration::from_secs(30),
             refresh_transport: RefreshTransport::Cookie,
+            refresh_cookie: RefreshCookie::default(),
             plain_http: false,
+            errors: ErrorShape::Problem,
             envelope: false,
             allowed_origins: Vec::new(),
             csrf: false,
@@ -137,7 +159,10 @@ pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
     let cors = cors::layer(&options.allowed_origins);
     let table = routes::table(&options);
     let document = openapi::document(&table, &options);
-    let edge = Arc::new(Edge { auth, options, document });
+    let paths = table.iter().map(|operation| (operation.path.as_str(), operation.id));
+    let meter = Arc::new(Meter::new(&options.calls, paths));
+    let (refresh_cookie, csrf_cookie) = (cookie::refresh_token(&options), cookie::csrf_token(&options));
+    let edge = Arc::new(Edge { auth, options, refresh_cookie, csrf_cookie, document });
     let mut router = Router::new();
     for operation in table {
         router = router.route(&operation.path, (operation.mount)());
@@ -149,4 +174,5 @@ pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
         .merge(pages)
         .layer(cors)
         .layer(from_fn_with_state(edge, around::around))
+        .layer(from_fn_with_state(meter, meter::meter))
 }

@@ -199,8 +199,9 @@ pub struct SessionPolicy {
 /// A login's answer from the session store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created {
-    /// The session is there; these others made room for it and are gone from the store. Whoever asked must
-    /// revoke them.
+    /// The session is there, and these others must make room for it: whoever asked must revoke them, and then
+    /// forget them, before anybody hears of the new one. Until then they live, so that no session ends without a row
+    /// in the ledger when the answer is lost: the next login finds them beyond the limit again.
     Session(Box<Session>, Vec<Session>),
     /// The user has as many sessions as they may.
     LimitReached,
@@ -277,9 +278,10 @@ pub enum Rotation {
 /// agree; tests pass a clock.
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
-    /// Begins a session, and makes room for it as the policy says. Only sessions that are alive by the store's
-    /// time take room, and of these only such as did not begin in an earlier epoch: those are revoked, whether
-    /// or not they have been forgotten yet, and may be forgotten on this occasion. The same call again finds the session that it began.
+    /// Begins a session, and tells which ones must make room for it as the policy says. Only sessions that are alive
+    /// by the store's time take room, and of these only such as did not begin in an earlier epoch: those are revoked,
+    /// whether or not they have been forgotten yet, and may be forgotten on this occasion. The same call again finds
+    /// the session that it began.
     async fn create(&self, session: NewSession, policy: &SessionPolicy) -> Result<Created, StoreError>;
 
     /// Answers a refresh token by the rules of [`crate::model::decide`], and moves the line. Never revokes.
@@ -316,6 +318,9 @@ pub trait Push: Send + Sync + 'static {
     /// How often listening has begun, at first and after each outage: what was told before then may have been
     /// missed, and is in the ledger.
     fn listening(&self) -> tokio::sync::watch::Receiver<u64>;
+
+    /// Whether the others can be heard now.
+    fn is_listening(&self) -> bool;
 }
 
 /// How often logins may be tried, by the rules of [`crate::model::throttle`]. Times are the store's own.
@@ -326,6 +331,21 @@ pub trait LoginThrottle: Send + Sync + 'static {
 
     /// Takes back the attempt, which was admitted, and forgets the failures before it.
     async fn succeeded(&self, attempt: LoginAttempt) -> Result<(), StoreError>;
+}
+
+/// The connections that a store has, and what is under way on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Which of the store's pools.
+    pub pool: &'static str,
+    /// Calls that are under way now.
+    pub in_flight: u64,
+    /// The most that may be; more wait.
+    pub in_flight_limit: u64,
+    /// Connections that are open now.
+    pub connections: u64,
+    /// Connections that were opened since the start.
+    pub opened: u64,
 }
 
 /// A store as something to be watched and closed.
@@ -339,6 +359,9 @@ pub trait Probe: Send + Sync + 'static {
 
     /// Settings under which it may forget what it has acknowledged, each with its name; for the log, at start.
     async fn warnings(&self) -> Vec<String>;
+
+    /// Its connections as they are now, each pool by itself.
+    fn pools(&self) -> Vec<PoolStats>;
 
     /// Waits for what is under way and closes the connections. Afterwards every operation is answered as
     /// unavailable.

@@ -39,7 +39,7 @@ impl fmt::Display for Spread {
     }
 }
 
-/// Three digits that say something; thousands are separated.
+/// Three digits that say something; thousands are separated, and what is whole is shown so.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 1000.0 => {
@@ -47,9 +47,9 @@ pub(crate) fn number(value: f64) -> String {
             let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
             groups.join(",")
         }
-        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 100.0 || size.fract() == 0.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 0.1 || size == 0.0 => format!("{value:.2}"),
+        size if size >= 0.1 => format!("{value:.2}"),
         _ => format!("{value:.4}"),
     }
 }
@@ -105,14 +105,24 @@ impl Figure {
     }
 }
 
-/// How a figure grows. The horizontal axis is logarithmic.
+/// How something grows. The horizontal axis is logarithmic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Curve {
     /// What its file is called, without the ending.
     pub(crate) name: String,
     pub(crate) title: String,
+    /// What grows to the right.
     pub(crate) of: String,
+    /// What grows upwards.
     pub(crate) unit: String,
+    /// One or two lines.
+    pub(crate) series: Vec<Series>,
+}
+
+/// One line of a curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Series {
+    pub(crate) name: String,
     pub(crate) points: Vec<(f64, Spread)>,
 }
 
@@ -129,6 +139,12 @@ impl Outcome {
     /// Figures alone.
     pub(crate) fn of(figures: impl Into<Vec<Figure>>) -> Self {
         Self { figures: figures.into(), ..Self::default() }
+    }
+
+    /// With a curve.
+    pub(crate) fn with_curve(mut self, curve: Curve) -> Self {
+        self.curves.push(curve);
+        self
     }
 
     /// With a note.

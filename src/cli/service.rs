@@ -7,13 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::dev_banner::DevBanner;
+use super::dev_banner::{BannerTls, DevBanner};
 use super::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
 use super::program::{BoxError, DevData, Program};
 use super::user::UserAdministration;
 use crate::app::{Administration, App, Stores};
 use crate::auth::{UserAdmin, UserAdminError};
-use crate::config::{Config, Keys};
+use crate::config::{ClientCertificates, Config, Keys};
 use crate::lifecycle;
 use crate::model::{Clock, CustomClaims, Role, SystemClock, UnixMillis, User, Username};
 use crate::password::Password;
@@ -33,14 +33,23 @@ pub struct Service;
 #[async_trait]
 impl Program for Service {
     async fn dev(&self, config: Config, data: DevData) -> Result<(), BoxError> {
-        telemetry::init(config.log.format, &config.log.level)?;
+        telemetry::init(&config)?;
+        let wants_certificate = config.grpc.tls.client_certificates == ClientCertificates::Required;
         let app = App::build(config, true).await?;
+        let tls = app.tls();
+        let tls = BannerTls {
+            grpc: tls.grpc.is_some(),
+            grpc_wants_certificate: wants_certificate,
+            http: tls.edge.is_some(),
+            operations: tls.operations.is_some(),
+        };
         let password = create_first_user(&app.user_admin()?).await?;
         let banner = DevBanner {
             data: (!data.ephemeral).then_some(data.directory),
             grpc: app.grpc_address()?,
             http: app.http_address()?,
             operations: app.operations_address()?,
+            tls,
             username: FIRST_USER.to_owned(),
             password,
         };
@@ -56,7 +65,7 @@ impl Program for Service {
     }
 
     async fn serve(&self, config: Config, migrate: bool) -> Result<(), BoxError> {
-        telemetry::init(config.log.format, &config.log.level)?;
+        telemetry::init(&config)?;
         let app = App::build(config, migrate).await?;
         let (grpc, operations) = (app.grpc_address()?, app.operations_address()?);
         let http = app.http_address()?.map(|http| http.to_string());
@@ -71,7 +80,7 @@ impl Program for Service {
     }
 
     async fn users(&self, config: &Config) -> Result<Box<dyn UserAdministration>, BoxError> {
-        telemetry::init(config.log.format, &config.log.level)?;
+        telemetry::init_log(config.log.format, &config.log.level)?;
         Ok(Box::new(Administration::open(config).await?.users))
     }
 

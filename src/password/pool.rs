@@ -19,6 +19,7 @@ use self::queue::{Job, Queue, Task};
 use super::argon2id::{Argon2idHash, CorruptHash, HashParameters};
 use super::policy::Password;
 use crate::model::{Clock, Monotonic, PasswordHash};
+use crate::telemetry::buckets::Histogram;
 
 /// How large a pool is, and what its hashes cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,8 @@ pub struct PoolStats {
     pub panicked: u64,
     /// The moving average of the time that one hash takes; zero before the first.
     pub average: Duration,
+    /// How long jobs took on their threads.
+    pub took: Histogram,
 }
 
 /// The hashing threads. Dropping it is [`HashingPool::shutdown`].

@@ -11,14 +11,14 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("reason", &[]),
     ("store", &["model", "secret"]),
     ("token", &["model", "secret"]),
-    ("password", &["model", "secret"]),
+    ("password", &["model", "secret", "telemetry"]),
     ("readiness", &[]),
-    ("revocation", &["model", "store", "readiness", "secret"]),
+    ("revocation", &["model", "store", "readiness", "secret", "telemetry"]),
     ("auth", &["model", "store", "token", "password", "revocation", "reason", "secret"]),
-    ("transport", &["auth", "reason", "secret"]),
-    ("grpc", &["model", "auth", "revocation", "reason", "secret", "transport"]),
-    ("http", &["model", "auth", "reason", "secret", "transport"]),
-    ("operations", &["readiness"]),
+    ("transport", &["auth", "reason", "secret", "telemetry"]),
+    ("grpc", &["model", "auth", "revocation", "reason", "secret", "telemetry", "transport"]),
+    ("http", &["model", "auth", "reason", "secret", "telemetry", "transport"]),
+    ("operations", &["readiness", "telemetry"]),
     ("listener", &[]),
     ("lifecycle", &[]),
     ("telemetry", &["config"]),
@@ -27,6 +27,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "app",
         &[
             "model",
+            "reason",
             "secret",
             "store",
             "token",
@@ -44,7 +45,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("cli", &["app", "auth", "config", "lifecycle", "model", "password", "secret", "telemetry", "token"]),
+    (
+        "cli",
+        &["app", "auth", "config", "grpc", "lifecycle", "model", "password", "secret", "telemetry", "token"],
+    ),
 ];
 
 /// Which crates may be named only where.
@@ -62,6 +66,10 @@ const WALLS: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["listener", "cli"]),
     ("x509_parser", &["listener"]),
     ("argon2", &["password"]),
+    ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
+    ("opentelemetry_otlp", &["telemetry"]),
+    ("tracing_opentelemetry", &["telemetry"]),
     ("clap", &["cli"]),
     ("figment", &["config"]),
 ];

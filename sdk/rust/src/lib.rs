@@ -16,6 +16,7 @@ mod json;
 mod jws;
 mod key;
 mod revocation;
+mod tally;
 mod trusted_keys;
 mod verifier;
 mod verify;
@@ -29,6 +30,7 @@ pub use key::{
     Algorithm, DuplicateKeyId, InvalidKey, InvalidKeyId, KeyId, KeySet, UnknownAlgorithm, VerifyingKey,
 };
 pub use revocation::{Reload, RevocationIndex, Revoked};
+pub use tally::CacheStats;
 pub use trusted_keys::TrustedKeys;
 pub use verifier::Verifier;
 pub use verify::{Rules, VerifiedToken, authenticate, verify};

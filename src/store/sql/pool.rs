@@ -10,8 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::dialect::{Dialect, Raw, RowOf};
 use super::driver::{Driver as _, Value, Values};
+use super::silence::Silence;
 use super::{Failure, TimeSource};
 use crate::model::{Clock as _, Monotonic, SystemClock};
+use crate::store::PoolStats;
 
 /// How many connections, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -22,15 +24,18 @@ pub(in crate::store) struct PoolOptions {
     idle: Option<Duration>,
     /// One that is so old is closed, so that load finds its way to servers that have been added.
     age: Option<Duration>,
+    /// A server that does not greet a new connection within this time is silent; `None` for what cannot be.
+    greets: Option<Duration>,
 }
 
 impl PoolOptions {
-    pub(in crate::store) fn network(size: u32) -> Self {
-        Self { size: size.max(1), idle: Some(Duration::from_secs(20)), age: Some(Duration::from_mins(15)) }
+    pub(in crate::store) fn network(size: u32, greets: Duration) -> Self {
+        let (idle, age) = (Some(Duration::from_secs(20)), Some(Duration::from_mins(15)));
+        Self { size: size.max(1), idle, age, greets: Some(greets) }
     }
 
     pub(in crate::store) fn file(size: u32) -> Self {
-        Self { size: size.max(1), idle: None, age: None }
+        Self { size: size.max(1), idle: None, age: None, greets: None }
     }
 }
 
@@ -53,6 +58,9 @@ struct Shared<D: Dialect> {
     idle: Mutex<Vec<Pooled<D>>>,
     /// Rises when a connection turns out to be dead: what killed it may have killed all that were opened before.
     generation: AtomicU64,
+    /// How many were opened since the start.
+    opened: AtomicU64,
+    silence: Silence,
     clock: SystemClock,
 }
 
@@ -67,8 +75,53 @@ impl<D: Dialect> Pool<D> {
     /// A pool without connections: they are opened when they are needed.
     pub(in crate::store) fn new(connect: D::Options, options: PoolOptions) -> Self {
         let permits = Arc::new(Semaphore::new(options.size as usize));
-        let (idle, generation, clock) = (Mutex::default(), AtomicU64::new(0), SystemClock::new());
-        Self { shared: Arc::new(Shared { connect, options, permits, idle, generation, clock }) }
+        let (idle, generation, opened) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
+        let (silence, clock) = (Silence::default(), SystemClock::new());
+        let shared = Shared { connect, options, permits, idle, generation, opened, silence, clock };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// What it does now; `pool` is what it is called.
+    pub(in crate::store) fn stats(&self, pool: &'static str) -> PoolStats {
+        let limit = u64::from(self.shared.options.size);
+        let in_flight = limit.saturating_sub(self.shared.permits.available_permits() as u64);
+        let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+        let opened = self.shared.opened.load(Ordering::Relaxed);
+        PoolStats { pool, in_flight, in_flight_limit: limit, connections: in_flight + idle, opened }
+    }
+
+    /// Whether it is the same pool.
+    pub(in crate::store) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Whether the server is known to be silent: until it has greeted again, nothing need be asked of it.
+    pub(in crate::store) fn is_silent(&self) -> bool {
+        self.shared.silence.is_known()
+    }
+
+    /// Something takes long. Finds out, in a task of its own, whether the server is merely slow: greets it over one
+    /// connection more, again and again until it answers. Meanwhile it is known to be silent.
+    pub(in crate::store) fn doubt(&self) {
+        let Some(limit) = self.shared.options.greets else { return };
+        if !self.shared.silence.begin_to_ask(self.shared.clock.monotonic(), limit) {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            while !shared.permits.is_closed() {
+                match tokio::time::timeout(limit, D::connect(&shared.connect)).await {
+                    Ok(Ok(greeted)) => {
+                        greeted.close().await.ok();
+                        break;
+                    }
+                    // Whatever is wrong, it answers, and the callers will be told what it is.
+                    Ok(Err(_)) => break,
+                    Err(_) => shared.silence.found::<D>(),
+                }
+            }
+            shared.silence.ended::<D>();
+        });
     }
 
     /// What it takes to connect.
@@ -104,6 +157,7 @@ impl<D: Dialect> Shared<D> {
     async fn open(&self) -> Result<Pooled<D>, Failure> {
         let generation = self.generation.load(Ordering::Acquire);
         let raw = D::connect(&self.connect).await?;
+        self.opened.fetch_add(1, Ordering::Relaxed);
         let now = self.clock.monotonic();
         Ok(Pooled { raw, generation, opened: now, used: now })
     }

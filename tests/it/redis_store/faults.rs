@@ -158,6 +158,7 @@ async fn a_replica_is_not_believed() {
             until("it follows", || server.cli(&["INFO", "replication"]).contains("master_link_status:up"));
         }
         nothing_is_answered(&store, &session).await;
+        is_unavailable(&store.check().await);
         server.cli(&["REPLICAOF", "NO", "ONE"]);
         if with_our_data {
             let (took, _) = recovers(&store, &session, session.current()).await;
@@ -183,6 +184,8 @@ async fn a_full_server_is_unavailable_and_loses_nothing() {
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
     is_unavailable(&store.rotate(presentation(&session, session.current()), &EAGER).await);
     is_unavailable(&store.create(third.clone(), &POLICY).await);
+    let error = store.check().await.unwrap_err().to_string();
+    assert!(error.contains("OOM"), "the probe says what is wrong: {error}");
     assert_eq!(store.find(session.user, session.id).await.unwrap().as_ref(), Some(&session));
     store.delete(other.user, &[other.id]).await.unwrap();
     assert_eq!(store.list(session.user).await.unwrap(), std::slice::from_ref(&session), "logging out works");
@@ -245,6 +248,27 @@ async fn slots_of_a_cluster_move_unnoticed() {
     let account = load.end("6,000 slots moved", DEADLINE).await;
     assert!(account.unavailable * 100 <= account.refreshed, "{} unavailable", account.unavailable);
     store.check().await.unwrap();
+}
+
+/// Sessions are spread over the nodes, and so is what the probe writes: one node that is full is not overlooked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_full_node_of_a_cluster_is_noticed() {
+    if !is_installed("one_full_node_of_a_cluster_is_noticed") {
+        return;
+    }
+    let cluster = Cluster::start();
+    let store = open(&cluster.url());
+    login(&store).await;
+    for node in &cluster.nodes {
+        store.check().await.unwrap();
+        node.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+        is_unavailable(&store.check().await);
+        node.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    }
+    store.check().await.unwrap();
+    store.close().await;
+    is_unavailable(&store.check().await);
+    is_unavailable(&store.find(new_user_id(), session_id()).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

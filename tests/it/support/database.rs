@@ -3,13 +3,16 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use countersign::store::sql::{Dialect, NetworkOptions, SqlStore};
+use sqlx::{ColumnIndex, Row};
 
+use super::tls::Authority;
 use super::tool;
 
 /// A kind of database server that tests can start, stop and hurt.
@@ -43,11 +46,41 @@ pub(crate) trait Server: Send + Sync + Sized + 'static {
     /// Makes it refuse to write, as a standby does, or write again.
     async fn read_only(&self, database: &str, on: bool);
 
+    /// Makes an account named as a database, which may read and write in the tables that are there and do nothing
+    /// else; returns its address.
+    async fn create_account(&self, database: &str) -> String;
+
+    /// Forbids that account to write, or allows it again; it may always read.
+    async fn set_writable(&self, database: &str, writable: bool);
+
+    /// Every value in the tables of a database.
+    async fn contents(&self, database: &str) -> Vec<Vec<u8>>;
+
     fn open(options: &NetworkOptions) -> SqlStore<Self::Dialect>;
 
     /// A transaction of another program that has numbered a row of the ledger and written it, but has not
     /// committed: committed when told to.
     async fn late_commit(&self, database: &str) -> tokio::sync::oneshot::Sender<()>;
+}
+
+/// The tables of the service, each with what reads all of it.
+pub(crate) const TABLES: [(&str, &str); 4] = [
+    ("users", "SELECT * FROM users"),
+    ("ledger_head", "SELECT * FROM ledger_head"),
+    ("ledger", "SELECT * FROM ledger"),
+    ("sessions", "SELECT * FROM sessions"),
+];
+
+/// Every value of a row, as it came over the network.
+pub(crate) fn values_of<R>(row: &R) -> Vec<Vec<u8>>
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    for<'r> Option<Vec<u8>>: sqlx::Decode<'r, R::Database>,
+{
+    (0..row.columns().len())
+        .filter_map(|column| row.try_get_unchecked::<Option<Vec<u8>>, _>(column).unwrap())
+        .collect()
 }
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -113,23 +146,17 @@ pub(crate) fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A certificate for `localhost` in this directory (`server.pem`, `server.key`) and the authority that signed it
-/// (`ca.pem`); `false` when openssl is not installed.
-pub(crate) fn make_certificate(directory: &Directory, account: &Account, test: &str) -> bool {
-    let Some(openssl) = tool::find("openssl", test) else { return false };
-    let new_key =
-        ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-    let openssl = |arguments: &str, first: &[&str]| {
-        run(Command::new(&openssl).args(first).args(arguments.split(' ')).current_dir(directory.path()));
-    };
-    std::fs::write(directory.path().join("extensions"), "subjectAltName=DNS:localhost\n").unwrap();
-    openssl("-x509 -keyout ca.key -out ca.pem -subj /CN=authority", &new_key);
-    openssl("-keyout server.key -out server.csr -subj /CN=localhost", &new_key);
-    let sign =
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions";
-    openssl(&format!("{sign} -out server.pem"), &[]);
+/// An authority in this directory (`ca.pem`), and from it a certificate for `localhost` (`server.pem`, `server.key`)
+/// and one for a client (`client.pem`, `client.key`).
+pub(crate) fn make_certificates(directory: &Directory, account: &Account) {
+    let authority = Authority::new();
+    std::fs::write(directory.path().join("ca.pem"), &authority.pem).unwrap();
+    for (name, host) in [("server", "localhost"), ("client", "countersign")] {
+        let (_, key) = authority.issue(&[host]).write(directory.path(), name);
+        // PostgreSQL takes no key that others may read.
+        std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
     account.give(directory.path());
-    true
 }
 
 /// A directory for a server. Whatever becomes of the tests, a shell that waits for their end removes it, and

@@ -9,7 +9,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::sync::oneshot;
 
 use super::database::{
-    Account, Directory, Process, Server, database_name, find, free_port, make_certificate, run, until,
+    Account, Directory, Process, Server, TABLES, database_name, find, free_port, make_certificates, run,
+    until, values_of,
 };
 
 /// A server with one account, `postgres`, which needs no password from this machine.
@@ -25,11 +26,17 @@ impl Postgres {
         Self::launch(test, settings, false)
     }
 
-    /// One that takes no connection without TLS.
+    /// One that takes no connection without TLS and a certificate of the client's.
     pub(crate) fn start_with_tls(test: &str) -> Option<Self> {
         Self::launch(
             test,
-            &["fsync=off", "ssl=on", "ssl_cert_file=../server.pem", "ssl_key_file=../server.key"],
+            &[
+                "fsync=off",
+                "ssl=on",
+                "ssl_cert_file=../server.pem",
+                "ssl_key_file=../server.key",
+                "ssl_ca_file=../ca.pem",
+            ],
             true,
         )
     }
@@ -44,8 +51,9 @@ impl Postgres {
             .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
             .arg(&data));
         if tls {
-            make_certificate(&directory, &account, test).then_some(())?;
-            std::fs::write(data.join("pg_hba.conf"), "hostssl all all all trust\n").unwrap();
+            make_certificates(&directory, &account);
+            let line = "hostssl all all all trust clientcert=verify-ca\n";
+            std::fs::write(data.join("pg_hba.conf"), line).unwrap();
         }
         let port = free_port();
         let mut command = account.command(&postgres);
@@ -98,7 +106,10 @@ impl Server for Postgres {
     fn url(&self, database: &str) -> String {
         let directory = self.process.directory.path().display();
         let tls = if self.tls {
-            format!("?sslmode=verify-full&sslrootcert={directory}/ca.pem")
+            format!(
+                "?sslmode=verify-full&sslrootcert={directory}/ca.pem\
+                 &sslcert={directory}/client.pem&sslkey={directory}/client.key"
+            )
         } else {
             String::new()
         };
@@ -139,6 +150,32 @@ impl Server for Postgres {
         if on {
             self.kick(database).await;
         }
+    }
+
+    async fn create_account(&self, database: &str) -> String {
+        let create = AssertSqlSafe(format!(
+            "CREATE ROLE {database} LOGIN;
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {database}"
+        ));
+        sqlx::raw_sql(create).execute(&mut self.connect(database).await).await.unwrap();
+        self.url(database).replacen("postgres@", &format!("{database}@"), 1)
+    }
+
+    async fn set_writable(&self, database: &str, writable: bool) {
+        let (set, whom) = if writable { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
+        let set = AssertSqlSafe(format!(
+            "{set} INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public {whom} {database}"
+        ));
+        sqlx::raw_sql(set).execute(&mut self.connect(database).await).await.unwrap();
+    }
+
+    async fn contents(&self, database: &str) -> Vec<Vec<u8>> {
+        let (mut connection, mut values) = (self.connect(database).await, Vec::new());
+        for (_, all) in TABLES {
+            let rows = sqlx::query(all).fetch_all(&mut connection).await.unwrap();
+            values.extend(rows.iter().flat_map(values_of));
+        }
+        values
     }
 
     fn open(options: &NetworkOptions) -> PostgresStore {

@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion, PushInfo,
-    RedisConnectionInfo, TlsCertificates, Value,
+    RedisConnectionInfo, RedisError, Value,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::super::RedisTls;
 use super::super::address::Server;
 use super::super::failure::Failure;
 
@@ -33,10 +35,47 @@ pub(in super::super) struct Credentials {
 #[derive(Debug, Clone)]
 pub(in super::super) struct Dialer {
     pub(in super::super) credentials: Credentials,
-    pub(in super::super) tls: Option<TlsCertificates>,
+    pub(in super::super) tls: Option<RedisTls>,
     pub(in super::super) database: i64,
     /// How long opening a connection may take, login included.
     pub(in super::super) patience: Duration,
+    /// The connections for commands that it has opened; clones count together.
+    pub(in super::super) opened: Arc<Opened>,
+}
+
+/// How many connections there are and were.
+#[derive(Debug, Default)]
+pub(in super::super) struct Opened {
+    ever: AtomicU64,
+    now: AtomicU64,
+}
+
+impl Opened {
+    /// Counts a connection for as long as the guard lives.
+    pub(super) fn count(self: &Arc<Self>) -> Counted {
+        self.ever.fetch_add(1, Ordering::Relaxed);
+        self.now.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(self))
+    }
+
+    /// Since the start.
+    pub(super) fn ever(&self) -> u64 {
+        self.ever.load(Ordering::Relaxed)
+    }
+
+    /// Now.
+    pub(super) fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that is counted.
+pub(super) struct Counted(Arc<Opened>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Whom a connection is to lead to.
@@ -190,7 +229,10 @@ impl Dialer {
         }
         let info = address.into_connection_info()?.set_redis_settings(login).set_tcp_settings(tcp());
         Ok(match &self.tls {
-            Some(certificates) => Client::build_with_tls(info, certificates.clone())?,
+            Some(tls) => {
+                let certificates = tls.certificates().map_err(RedisError::from)?;
+                Client::build_with_tls(info, certificates)?
+            }
             None => Client::open(info)?,
         })
     }
