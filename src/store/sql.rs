@@ -220,12 +220,11 @@ impl<D: Dialect> SqlStore<D> {
             }
             let work = attempt(&pool, &time, mode, &arguments, work);
             let mut work = pin!(tokio::time::timeout(deadline, work));
-            let outcome = match tokio::time::timeout(doubtful, &mut work).await {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    pool.doubt();
-                    work.await
-                }
+            let outcome = if let Ok(outcome) = tokio::time::timeout(doubtful, &mut work).await {
+                outcome
+            } else {
+                pool.doubt();
+                work.await
             };
             outcome.unwrap_or(Err(Failure::Late(deadline)))
         });

@@ -52,6 +52,8 @@ fn one<'a>(spans: &'a [Told], name: &str) -> &'a Told {
     found[0]
 }
 
+const LOGIN: &str = "countersign.v1.AuthService/Login";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callers_trace_goes_on_through_the_call_to_the_stores() {
     let (data, collector) = (tempfile::tempdir().unwrap(), Collector::start().await);
@@ -60,7 +62,6 @@ async fn a_callers_trace_goes_on_through_the_call_to_the_stores() {
 
     let (trace, header) = traceparent(0xa1, SAMPLED);
     let tokens = client.login(asked(login(&dev), &header)).await.unwrap().into_inner().tokens.unwrap();
-    const LOGIN: &str = "countersign.v1.AuthService/Login";
     let spans = collector.trace(&trace, &[LOGIN]).await;
     let call = one(&spans, LOGIN);
     assert_eq!((call.parent.as_str(), call.service.as_str()), (PARENT, "countersign"));

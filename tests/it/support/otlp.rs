@@ -1,5 +1,6 @@
 //! A collector of traces: the real OTLP service over gRPC, which keeps what it is sent.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -117,7 +118,7 @@ impl TraceService for Collector {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let message = request.into_inner();
-        self.raw.lock().unwrap().push_str(&format!("{message:?}\n"));
+        writeln!(self.raw.lock().unwrap(), "{message:?}").unwrap();
         for resource in message.resource_spans {
             let service =
                 resource.resource.map(|resource| attributes(&resource.attributes)).unwrap_or_default();
