@@ -17,6 +17,11 @@ pub(super) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// A file of the chart, or with an empty name its directory.
+pub(super) fn chart_path(file: &str) -> PathBuf {
+    root().join("helm/countersign").join(file)
+}
+
 /// The chart, and helm.
 pub(super) struct Chart {
     helm: PathBuf,
@@ -27,13 +32,9 @@ impl Chart {
         Some(Self { helm: tool::find("helm", test)? })
     }
 
-    pub(super) fn path(file: &str) -> PathBuf {
-        root().join("helm/countersign").join(file)
-    }
-
     fn helm(&self, arguments: &[&str], values: &str, set: &[(&str, &str)]) -> Result<String, String> {
         let mut command = Command::new(&self.helm);
-        command.args(arguments).arg("--values").arg(Self::path(values));
+        command.args(arguments).arg("--values").arg(chart_path(values));
         for (key, value) in set {
             command.args(["--set", &format!("{key}={value}")]);
         }
@@ -43,21 +44,21 @@ impl Chart {
     }
 
     pub(super) fn lint(&self, values: &str) {
-        let path = Self::path("");
+        let path = chart_path("");
         let arguments = ["lint", "--strict", "--kube-version", KUBERNETES, path.to_str().unwrap()];
         self.helm(&arguments, values, &[]).unwrap_or_else(|error| panic!("{values}: {error}"));
     }
 
     /// Renders the chart with these values, or says why helm does not.
     pub(super) fn render(&self, values: &str, set: &[(&str, &str)]) -> Result<Manifests, String> {
-        let path = Self::path("");
+        let path = chart_path("");
         let arguments = ["template", "countersign", path.to_str().unwrap(), "--kube-version", KUBERNETES];
         self.helm(&arguments, values, set).map(|text| Manifests::parse(&text))
     }
 
     /// Renders as an upgrade does, which looks at what is in the cluster.
     pub(super) fn render_in(&self, cluster: &ApiServer, values: &str) -> Result<Manifests, String> {
-        let path = Self::path("");
+        let path = chart_path("");
         let (path, url) = (path.to_str().unwrap(), cluster.url());
         let cluster = ["--dry-run=server", "--validate=false", "--kube-apiserver", &url];
         let arguments = ["template", "countersign", path, "--kube-version", KUBERNETES];
@@ -69,7 +70,7 @@ impl Chart {
     pub(super) fn notes(&self, values: &str, set: &[(&str, &str)]) -> String {
         const QUOTE: &str = r#"notes: {{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}"#;
         let copy = tempfile::tempdir().unwrap();
-        run(Command::new("cp").arg("-r").arg(Self::path(".")).arg(copy.path().join("countersign"))).unwrap();
+        run(Command::new("cp").arg("-r").arg(chart_path(".")).arg(copy.path().join("countersign"))).unwrap();
         let path = copy.path().join("countersign");
         fs::write(path.join("templates/quote.yaml"), QUOTE).unwrap();
         let arguments = ["template", "countersign", path.to_str().unwrap(), "--kube-version", KUBERNETES];
