@@ -171,9 +171,37 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ("[nowhere]\na = 1", &["nowhere", "no such key"]),
         ("grpc = 1", &["grpc", "must be a section, written [grpc]"]),
         ("listen = 'x'", &["listen", "did you mean edge.listen?"]),
+        ("[ext_authz]\ncookie = 'a b'", &["ext_authz.cookie", "blank"]),
+        ("[ext_authz]\ncookie = 'a;b'", &["ext_authz.cookie", "not the name of a cookie"]),
+        ("[grpc]\ntrusted_proxies = ['10.0.0.0/33']", &["grpc.trusted_proxies", "10.0.0.0/33"]),
+        ("[redis]\nprefix = 'a{b}'", &["redis.prefix", "braces"]),
+        ("[sessions]\nstore = 'redis'", &["redis.url", "is required"]),
+        ("[throttle]\naccount_longest_wait = '10ms'", &["throttle.account_longest_wait", "shorter"]),
+        (
+            "[captcha]\nmode = 'always'\nsecret = 's'\nverify_url = 'http://c.example/'",
+            &["captcha.verify_url", "https://"],
+        ),
+        ("[captcha]\nfailures = 0", &["captcha.failures", "between 1 and 1000"]),
+        ("[grpc", &["line 1"]),
+        ("[grpc]\nlisten = 'a'\nlisten = 'b'", &["line 3", "duplicate key"]),
+    ];
+    assert_named(cases);
+}
+
+/// What cannot work in a browser, or not together.
+#[test]
+fn an_edge_that_no_browser_could_use_is_refused() {
+    assert_named(&[
         ("[edge]\nlisten = '127.0.0.1:50051'", &["edge.listen", "grpc.listen, too"]),
         ("[edge]\nlisten = '0.0.0.0:1'\nplain_http = true", &["edge.plain_http", "loopback only"]),
         ("[edge]\nrefresh_transport = 'header'", &["edge.refresh_transport", "none of cookie, body"]),
+        ("[edge]\nallowed_origins = ['*']", &["edge.allowed_origins", "\"*\" is not an origin"]),
+        ("[edge]\nallowed_origins = ['https://a.example/']", &["edge.allowed_origins", "not an origin"]),
+        ("[edge]\nallowed_origins = ['https://a.example:443']", &["edge.allowed_origins", "not an origin"]),
+        ("[edge]\nhsts = '4000d'", &["edge.hsts", "between 0s and 3650d"]),
+        ("[edge]\ntrusted_proxies = ['10.0.0.0/33']", &["edge.trusted_proxies", "10.0.0.0/33"]),
+        ("[edge]\nclients = 'gateway short'", &["edge.clients", "line 1 has a secret"]),
+        ("[edge]\nclients = 'gateway'", &["edge.clients", "line 1 is not an id"]),
         ("[edge]\ncookie_name = '__Host-x'", &["edge.cookie_name", "the prefix is added"]),
         ("[edge]\ncookie_name = 'a;b'", &["edge.cookie_name", "1 to 64 of"]),
         ("[edge]\ncookie_path = '/v1/auth; Domain=x'", &["edge.cookie_path", "must be a path"]),
@@ -185,27 +213,11 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
             &["edge.cookie_same_site", "HTTPS only"],
         ),
         ("[edge]\nenvelope = true\nerrors = 'status'", &["edge.envelope", "edge.errors"]),
-        ("[edge]\nallowed_origins = ['*']", &["edge.allowed_origins", "\"*\" is not an origin"]),
-        ("[ext_authz]\ncookie = 'a b'", &["ext_authz.cookie", "blank"]),
-        ("[ext_authz]\ncookie = 'a;b'", &["ext_authz.cookie", "not the name of a cookie"]),
-        ("[edge]\nallowed_origins = ['https://a.example/']", &["edge.allowed_origins", "not an origin"]),
-        ("[edge]\nallowed_origins = ['https://a.example:443']", &["edge.allowed_origins", "not an origin"]),
-        ("[edge]\nhsts = '4000d'", &["edge.hsts", "between 0s and 3650d"]),
-        ("[edge]\ntrusted_proxies = ['10.0.0.0/33']", &["edge.trusted_proxies", "10.0.0.0/33"]),
-        ("[grpc]\ntrusted_proxies = ['10.0.0.0/33']", &["grpc.trusted_proxies", "10.0.0.0/33"]),
-        ("[redis]\nprefix = 'a{b}'", &["redis.prefix", "braces"]),
-        ("[sessions]\nstore = 'redis'", &["redis.url", "is required"]),
-        ("[throttle]\naccount_longest_wait = '10ms'", &["throttle.account_longest_wait", "shorter"]),
-        ("[edge]\nclients = 'gateway short'", &["edge.clients", "line 1 has a secret"]),
-        ("[edge]\nclients = 'gateway'", &["edge.clients", "line 1 is not an id"]),
-        (
-            "[captcha]\nmode = 'always'\nsecret = 's'\nverify_url = 'http://c.example/'",
-            &["captcha.verify_url", "https://"],
-        ),
-        ("[captcha]\nfailures = 0", &["captcha.failures", "between 1 and 1000"]),
-        ("[grpc", &["line 1"]),
-        ("[grpc]\nlisten = 'a'\nlisten = 'b'", &["line 3", "duplicate key"]),
-    ];
+    ]);
+}
+
+#[track_caller]
+fn assert_named(cases: &[(&str, &[&str])]) {
     for (toml, expected) in cases {
         let error = with_required(toml, &[]).expect_err(toml);
         for part in expected.iter().chain(&["test.toml"]) {
