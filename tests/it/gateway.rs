@@ -10,4 +10,5 @@ mod latency;
 mod nginx;
 mod proxy;
 mod rolling_restart;
+mod trace;
 mod transcoding;

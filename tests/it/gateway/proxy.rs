@@ -19,6 +19,7 @@ const INGRESS: &str = "10000";
 const APPLICATION: &str = "3000";
 const GRPC: [&str; 2] = ["50051", "50052"];
 const EDGE: [&str; 2] = ["8080", "8081"];
+const COLLECTOR: &str = "4317";
 /// Their path of the contract's descriptors.
 const DESCRIPTORS_FILE: &str = "countersign.pb";
 
@@ -43,6 +44,11 @@ impl Recipe {
             text = text.replace(&format!("@{written}@"), &port.to_string());
         }
         Self(text)
+    }
+
+    /// With its spans sent here.
+    pub(super) fn collected_by(self, collector: SocketAddr) -> Self {
+        Self(with_port(&self.0, COLLECTOR, &collector.port().to_string()))
     }
 
     /// With something else in the place of what is there.
