@@ -19,9 +19,10 @@ use countersign_verifier::Rules;
 
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
+use crate::cores::Cores;
 use crate::grpc::{self, Deadlines, GrpcOptions, Health, Published};
 use crate::lifecycle::Lifecycle;
-use crate::listener::{self, Limits};
+use crate::listener::{self, Limits, Port};
 use crate::model::{Clock, SystemClock};
 use crate::operations;
 use crate::password::{HashParameters, HashingPool, InvalidHashParameters, PoolOptions};
@@ -81,8 +82,8 @@ pub enum StartError {
     /// What a password hash costs.
     #[error("[passwords]: {0}")]
     Hashing(#[from] InvalidHashParameters),
-    /// The operating system gives no thread to hash passwords on.
-    #[error("cannot start the threads that hash passwords: {0}")]
+    /// The operating system gives no thread to hash passwords or to serve connections on.
+    #[error("cannot start the threads that hash passwords and serve connections: {0}")]
     Threads(std::io::Error),
     /// A port.
     #[error("{setting}: cannot listen on {address}: {source}")]
@@ -103,6 +104,7 @@ pub struct App {
     http: Option<edge::Edge>,
     operations: TcpListener,
     trusted_proxies: TrustedProxies,
+    cores: Arc<Cores>,
 }
 
 /// What the background tasks and the listeners share.
@@ -152,6 +154,7 @@ impl App {
         let http = edge::Edge::bind(&config).await?;
         let operations = bind("operations.listen", config.operations.listen).await?;
         let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
+        let cores = Arc::new(Cores::start(config.grpc.threads()).map_err(StartError::Threads)?);
         let parts = Assembly {
             clock,
             stores,
@@ -162,7 +165,7 @@ impl App {
             authenticator,
             config,
         };
-        Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies })
+        Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, cores })
     }
 
     /// Where gRPC is served.
@@ -197,7 +200,7 @@ impl App {
     /// Serves until `until` resolves, then stops by the configuration's bounds. Says whether every call under way
     /// finished.
     pub async fn run(self, until: impl Future<Output = ()>) -> bool {
-        let Self { parts, grpc, http, operations, trusted_proxies } = self;
+        let Self { parts, grpc, http, operations, trusted_proxies, cores } = self;
         let lifecycle = Lifecycle::new();
         let shutdown = parts.config.shutdown.clone();
         background::start(&parts, &lifecycle);
@@ -211,11 +214,11 @@ impl App {
 
         let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
         let options = grpc_options(&parts, trusted_proxies, &lifecycle);
-        let routes = grpc::routes(parts.authenticator.clone(), &parts.health, options);
+        let service = grpc::service(parts.authenticator.clone(), &parts.health, options);
         lifecycle.tasks().spawn(listener::serve(
             "grpc",
-            grpc,
-            routes,
+            Port::from(grpc).on(cores),
+            service,
             |extensions, peer| {
                 extensions.insert(grpc::Peer(peer.ip()));
             },
@@ -229,7 +232,7 @@ impl App {
         // The operations port answers to the last, so that whoever watches sees the draining.
         tokio::spawn(listener::serve(
             "operations",
-            operations,
+            operations.into(),
             operations::router(parts.readiness.clone()),
             |_, _| {},
             Limits { connections: 256, connection_age: None, ..Limits::default() },
@@ -276,6 +279,7 @@ fn policy(config: &Config) -> Policy {
         audiences: tokens.audiences.clone(),
         access_tokens: AccessTokenIssuer::new(&tokens.issuer),
         rules: Rules { leeway: tokens.leeway, ..Rules::new(&tokens.issuer, vec![default_audience.clone()]) },
+        verified_cache: tokens.verified_cache,
         default_audience,
         max_staleness: config.revocation.max_staleness,
         serve_when_stale: config.revocation.on_stale == OnStale::Serve,

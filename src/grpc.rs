@@ -10,6 +10,7 @@ use crate::auth::Authenticate;
 use crate::model::Clock;
 use crate::transport::TrustedProxies;
 
+mod at_once;
 mod auth_service;
 mod call;
 mod convert;
@@ -22,6 +23,7 @@ mod status;
 mod stream_end;
 
 pub use crate::transport::{Deadlines, Peer};
+pub use at_once::VerifyAtOnce;
 pub use health::Health;
 pub use revocation_service::Published;
 
@@ -77,6 +79,18 @@ impl GrpcOptions {
             stopping: CancellationToken::new(),
         }
     }
+}
+
+/// Everything that the gRPC port serves, as [`routes`] does, with a short cut for a plain Verify. Put a [`Peer`] into
+/// the extensions of each request.
+pub fn service(
+    auth: Arc<dyn Authenticate>,
+    health: &Health,
+    options: GrpcOptions,
+) -> VerifyAtOnce<AxumRouter> {
+    let max_request_bytes = options.max_request_bytes;
+    let ordinary = routes(Arc::clone(&auth), health, options);
+    VerifyAtOnce { auth, max_request_bytes, ordinary }
 }
 
 /// Everything that the gRPC port serves, layers included: `AuthService`, `RevocationService` where there is

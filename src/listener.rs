@@ -1,4 +1,4 @@
-//! Serving a router on a socket, with every bound that a public listener needs.
+//! Serving HTTP on a socket, with every bound that a public listener needs.
 //!
 //! tonic's own transport has no cap on connections and no limit on how long a peer may take over its first
 //! request, so the accept loop is ours and hyper does the rest. All listeners share it.
@@ -9,18 +9,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
+
+use crate::cores::Cores;
+
+mod executor;
+
+use executor::AtOnce;
 
 /// What a listener allows its peers.
 #[derive(Debug, Clone, Copy)]
@@ -58,17 +64,53 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Notes on each request where it came from, in the words of whoever handles it.
 pub type Stamp = fn(&mut http::Extensions, SocketAddr);
 
+/// A socket to accept on, and the threads to serve its connections on; none for the runtime that accepts them.
+#[derive(Debug)]
+pub struct Port {
+    socket: TcpListener,
+    cores: Option<Arc<Cores>>,
+}
+
+impl Port {
+    /// Serves on these threads.
+    #[must_use]
+    pub fn on(self, cores: Arc<Cores>) -> Self {
+        Self { cores: Some(cores), ..self }
+    }
+}
+
+impl From<TcpListener> for Port {
+    fn from(socket: TcpListener) -> Self {
+        Self { socket, cores: None }
+    }
+}
+
+/// What answers requests.
+pub trait Answers:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
 /// Accepts and serves until `stop` is cancelled; then accepts no more, lets the requests under way finish and
 /// returns. Cancelling `abort` drops whatever is left.
 pub async fn serve(
     name: &'static str,
-    listener: TcpListener,
-    router: Router,
+    port: Port,
+    service: impl Answers,
     stamp: Stamp,
     limits: Limits,
     stop: CancellationToken,
     abort: CancellationToken,
 ) {
+    let Port { socket: listener, cores } = port;
     let slots = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
     loop {
@@ -90,15 +132,19 @@ pub async fn serve(
             );
             continue;
         };
-        let connection = connection(stream, peer, router.clone(), stamp, limits, stop.clone());
+        let Ok(stream) = stream.into_std() else { continue };
+        let connection = connection(stream, peer, service.clone(), stamp, limits, stop.clone());
         let abort = abort.clone();
-        connections.spawn(async move {
+        let place = cores.as_ref().map(|cores| cores.place());
+        let runtime = place.as_ref().map(|place| place.runtime().clone());
+        let served = async move {
             tokio::select! {
                 () = connection => {}
                 () = abort.cancelled() => {}
             }
-            drop(slot);
-        });
+            drop((slot, place));
+        };
+        connections.spawn_on(served, &runtime.unwrap_or_else(Handle::current));
     }
     drop(listener);
     connections.close();
@@ -116,16 +162,17 @@ async fn survive(name: &'static str, error: &std::io::Error) {
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: std::net::TcpStream,
     peer: SocketAddr,
-    router: Router,
+    service: impl Answers,
     stamp: Stamp,
     limits: Limits,
     stop: CancellationToken,
 ) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     let _ = stream.set_nodelay(true);
     let spoken = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(stamped(router, peer, stamp, spoken.clone()));
+    let service = TowerToHyperService::new(stamped(service, peer, stamp, spoken.clone()));
     let builder = builder(limits);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
@@ -163,15 +210,15 @@ async fn connection(
 
 /// Tells the handlers who calls, and the connection that somebody does.
 fn stamped(
-    router: Router,
+    service: impl Answers,
     peer: SocketAddr,
     stamp: Stamp,
     spoken: Arc<AtomicBool>,
-) -> impl tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
 + 'static {
-    router.map_request(move |request: Request<Incoming>| {
+    service.map_request(move |request: Request<Incoming>| {
         spoken.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
         stamp(request.extensions_mut(), peer);
@@ -179,8 +226,8 @@ fn stamped(
     })
 }
 
-fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(limits: Limits) -> auto::Builder<AtOnce> {
+    let mut builder = auto::Builder::new(AtOnce);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.request_head).max_buf_size(64 * 1024);
     builder
         .http2()

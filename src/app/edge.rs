@@ -83,7 +83,7 @@ impl Edge {
         let limits = Limits { connections: edge.max_connections as usize, ..Limits::default() };
         lifecycle.tasks().spawn(listener::serve(
             "http",
-            self.listener,
+            self.listener.into(),
             http::router(parts.authenticator.clone(), options),
             |extensions, peer| {
                 extensions.insert(Peer(peer.ip()));

@@ -15,6 +15,7 @@ mod invalid;
 mod json;
 mod jws;
 mod key;
+mod memo;
 mod revocation;
 mod trusted_keys;
 mod verifier;
@@ -28,6 +29,7 @@ pub use invalid::InvalidReason;
 pub use key::{
     Algorithm, DuplicateKeyId, InvalidKey, InvalidKeyId, KeyId, KeySet, UnknownAlgorithm, VerifyingKey,
 };
+pub use memo::Memo;
 pub use revocation::{Reload, RevocationIndex, Revoked};
 pub use trusted_keys::TrustedKeys;
 pub use verifier::Verifier;
