@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use countersign::cli::{self, BoxError, Cli, Failure, Service};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = tokio::runtime::Builder::new_multi_thread()
