@@ -33,5 +33,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut files = compiler.file_descriptor_set();
     files.file.retain(|file| file.package() != "google.api");
     tonic_prost_build::configure().skip_debug(REDACTED).compile_fds(files)?;
+    authorization();
     Ok(())
+}
+
+/// `envoy.service.auth.v3.Authorization`, over messages that are written by hand: see `src/grpc/ext_authz/wire.rs`.
+fn authorization() {
+    use tonic_prost_build::manual::{Builder, Method, Service};
+
+    let check = Method::builder()
+        .name("check")
+        .route_name("Check")
+        .input_type("crate::grpc::ext_authz::wire::CheckRequest")
+        .output_type("crate::grpc::ext_authz::wire::CheckResponse")
+        .codec_path("tonic_prost::ProstCodec")
+        .build();
+    let service =
+        Service::builder().name("Authorization").package("envoy.service.auth.v3").method(check).build();
+    Builder::new().build_client(false).compile(&[service]);
 }

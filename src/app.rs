@@ -4,9 +4,11 @@ mod administration;
 mod background;
 mod edge;
 mod stores;
+mod tls;
 
 pub use administration::Administration;
 pub use stores::Stores;
+pub use tls::ListenersTls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,8 +22,11 @@ use countersign_verifier::Rules;
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
 use crate::cores::Cores;
-use crate::grpc::{self, Deadlines, GrpcOptions, Health, Published};
+use crate::grpc::{
+    self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, Health, Published, UnknownMethod,
+};
 use crate::lifecycle::Lifecycle;
+use crate::listener::tls::TlsError;
 use crate::listener::{self, Limits, Port};
 use crate::model::{Clock, SystemClock};
 use crate::operations;
@@ -85,6 +90,17 @@ pub enum StartError {
     /// The operating system gives no thread to hash passwords or to serve connections on.
     #[error("cannot start the threads that hash passwords and serve connections: {0}")]
     Threads(std::io::Error),
+    /// A rule that guards nothing.
+    #[error("grpc.allow: {0}")]
+    Allow(UnknownMethod),
+    /// The certificates of a listener.
+    #[error("[{section}]: {source}")]
+    Tls {
+        /// The section in the configuration.
+        section: &'static str,
+        /// Why.
+        source: TlsError,
+    },
     /// A port.
     #[error("{setting}: cannot listen on {address}: {source}")]
     Listen {
@@ -100,11 +116,12 @@ pub enum StartError {
 /// The service, put together and bound to its ports; nothing is served before [`App::run`].
 pub struct App {
     parts: Arc<Assembly>,
-    grpc: TcpListener,
+    grpc: Port,
     http: Option<edge::Edge>,
-    operations: TcpListener,
+    operations: Port,
     trusted_proxies: TrustedProxies,
     cores: Arc<Cores>,
+    allow: AllowList,
 }
 
 /// What the background tasks and the listeners share.
@@ -117,6 +134,7 @@ struct Assembly {
     readiness: Readiness,
     health: Health,
     authenticator: Arc<dyn Authenticate>,
+    tls: ListenersTls,
 }
 
 impl App {
@@ -125,6 +143,7 @@ impl App {
     pub async fn build(config: Config, migrate: bool) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let keys = Arc::new(Keyring::new(load_keys(&config, clock.as_ref())?));
+        let tls = ListenersTls::load(&config)?;
         let stores = Stores::open(&config, &clock, migrate).await?;
         stores.log_warnings().await;
         let hashing = PoolOptions {
@@ -150,11 +169,13 @@ impl App {
             clock: clock.clone(),
         };
         let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
-        let grpc = bind("grpc.listen", config.grpc.listen).await?;
-        let http = edge::Edge::bind(&config).await?;
+        let grpc = Port::new(bind("grpc.listen", config.grpc.listen).await?, tls.grpc.clone());
+        let http = edge::Edge::bind(&config, &tls).await?;
         let operations = bind("operations.listen", config.operations.listen).await?;
+        let operations = Port::new(operations, tls.operations.clone());
         let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
         let cores = Arc::new(Cores::start(config.grpc.threads()).map_err(StartError::Threads)?);
+        let allow = allow_list(&config)?;
         let parts = Assembly {
             clock,
             stores,
@@ -163,9 +184,10 @@ impl App {
             readiness: Readiness::new(enforced),
             health: Health::new().await,
             authenticator,
+            tls,
             config,
         };
-        Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, cores })
+        Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, allow, cores })
     }
 
     /// Where gRPC is served.
@@ -181,6 +203,11 @@ impl App {
     /// Where `/readyz` is served.
     pub fn operations_address(&self) -> std::io::Result<SocketAddr> {
         self.operations.local_addr()
+    }
+
+    /// The certificates that the listeners have.
+    pub fn tls(&self) -> &ListenersTls {
+        &self.parts.tls
     }
 
     /// Whether requests should be sent here.
@@ -200,10 +227,11 @@ impl App {
     /// Serves until `until` resolves, then stops by the configuration's bounds. Says whether every call under way
     /// finished.
     pub async fn run(self, until: impl Future<Output = ()>) -> bool {
-        let Self { parts, grpc, http, operations, trusted_proxies, cores } = self;
+        let Self { parts, grpc, http, operations, trusted_proxies, allow, cores } = self;
         let lifecycle = Lifecycle::new();
         let shutdown = parts.config.shutdown.clone();
         background::start(&parts, &lifecycle);
+        tls::watch(&parts, &lifecycle);
         let follower = Follower::new(
             parts.revocations.clone(),
             parts.readiness.clone(),
@@ -213,15 +241,13 @@ impl App {
         tokio::spawn(parts.revocations.clone().listen());
 
         let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
-        let options = grpc_options(&parts, trusted_proxies, &lifecycle);
+        let options = GrpcOptions { allow, ..grpc_options(&parts, trusted_proxies, &lifecycle) };
         let service = grpc::service(parts.authenticator.clone(), &parts.health, options);
         lifecycle.tasks().spawn(listener::serve(
             "grpc",
-            Port::from(grpc).on(cores),
+            grpc.on(cores),
             service,
-            |extensions, peer| {
-                extensions.insert(grpc::Peer(peer.ip()));
-            },
+            tls::stamp,
             limits,
             lifecycle.stopping().clone(),
             lifecycle.aborting().clone(),
@@ -294,10 +320,22 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
         max_request_bytes: config.grpc.max_message_bytes,
         reflection: config.grpc.reflection,
         trusted_proxies,
+        allow: AllowList::default(),
         tasks: lifecycle.tasks().clone(),
         published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
         stopping: lifecycle.stopping().clone(),
+        ext_authz: config.ext_authz.enabled.then(|| ExtAuthz {
+            cookie: config.ext_authz.cookie().map(str::to_owned),
+            error_response: config.ext_authz.error_response,
+        }),
     }
+}
+
+/// Who may use which methods.
+fn allow_list(config: &Config) -> Result<AllowList, StartError> {
+    let rules = config.grpc.allow.iter().cloned();
+    let rules = rules.map(|rule| Allow { methods: rule.methods, names: rule.sans });
+    AllowList::new(rules.collect()).map_err(StartError::Allow)
 }
 
 /// The same for every transport.

@@ -17,6 +17,7 @@ mod database;
 pub mod duration;
 mod edge;
 mod error;
+mod ext_authz;
 mod grpc;
 mod keys;
 mod layers;
@@ -30,6 +31,7 @@ mod secret;
 mod sessions;
 mod shutdown;
 mod throttle;
+mod tls;
 mod tokens;
 
 pub use self::redis::Redis;
@@ -37,6 +39,7 @@ pub use captcha::{Captcha, CaptchaMode, OnUnavailable};
 pub use database::{Database, DatabaseLocation};
 pub use edge::{Edge, EdgeClient, RefreshTransport};
 pub use error::{ConfigError, Problem};
+pub use ext_authz::ExtAuthz;
 pub use grpc::Grpc;
 pub use keys::{Algorithm, CreateMissing, Keys, Permissions};
 pub use layers::{Override, process_environment};
@@ -48,6 +51,7 @@ pub use rotation::Rotation;
 pub use sessions::{OnLimit, Sessions, SessionsStore};
 pub use shutdown::Shutdown;
 pub use throttle::Throttle;
+pub use tls::{AllowRule, ClientCertificates, Tls};
 pub use tokens::Tokens;
 
 use layers::{Layer, Schema};
@@ -59,6 +63,8 @@ use layers::{Layer, Schema};
 pub struct Config {
     /// `[grpc]`: the service itself.
     pub grpc: Grpc,
+    /// `[ext_authz]`: what Envoy asks.
+    pub ext_authz: ExtAuthz,
     /// `[edge]`: the same over HTTP.
     pub edge: Edge,
     /// `[captcha]`: what a login over HTTP must pass first.
@@ -170,6 +176,7 @@ impl Config {
     /// Finds the first thing that is wrong.
     fn check(&self) -> Result<(), Problem> {
         self.grpc.check()?;
+        self.ext_authz.check()?;
         self.operations.check(&self.grpc)?;
         self.edge.check(&self.grpc, &self.operations)?;
         self.captcha.check()?;

@@ -10,11 +10,13 @@ use crate::auth::Authenticate;
 use crate::model::Clock;
 use crate::transport::TrustedProxies;
 
+mod allow;
 mod at_once;
 mod auth_service;
 mod call;
 mod convert;
 mod deadline;
+mod ext_authz;
 mod health;
 pub mod proto;
 mod redact;
@@ -23,10 +25,13 @@ mod status;
 mod stream_end;
 
 pub use crate::transport::{Deadlines, Peer};
+pub use allow::{Allow, AllowList, UnknownMethod};
 pub use at_once::VerifyAtOnce;
+pub use ext_authz::ExtAuthz;
 pub use health::Health;
 pub use revocation_service::Published;
 
+use ext_authz::ExtAuthzService;
 use proto::v1::auth_service_server::AuthServiceServer;
 use proto::v1::revocation_service_server::RevocationServiceServer;
 use revocation_service::RevocationService;
@@ -54,6 +59,8 @@ pub struct GrpcOptions {
     pub max_request_bytes: usize,
     /// The proxies whose `x-forwarded-for` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// Which callers may use which methods.
+    pub allow: AllowList,
     /// Whether the server describes itself to tools such as grpcurl.
     pub reflection: bool,
     /// Every change that is under way, its caller waiting or gone. Close it and wait for it before the stores
@@ -63,6 +70,8 @@ pub struct GrpcOptions {
     pub published: Option<Published>,
     /// Cancelled when streams must end.
     pub stopping: CancellationToken,
+    /// How Envoy is answered; without it there is no such service.
+    pub ext_authz: Option<ExtAuthz>,
 }
 
 impl GrpcOptions {
@@ -73,10 +82,12 @@ impl GrpcOptions {
             deadlines: Deadlines::default(),
             max_request_bytes: MAX_REQUEST_BYTES,
             trusted_proxies: TrustedProxies::default(),
+            allow: AllowList::default(),
             reflection: false,
             tasks: TaskTracker::new(),
             published: None,
             stopping: CancellationToken::new(),
+            ext_authz: Some(ExtAuthz::default()),
         }
     }
 }
@@ -88,26 +99,30 @@ pub fn service(
     health: &Health,
     options: GrpcOptions,
 ) -> VerifyAtOnce<AxumRouter> {
-    let max_request_bytes = options.max_request_bytes;
+    let (max_request_bytes, allow) = (options.max_request_bytes, Arc::new(options.allow.clone()));
     let ordinary = routes(Arc::clone(&auth), health, options);
-    VerifyAtOnce { auth, max_request_bytes, ordinary }
+    VerifyAtOnce { auth, allow, max_request_bytes, ordinary }
 }
 
 /// Everything that the gRPC port serves, layers included: `AuthService`, `RevocationService` where there is
-/// something to publish, health and, where wanted, reflection (v1 and v1alpha). Put a [`Peer`] into the extensions
-/// of each request.
+/// something to publish, Envoy's `Authorization`, health and, where wanted, reflection (v1 and v1alpha). Put a
+/// [`Peer`] into the extensions of each request, and [`crate::transport::PeerNames`] where its connection brought a
+/// certificate.
 pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> AxumRouter {
     let GrpcOptions {
         clock,
         deadlines,
         max_request_bytes,
         trusted_proxies,
+        allow,
         reflection,
         tasks,
         published,
         stopping,
+        ext_authz,
     } = options;
     let end = StreamEnd { stopping };
+    let ext_authz = ext_authz.map(|options| ExtAuthzService { auth: Arc::clone(&auth), options }.bounded());
     let auth = Arc::new(auth_service::AuthService { auth, tasks, end: end.clone() });
     let batch = AuthServiceServer::from_arc(Arc::clone(&auth))
         .max_decoding_message_size(MAX_BATCH_TOKEN_BYTES + max_request_bytes)
@@ -123,12 +138,15 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
             .max_encoding_message_size(MAX_RESPONSE_BYTES);
         routes = routes.add_service(service);
     }
+    if let Some(ext_authz) = ext_authz {
+        routes = routes.add_service(ext_authz);
+    }
     if reflection {
         routes = with_reflection(routes);
     }
     // One method reads more than the others may, so it has a route of its own.
     let routes = routes.prepare().into_axum_router().route_service(BATCH_PATH, batch);
-    routes.layer(call::CallLayer { clock, deadlines, trusted_proxies })
+    routes.layer(call::CallLayer { clock, deadlines, trusted_proxies, allow: Arc::new(allow) })
 }
 
 fn with_reflection(routes: Routes) -> Routes {

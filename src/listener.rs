@@ -1,10 +1,11 @@
 //! Serving HTTP on a socket, with every bound that a public listener needs.
 //!
 //! tonic's own transport has no cap on connections and no limit on how long a peer may take over its first
-//! request, so the accept loop is ours and hyper does the rest. All listeners share it.
+//! request, so the accept loop is ours and hyper does the rest. All listeners share it. [`tls`] is what they may
+//! speak.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -25,8 +27,10 @@ use tower::{Service, ServiceExt as _};
 use crate::cores::Cores;
 
 mod executor;
+pub mod tls;
 
 use executor::AtOnce;
+use tls::{CertificateNames, Tls};
 
 /// What a listener allows its peers.
 #[derive(Debug, Clone, Copy)]
@@ -61,29 +65,70 @@ const MAX_HEAD_BYTES: u32 = 32 * 1024;
 /// How long to stay off a socket that cannot accept, for want of file descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Notes on each request where it came from, in the words of whoever handles it.
-pub type Stamp = fn(&mut http::Extensions, SocketAddr);
-
-/// A socket to accept on, and the threads to serve its connections on; none for the runtime that accepts them.
+/// A socket to accept on, and the TLS that is spoken there; none for plain HTTP.
 #[derive(Debug)]
 pub struct Port {
     socket: TcpListener,
+    tls: Option<Arc<Tls>>,
     cores: Option<Arc<Cores>>,
 }
 
 impl Port {
-    /// Serves on these threads.
+    /// The socket with what is spoken there.
+    pub const fn new(socket: TcpListener, tls: Option<Arc<Tls>>) -> Self {
+        Self { socket, tls, cores: None }
+    }
+
+    /// Serves on these threads, and not on the runtime that accepts.
     #[must_use]
     pub fn on(self, cores: Arc<Cores>) -> Self {
         Self { cores: Some(cores), ..self }
+    }
+
+    /// Where it is bound.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The TLS that is spoken there.
+    pub const fn tls(&self) -> Option<&Arc<Tls>> {
+        self.tls.as_ref()
     }
 }
 
 impl From<TcpListener> for Port {
     fn from(socket: TcpListener) -> Self {
-        Self { socket, cores: None }
+        Self::new(socket, None)
     }
 }
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    address: SocketAddr,
+    is_encrypted: bool,
+    certificate: Option<CertificateNames>,
+}
+
+impl Caller {
+    /// The address that the connection came from.
+    pub const fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    /// Whether TLS is spoken with it.
+    pub const fn is_encrypted(&self) -> bool {
+        self.is_encrypted
+    }
+
+    /// Whom its certificate names; none where it brought none.
+    pub const fn certificate(&self) -> Option<&CertificateNames> {
+        self.certificate.as_ref()
+    }
+}
+
+/// Notes on each request where it came from, in the words of whoever handles it.
+pub type Stamp = fn(&mut http::Extensions, &Caller);
 
 /// What answers requests.
 pub trait Answers:
@@ -103,14 +148,14 @@ impl<S> Answers for S where
 /// returns. Cancelling `abort` drops whatever is left.
 pub async fn serve(
     name: &'static str,
-    port: Port,
+    port: impl Into<Port>,
     service: impl Answers,
     stamp: Stamp,
     limits: Limits,
     stop: CancellationToken,
     abort: CancellationToken,
 ) {
-    let Port { socket: listener, cores } = port;
+    let Port { socket: listener, tls, cores } = port.into();
     let slots = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
     loop {
@@ -133,7 +178,8 @@ pub async fn serve(
             continue;
         };
         let Ok(stream) = stream.into_std() else { continue };
-        let connection = connection(stream, peer, service.clone(), stamp, limits, stop.clone());
+        let serving = Serving { service: service.clone(), stamp, limits, stop: stop.clone() };
+        let connection = connection(stream, peer, tls.clone(), serving);
         let abort = abort.clone();
         let place = cores.as_ref().map(|cores| cores.place());
         let runtime = place.as_ref().map(|place| place.runtime().clone());
@@ -161,20 +207,52 @@ async fn survive(name: &'static str, error: &std::io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-async fn connection(
-    stream: std::net::TcpStream,
-    peer: SocketAddr,
-    service: impl Answers,
+/// How a connection is served.
+struct Serving<S> {
+    service: S,
     stamp: Stamp,
     limits: Limits,
     stop: CancellationToken,
+}
+
+/// Serves a connection, in TLS where that is spoken. It belongs to the runtime that this is first polled on.
+async fn connection(
+    stream: std::net::TcpStream,
+    address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    serving: Serving<impl Answers>,
 ) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        let caller = Caller { address, is_encrypted: false, certificate: None };
+        return requests(TokioIo::new(stream), caller, serving).await;
+    };
+    let handshake = tokio::select! {
+        handshake = tls.accept(stream) => handshake,
+        () = serving.stop.cancelled() => return,
+    };
+    match handshake {
+        Ok((stream, certificate)) => {
+            let caller = Caller { address, is_encrypted: true, certificate };
+            requests(TokioIo::new(stream), caller, serving).await;
+        }
+        // Whoever scans ports must not fill the log; they are counted.
+        Err(error) => tracing::debug!(peer = %address, %error, "connection closed"),
+    }
+}
+
+/// Serves the requests of a connection until it ends, says nothing for too long, or must go.
+async fn requests<S>(stream: S, caller: Caller, serving: Serving<impl Answers>)
+where
+    S: Read + Write + Unpin + Send + 'static,
+{
+    let Serving { service, stamp, limits, stop } = serving;
+    let peer = caller.address;
     let spoken = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(stamped(service, peer, stamp, spoken.clone()));
+    let service = TowerToHyperService::new(stamped(service, caller, stamp, spoken.clone()));
     let builder = builder(limits);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(stream, service);
     tokio::pin!(connection);
 
     let head = tokio::time::sleep(limits.request_head);
@@ -211,7 +289,7 @@ async fn connection(
 /// Tells the handlers who calls, and the connection that somebody does.
 fn stamped(
     service: impl Answers,
-    peer: SocketAddr,
+    caller: Caller,
     stamp: Stamp,
     spoken: Arc<AtomicBool>,
 ) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
@@ -221,7 +299,7 @@ fn stamped(
     service.map_request(move |request: Request<Incoming>| {
         spoken.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
-        stamp(request.extensions_mut(), peer);
+        stamp(request.extensions_mut(), &caller);
         request
     })
 }

@@ -9,6 +9,8 @@ use countersign::cli::{self, BoxError, Cli, Failure, Service};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before anything speaks TLS: where two are compiled in, rustls panics rather than choose one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

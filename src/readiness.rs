@@ -21,6 +21,8 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// Each store, and what it last answered: `ok` or the error.
     pub stores: BTreeMap<&'static str, String>,
+    /// In whole sentences, what does no harm yet and will if nobody acts.
+    pub warnings: Vec<String>,
     /// How old the view of the revocation ledger is, in milliseconds; absent before it was first loaded.
     pub revocation_staleness_ms: Option<u64>,
 }
@@ -31,6 +33,7 @@ struct State {
     draining: bool,
     staleness: Option<Duration>,
     stores: BTreeMap<&'static str, Result<(), String>>,
+    warnings: BTreeMap<&'static str, String>,
 }
 
 /// Collects what the parts of the service know of themselves.
@@ -70,6 +73,20 @@ impl Readiness {
         });
     }
 
+    /// What an operator should look at in the part of this name before it does harm; `None` when there is nothing
+    /// (any more). What is new is logged.
+    pub fn set_warning(&self, part: &'static str, warning: Option<String>) {
+        self.update(|state| {
+            let was = state.warnings.remove(part);
+            if let Some(warning) = warning {
+                if was.as_ref() != Some(&warning) {
+                    tracing::warn!(part, "{warning}");
+                }
+                state.warnings.insert(part, warning);
+            }
+        });
+    }
+
     /// The replica is about to stop.
     pub fn set_draining(&self) {
         self.update(|state| state.draining = true);
@@ -92,6 +109,7 @@ impl Readiness {
                 .iter()
                 .map(|(name, result)| (*name, result.clone().err().unwrap_or_else(|| "ok".to_owned())))
                 .collect(),
+            warnings: state.warnings.iter().map(|(part, warning)| format!("{part}: {warning}")).collect(),
             revocation_staleness_ms: state
                 .staleness
                 .map(|staleness| u64::try_from(staleness.as_millis()).unwrap_or(u64::MAX)),

@@ -41,6 +41,8 @@ pub enum Reason {
     StoreUnavailable,
     /// What is known of revocations is older than the bound.
     RevocationsStale,
+    /// Who calls may not use this method.
+    CallerNotAllowed,
     /// The call's time was up.
     DeadlineExceeded,
     /// A defect of ours.

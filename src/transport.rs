@@ -2,28 +2,50 @@
 //! change is carried through when its caller goes away.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
 
 use crate::reason::Language;
 
+mod bearer;
 mod carry_through;
 mod client_address;
 mod deadlines;
 mod failure;
+mod identity;
+pub mod problem;
 pub mod request_id;
 
+pub use bearer::bearer_token;
 pub use carry_through::{Panicked, carry_through};
 pub use client_address::TrustedProxies;
 pub use deadlines::Deadlines;
 pub use failure::log_failure;
+pub use identity::{IDENTITY_HEADERS, REQUIRED_ROLES_MAX, bearer_of, identity};
 pub use request_id::RequestId;
 
 /// The address that a connection came from. Whoever accepts connections puts it into the extensions of each
 /// request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
+
+/// Whom the certificate of a connection names, which was verified: `spiffe://…`, `dns:…`. In the extensions of each
+/// request of a connection that brought one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerNames(pub Arc<[String]>);
+
+impl PeerNames {
+    /// The name that it goes by in the log.
+    pub fn first(&self) -> Option<&str> {
+        self.0.first().map(String::as_str)
+    }
+}
+
+/// In the extensions of each request that came over TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encrypted;
 
 /// The contract, as an encoded `google.protobuf.FileDescriptorSet`: `countersign.v1` and all that it imports, with
 /// comments and the `google.api.http` annotations.

@@ -3,15 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
-
-use super::{Assembly, StartError, bind};
+use super::{Assembly, ListenersTls, StartError, bind, tls};
 use crate::config::{self, CaptchaMode, Config, Problem};
 use crate::http::captcha::{OnUnavailable, When};
 use crate::http::{self, Captcha, CaptchaOptions, Client, Clients, HttpOptions, RefreshTransport};
 use crate::lifecycle::Lifecycle;
-use crate::listener::{self, Limits};
-use crate::transport::{Peer, TrustedProxies};
+use crate::listener::{self, Limits, Port};
+use crate::transport::TrustedProxies;
 
 /// How many times others may keep the key set for as long as replicas take to look for new keys. With the time that
 /// those take, it is still shorter than the time for which a new key is announced.
@@ -19,7 +17,7 @@ const KEEP_KEYS: u32 = 3;
 
 /// The edge, bound to its port.
 pub(super) struct Edge {
-    listener: TcpListener,
+    port: Port,
     clients: Clients,
     trusted_proxies: TrustedProxies,
     captcha: Option<Captcha>,
@@ -27,7 +25,7 @@ pub(super) struct Edge {
 
 impl Edge {
     /// Binds the port, unless the edge is switched off.
-    pub(super) async fn bind(config: &Config) -> Result<Option<Self>, StartError> {
+    pub(super) async fn bind(config: &Config, tls: &ListenersTls) -> Result<Option<Self>, StartError> {
         let edge = &config.edge;
         if !edge.enabled {
             return Ok(None);
@@ -41,13 +39,13 @@ impl Edge {
             clients: clients.collect(),
             trusted_proxies: TrustedProxies::new(edge.trusted_networks()?),
             captcha: captcha(config)?,
-            listener: bind("edge.listen", edge.listen).await?,
+            port: Port::new(bind("edge.listen", edge.listen).await?, tls.edge.clone()),
         }))
     }
 
     /// Where it is bound.
     pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.port.local_addr()
     }
 
     /// Serves until the service stops.
@@ -83,11 +81,9 @@ impl Edge {
         let limits = Limits { connections: edge.max_connections as usize, ..Limits::default() };
         lifecycle.tasks().spawn(listener::serve(
             "http",
-            self.listener.into(),
+            self.port,
             http::router(parts.authenticator.clone(), options),
-            |extensions, peer| {
-                extensions.insert(Peer(peer.ip()));
-            },
+            tls::stamp,
             limits,
             lifecycle.stopping().clone(),
             lifecycle.aborting().clone(),

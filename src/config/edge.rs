@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
+use super::tls::{self, Tls};
 use super::{Grpc, Operations, bounds, duration, secret};
 
 /// The HTTP edge: JSON for browsers, gateways and OAuth tools. How long its calls may take is what `[grpc]` and
@@ -41,7 +42,7 @@ pub struct Edge {
     pub allowed_origins: Vec<String>,
     /// Whether a request with the refresh cookie needs the double-submit token, too. `COUNTERSIGN__EDGE__CSRF`
     pub csrf: bool,
-    /// `Strict-Transport-Security` on what came over HTTPS, by `X-Forwarded-Proto`; 0s to 3650d, 0s for none.
+    /// `Strict-Transport-Security` on what came over HTTPS, here or by `X-Forwarded-Proto`; 0s to 3650d, 0s for none.
     /// `COUNTERSIGN__EDGE__HSTS`
     #[serde(with = "duration")]
     pub hsts: Duration,
@@ -52,6 +53,8 @@ pub struct Edge {
     /// secret. `COUNTERSIGN__EDGE__CLIENTS`, or a file that holds it: `COUNTERSIGN__EDGE__CLIENTS_FILE`
     #[serde(serialize_with = "secret::redacted")]
     pub clients: SecretString,
+    /// `[edge.tls]`
+    pub tls: Tls,
 }
 
 /// How a refresh token travels.
@@ -90,6 +93,7 @@ impl Default for Edge {
             hsts: Duration::from_hours(365 * 24),
             trusted_proxies: Vec::new(),
             clients: SecretString::default(),
+            tls: Tls::default(),
         }
     }
 }
@@ -144,6 +148,11 @@ impl Edge {
             let what = format!("is for loopback only, and edge.listen is {}", self.listen);
             return Err(Problem::between("edge.plain_http", "edge.listen", what));
         }
+        if self.plain_http && self.tls.is_enabled() {
+            let what = "must be false where edge.tls is set: then browsers come by HTTPS";
+            return Err(Problem::between("edge.plain_http", "edge.tls.certificate_file", what));
+        }
+        self.tls.check(&tls::Keys::EDGE)?;
         self.check_origins()?;
         bounds::time("edge.hsts", self.hsts, ["0s", "3650d"])?;
         self.trusted_networks()?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
+use super::tls::{self, AllowRule, Tls};
 use super::{bounds, duration};
 
 /// The gRPC service. How long a Refresh may take is `rotation.deadline`, because the rules of rotation count on it.
@@ -38,6 +39,11 @@ pub struct Grpc {
     /// The proxies whose `x-forwarded-for` is believed: addresses and networks such as `10.0.0.0/8`, at most 64. From
     /// anybody else the address of the connection counts. `COUNTERSIGN__GRPC__TRUSTED_PROXIES`, separated by commas
     pub trusted_proxies: Vec<String>,
+    /// Who may call some methods, by the names in their certificates; at most 64 rules. `COUNTERSIGN__GRPC__ALLOW`,
+    /// written as in TOML: `[{ methods = ["…"], sans = ["…"] }]`
+    pub allow: Vec<AllowRule>,
+    /// `[grpc.tls]`
+    pub tls: Tls,
 }
 
 impl Default for Grpc {
@@ -52,6 +58,8 @@ impl Default for Grpc {
             logout_timeout: Duration::from_secs(5),
             max_message_bytes: 65_536,
             trusted_proxies: Vec::new(),
+            allow: Vec::new(),
+            tls: Tls::default(),
         }
     }
 }
@@ -77,6 +85,8 @@ impl Grpc {
         bounds::time("grpc.verify_timeout", self.verify_timeout, ["10ms", "1m"])?;
         bounds::time("grpc.logout_timeout", self.logout_timeout, ["100ms", "1m"])?;
         bounds::number("grpc.max_message_bytes", self.max_message_bytes, &(16_384..=4_194_304))?;
+        self.tls.check(&tls::Keys::GRPC)?;
+        tls::check_allow(&self.allow, &self.tls)?;
         self.trusted_networks().map(drop)
     }
 }

@@ -60,12 +60,14 @@ impl Schema {
     }
 
     fn keys(&self) -> impl Iterator<Item = String> + '_ {
-        self.0.iter().flat_map(|(section, keys)| keys.keys().map(move |key| format!("{section}.{key}")))
+        self.0.iter().flat_map(|(section, keys)| leaves(section, keys))
     }
 
     fn default_of(&self, key: &str) -> Option<&Value> {
         let (section, key) = key.split_once('.')?;
-        self.0.get(section)?.get(key)
+        let mut keys = key.split('.');
+        let first = self.0.get(section)?.get(keys.next()?)?;
+        keys.try_fold(first, |value, key| value.as_dict()?.get(key))
     }
 
     /// The error for `key`, with a known key that has the same last part or begins the same.
@@ -75,6 +77,18 @@ impl Schema {
         let suggestion =
             suggestion.or_else(|| self.keys().find(|known| known.rsplit('.').next() == Some(last)));
         ConfigError::UnknownKey { key: key.to_owned(), origin: origin.to_owned(), suggestion }
+    }
+
+    /// Refuses what is not known in a section, or of another type than the default.
+    fn check_section(&self, section: &str, keys: &Dict, origin: &str) -> Result<(), ConfigError> {
+        for (key, value) in keys {
+            let key = format!("{section}.{key}");
+            match (self.default_of(&key), value) {
+                (Some(Value::Dict(..)), Value::Dict(_, keys)) => self.check_section(&key, keys, origin)?,
+                _ => self.check_type(&key, value, origin)?,
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a value of another type than the default's.
@@ -105,12 +119,26 @@ impl Schema {
                 .parse::<bool>()
                 .map(Value::from)
                 .map_err(|_| invalid(format!("{text:?} is neither true nor false"))),
+            Some(Value::Array(..)) if text.trim_start().starts_with("[{") => {
+                let table = toml::from_str::<toml::Table>(&format!("it = {text}"));
+                let table = table.map_err(|error| invalid(error.message().replace('\n', ", ")))?;
+                Value::serialize(table.get("it")).map_err(|error| ConfigError::from_extraction(&error))
+            }
             Some(Value::Array(..)) => {
                 Ok(Value::from(text.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>()))
             }
             Some(_) => Ok(Value::from(text)),
         }
     }
+}
+
+/// Every key of a section with its name before it, those of its tables too.
+fn leaves(section: &str, keys: &Dict) -> Vec<String> {
+    let leaves = keys.iter().flat_map(|(key, value)| {
+        let key = format!("{section}.{key}");
+        value.as_dict().map_or_else(|| vec![key.clone()], |keys| leaves(&key, keys))
+    });
+    leaves.collect()
 }
 
 const fn type_name(value: &Value) -> &'static str {
@@ -229,9 +257,7 @@ impl Layer {
                 };
                 secrets.push(Self::secret(&key, &file, &format!("{section}.{named_by} in {origin}"))?);
             }
-            for (key, value) in keys {
-                schema.check_type(&format!("{section}.{key}"), value, &origin)?;
-            }
+            schema.check_section(section, keys, &origin)?;
         }
         let mut layers = vec![Self { origin, values }];
         layers.append(&mut secrets);

@@ -3,7 +3,7 @@
 //! It is the call that every request of every other service makes. Where all of it has arrived and the answer is no
 //! error, nothing is left to wait for: no deadline to set, no span to open, no layer to pass through. Whatever is not
 //! so simple goes the ordinary way as if nobody had looked at it, so that there is one place that knows what to do
-//! about compression, deadlines, malformed messages, stale views and defects.
+//! about rights, compression, deadlines, malformed messages, stale views and defects.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -22,10 +22,11 @@ use prost::bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tonic::service::AxumBody;
 use tower::Service;
 
+use super::allow::AllowList;
 use super::proto::v1;
 use super::{MAX_RESPONSE_BYTES, convert, deadline};
 use crate::auth::{Authenticate, Verification, Verify, bounds};
-use crate::transport::request_id;
+use crate::transport::{PeerNames, request_id};
 
 const PATH: &str = "/countersign.v1.AuthService/VerifyAccessToken";
 /// What stands before a message: whether it is compressed, and its length in four bytes.
@@ -35,6 +36,7 @@ const PREFIX_BYTES: usize = 5;
 #[derive(Clone)]
 pub struct VerifyAtOnce<S> {
     pub(super) auth: Arc<dyn Authenticate>,
+    pub(super) allow: Arc<AllowList>,
     pub(super) max_request_bytes: usize,
     pub(super) ordinary: S,
 }
@@ -54,7 +56,7 @@ where
     }
 
     fn call(&mut self, request: Request<AxumBody>) -> Self::Future {
-        let request = if is_plain(&request) {
+        let request = if is_plain(&request) && self.permits(&request) {
             let (head, body) = request.into_parts();
             match read_whole(body) {
                 Ok(frame) => match self.answer(&frame) {
@@ -71,6 +73,11 @@ where
 }
 
 impl<S> VerifyAtOnce<S> {
+    fn permits<B>(&self, request: &Request<B>) -> bool {
+        let names = request.extensions().get::<PeerNames>().map(|names| names.0.as_ref());
+        self.allow.permits(PATH, names)
+    }
+
     fn answer(&self, frame: &Bytes) -> Option<Bytes> {
         // A panic is the ordinary way's to tell of.
         catch_unwind(AssertUnwindSafe(|| {

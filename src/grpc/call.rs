@@ -15,12 +15,15 @@ use tonic::service::AxumBody;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
+use super::allow::AllowList;
 use super::deadline;
 use super::status;
 use crate::auth::{AuthError, CallContext};
 use crate::model::{Clock, Monotonic};
 use crate::reason::{Language, Reason};
-use crate::transport::{Deadlines, Panicked, Peer, RequestId, TrustedProxies, language, request_id};
+use crate::transport::{
+    Deadlines, Panicked, Peer, PeerNames, RequestId, TrustedProxies, language, request_id,
+};
 
 /// What the layer has found out about a call, in the extensions of its request.
 #[derive(Debug, Clone)]
@@ -55,6 +58,7 @@ pub(super) struct CallLayer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deadlines: Deadlines,
     pub(super) trusted_proxies: TrustedProxies,
+    pub(super) allow: Arc<AllowList>,
 }
 
 impl<S> Layer<S> for CallLayer {
@@ -90,7 +94,7 @@ where
     fn call(&mut self, mut request: Request<AxumBody>) -> Self::Future {
         let request_id = RequestId::of(request.headers());
         let echo = request_id.to_header();
-        let span = span(request.uri().path(), &request_id);
+        let span = span(&request, &request_id);
         let language = language(request.headers());
         let ours = request.uri().path().starts_with("/countersign.");
         let begun =
@@ -111,6 +115,21 @@ where
 }
 
 impl<S> CallService<S> {
+    /// Refuses whoever may not use this method.
+    fn admit(&self, request: &Request<AxumBody>) -> Result<(), AuthError> {
+        let names = request.extensions().get::<PeerNames>().map(|names| names.0.as_ref());
+        if self.layer.allow.permits(request.uri().path(), names) {
+            return Ok(());
+        }
+        tracing::warn!(
+            target: "countersign::audit",
+            event = "call.not_allowed",
+            names = ?names.unwrap_or_default(),
+            "call refused: grpc.allow names nobody with this certificate"
+        );
+        Err(Reason::CallerNotAllowed.into())
+    }
+
     /// Puts the call into the request's extensions and says how long it may take.
     fn begin(
         &self,
@@ -118,6 +137,7 @@ impl<S> CallService<S> {
         request_id: RequestId,
         language: Language,
     ) -> Result<Option<Duration>, AuthError> {
+        self.admit(request)?;
         let limit = self.layer.deadlines.limit(request.uri().path());
         let budget = deadline::take_budget(request.headers_mut(), limit).map_err(|_| {
             AuthError::invalid_field("", "must have a grpc-timeout of 1 to 8 digits and one of H M S m u n")
@@ -163,11 +183,13 @@ fn readable(answer: Response<AxumBody>, language: Language) -> Response<AxumBody
 }
 
 /// The span that every line of the log about this call stands in.
-fn span(path: &str, request_id: &RequestId) -> Span {
+fn span(request: &Request<AxumBody>, request_id: &RequestId) -> Span {
     // Whatever a caller asks for is bounded before it is written down.
     const LONGEST: usize = 128;
+    let path = request.uri().path();
     let method = &path[..path.floor_char_boundary(LONGEST)];
-    tracing::info_span!("grpc", method, request_id = request_id.as_str())
+    let caller = request.extensions().get::<PeerNames>().and_then(PeerNames::first);
+    tracing::info_span!("grpc", method, request_id = request_id.as_str(), caller)
 }
 
 #[cfg(test)]
@@ -187,6 +209,7 @@ mod tests {
             clock: Arc::new(ManualClock::new(UnixMillis(0))),
             deadlines: Deadlines::default(),
             trusted_proxies: TrustedProxies::default(),
+            allow: Arc::default(),
         };
         let service = layer.layer(tower::service_fn(panics));
         let request = Request::builder().header("accept-language", "zh").body(AxumBody::empty()).unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::ext_authz::CHECK;
 use crate::transport::Deadlines;
 
 /// The metadata in which a caller says how long it will wait.
@@ -12,6 +13,9 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
 impl Deadlines {
     /// The limit for a method; `None` for methods that stream, and for those of other services.
     pub(super) fn limit(&self, path: &str) -> Option<Duration> {
+        if path == CHECK {
+            return Some(self.verify);
+        }
         match path.strip_prefix("/countersign.v1.AuthService/")? {
             "Login" => Some(self.login),
             "Refresh" => Some(self.refresh),
@@ -122,6 +126,7 @@ mod tests {
                 assert_eq!(limited, !method.server_streaming(), "{path}");
             }
         }
+        assert_eq!(Deadlines::default().limit(CHECK), Some(Deadlines::default().verify));
         assert_eq!(Deadlines::default().limit("/grpc.health.v1.Health/Watch"), None);
     }
 }

@@ -13,4 +13,10 @@ pub mod v1 {
     tonic::include_proto!("countersign.v1");
 }
 
+/// The service of the package `envoy.service.auth.v3`.
+#[allow(clippy::all, clippy::pedantic, missing_docs, unreachable_pub, reason = "generated")]
+pub(super) mod envoy {
+    include!(concat!(env!("OUT_DIR"), "/envoy.service.auth.v3.Authorization.rs"));
+}
+
 pub use crate::transport::DESCRIPTORS;

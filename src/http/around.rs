@@ -15,7 +15,7 @@ use super::edge::Edge;
 use super::refusal::{self, Refused};
 use super::{cross_site, headers};
 use crate::auth::AuthError;
-use crate::transport::{Panicked, request_id};
+use crate::transport::{Panicked, PeerNames, request_id};
 
 /// See the module.
 pub(super) async fn around(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
@@ -51,5 +51,6 @@ fn span(request: &Request, call: &Call) -> Span {
     let path = &path[..path.floor_char_boundary(LONGEST)];
     let method = request.method().as_str();
     let method = &method[..method.floor_char_boundary(LONGEST)];
-    tracing::info_span!("http", method, path, request_id = call.request_id.as_str())
+    let caller = request.extensions().get::<PeerNames>().and_then(PeerNames::first);
+    tracing::info_span!("http", method, path, request_id = call.request_id.as_str(), caller)
 }

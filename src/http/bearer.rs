@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use super::refusal::Refused;
 use crate::auth::AuthError;
 use crate::reason::Reason;
+use crate::transport::bearer_token;
 
 /// What every refresh token begins with, for ever: so that one is told from an access token by its looks.
 const REFRESH_PREFIX: &str = "csgn_rt_";
@@ -19,10 +20,7 @@ pub(super) fn find(headers: &HeaderMap) -> Result<Option<SecretString>, Refused>
     if values.next().is_some() {
         return Err(AuthError::invalid_field("", "must have one Authorization header").into());
     }
-    let Ok(value) = value.to_str() else { return Err(Reason::AccessTokenInvalid.into()) };
-    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    let token = token.trim();
-    Ok((scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.into()))
+    Ok(bearer_token(value.as_bytes())?.map(Into::into))
 }
 
 /// The bearer token, without which nothing goes on.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, Request};
 
 use crate::reason::Language;
-use crate::transport::{Peer, RequestId, TrustedProxies, language};
+use crate::transport::{Encrypted, Peer, RequestId, TrustedProxies, language};
 
 /// In the extensions of every request.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub(super) struct Call {
     pub(super) language: Language,
     /// The address of the client: of the peer, or what a trusted proxy says of it.
     pub(super) client: Option<IpAddr>,
-    /// Whether the client came by HTTPS, as the proxy says that ended it.
+    /// Whether the client came by HTTPS: to this port, or as the proxy says that ended it.
     pub(super) https: bool,
 }
 
@@ -26,7 +26,7 @@ impl Call {
             request_id: RequestId::of(headers),
             language: language(headers),
             client: peer.map(|peer| proxies.client(peer, headers)),
-            https: came_by_https(headers),
+            https: request.extensions().get::<Encrypted>().is_some() || came_by_https(headers),
         }
     }
 }

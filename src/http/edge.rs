@@ -10,12 +10,10 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::refusal::Refused;
 use super::{HttpOptions, RefreshTransport};
-use crate::auth::{
-    AuthError, Authenticate, CallContext, InvalidReason, Verification, VerifiedToken, VerifyRequest,
-};
+use crate::auth::{AuthError, Authenticate, CallContext, VerifiedToken, VerifyRequest};
 use crate::model::Monotonic;
 use crate::reason::Reason;
-use crate::transport::carry_through;
+use crate::transport::{bearer_of, carry_through};
 
 use std::sync::Arc;
 
@@ -67,12 +65,8 @@ impl Edge {
         let request = VerifyRequest { access_token, audiences, max_staleness: None };
         request.check()?;
         let context = self.context(call, self.options.deadlines.verify);
-        match self.auth.verify(&context, &request)?.verification {
-            Verification::Verified(token) => Ok(Arc::unwrap_or_clone(token)),
-            Verification::Invalid(InvalidReason::Expired) => Err(Reason::AccessTokenExpired.into()),
-            Verification::Invalid(InvalidReason::Revoked) => Err(Reason::SessionRevoked.into()),
-            Verification::Invalid(_) => Err(Reason::AccessTokenInvalid.into()),
-        }
+        let verification = self.auth.verify(&context, &request)?.verification;
+        Ok(Arc::unwrap_or_clone(bearer_of(verification)?))
     }
 
     /// A success under `/v1/auth/…`.

@@ -7,7 +7,6 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::bearer;
 use super::call::Call;
@@ -16,25 +15,10 @@ use super::refusal::Refused;
 use crate::auth::bounds::AUDIENCES_MAX;
 use crate::auth::{AuthError, VerifiedToken};
 use crate::reason::Reason;
+use crate::transport::{self, IDENTITY_HEADERS, REQUIRED_ROLES_MAX};
 
 /// Where it is.
 pub(super) const PATH: &str = "/forward-auth";
-
-/// The most roles that may be asked for.
-pub(super) const ROLES_MAX: usize = 32;
-
-/// What is percent-encoded in a header besides what is not ASCII: what would make a name look like another.
-const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';');
-
-/// The identity headers, every one in every answer: a gateway that copies them overwrites what its client sent.
-pub(super) const HEADERS: [&str; 6] = [
-    "x-auth-subject",
-    "x-auth-username",
-    "x-auth-session",
-    "x-auth-roles",
-    "x-auth-token-id",
-    "x-auth-expires",
-];
 
 /// 200 with the identity; 401 without a good token; 403 without a role that is asked for; 503 when it cannot be
 /// known.
@@ -67,7 +51,7 @@ impl Required {
         let mut required = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let (list, max) = match &*name {
-                "role" => (&mut required.roles, ROLES_MAX),
+                "role" => (&mut required.roles, REQUIRED_ROLES_MAX),
                 "audience" => (&mut required.audiences, AUDIENCES_MAX),
                 _ => {
                     return Err(AuthError::invalid_field(
@@ -87,16 +71,7 @@ impl Required {
 }
 
 fn identity(token: &VerifiedToken) -> HeaderMap {
-    let escaped = |text: &str| utf8_percent_encode(text, UNSAFE).to_string();
-    let values = [
-        token.subject.to_string(),
-        escaped(&token.username),
-        token.session.to_string(),
-        token.roles.iter().map(|role| escaped(role)).collect::<Vec<_>>().join(","),
-        escaped(&token.token_id),
-        token.expires_at.to_string(),
-    ];
-    let headers = HEADERS.into_iter().zip(values);
+    let headers = IDENTITY_HEADERS.into_iter().zip(transport::identity(token));
     headers
         .filter_map(|(name, value)| {
             Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::{PROBLEM, oauth_code};
+use super::refusal::oauth_code;
 use super::routes::{Caller, Gives, Operation, Takes};
-use super::{HttpOptions, RefreshTransport, body, captcha, cookie, csrf, forward_auth};
+use super::{HttpOptions, RefreshTransport, body, captcha, cookie, csrf};
 use crate::reason::Reason;
+use crate::transport::problem::PROBLEM;
+use crate::transport::{IDENTITY_HEADERS, REQUIRED_ROLES_MAX};
 
 mod schema;
 
@@ -86,7 +88,7 @@ fn parameters(operation: &Operation, options: &HttpOptions) -> Vec<Value> {
     if matches!(operation.takes, Takes::Rules) {
         parameters.push(rule(
             "role",
-            forward_auth::ROLES_MAX,
+            REQUIRED_ROLES_MAX,
             "A role that the user must have; all of those named",
         ));
         let audiences = crate::auth::bounds::AUDIENCES_MAX;
@@ -191,7 +193,7 @@ fn success(gives: &Gives, schemas: &mut Schemas) -> Value {
     }
     if matches!(gives, Gives::Identity) {
         let each = |name: &str| (name.to_owned(), json!({ "schema": { "type": "string" } }));
-        response["headers"] = forward_auth::HEADERS.into_iter().map(each).collect::<Map<_, _>>().into();
+        response["headers"] = IDENTITY_HEADERS.into_iter().map(each).collect::<Map<_, _>>().into();
     }
     response
 }

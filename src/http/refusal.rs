@@ -1,7 +1,6 @@
 //! How a failure is told over HTTP: as a problem (RFC 9457), as an envelope, or as an OAuth error (RFC 6749 §5.2).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -14,11 +13,7 @@ use super::edge::Edge;
 use crate::auth::AuthError;
 use crate::reason::{Language, Reason};
 use crate::transport::log_failure;
-
-/// The media type of problems.
-pub(super) const PROBLEM: &str = "application/problem+json";
-/// Before the name of the reason: the `type` of a problem.
-pub(super) const TYPE_PREFIX: &str = "urn:countersign:error:";
+use crate::transport::problem::{PROBLEM, challenge, problem, retry_after, violations};
 
 /// A failure that was logged and is to be told. It travels in the extensions of an answer until it is known in which
 /// shape and language.
@@ -65,41 +60,19 @@ pub(super) fn render(refused: &Refused, answer: &mut Response, call: &Call, path
         let message = error.reason.message(call.language);
         ("application/json", edge.envelope(error.reason.number(), message, &details(error)))
     } else {
-        (PROBLEM, problem(error, call))
+        (PROBLEM, problem(error, call.language, call.request_id.as_str()))
     };
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(call.language.tag()));
     headers.remove(CONTENT_LENGTH);
-    if let Some(challenge) = challenge(error.reason) {
+    if let Some(challenge) = challenge(error.reason).and_then(|text| HeaderValue::try_from(text).ok()) {
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
     if let Some(delay) = error.retry_delay() {
-        headers.insert(RETRY_AFTER, seconds(delay).into());
+        headers.insert(RETRY_AFTER, retry_after(delay).into());
     }
     *answer.body_mut() = Body::from(body.to_string());
-}
-
-/// `Retry-After` (RFC 9110 §10.2.3) has whole seconds: rounded up, for who comes too early comes in vain.
-fn seconds(delay: Duration) -> u64 {
-    delay.as_secs() + u64::from(delay.subsec_nanos() > 0)
-}
-
-fn problem(error: &AuthError, call: &Call) -> Value {
-    let reason = error.reason;
-    let mut problem = json!({
-        "type": format!("{TYPE_PREFIX}{}", reason.name()),
-        "title": reason.message(Language::En),
-        "status": reason.http_status(),
-        "detail": reason.message(call.language),
-        "reason": reason.name(),
-        "code": reason.number(),
-        "requestId": call.request_id.as_str(),
-    });
-    if !error.violations.is_empty() {
-        problem["violations"] = violations(error);
-    }
-    problem
 }
 
 /// What a program may want of a failure that is told in an envelope.
@@ -109,14 +82,9 @@ fn details(error: &AuthError) -> Value {
         details["violations"] = violations(error);
     }
     if let Some(delay) = error.retry_delay() {
-        details["retryAfter"] = seconds(delay).into();
+        details["retryAfter"] = retry_after(delay).into();
     }
     details
-}
-
-fn violations(error: &AuthError) -> Value {
-    let each = |it: &crate::auth::FieldViolation| json!({ "field": it.field, "description": it.description });
-    error.violations.iter().map(each).collect()
 }
 
 fn oauth_error(error: &AuthError) -> Value {
@@ -137,50 +105,5 @@ pub(super) fn oauth_code(reason: Reason) -> &'static str {
         429 | 503 | 504 => "temporarily_unavailable",
         500 => "server_error",
         _ => "invalid_request",
-    }
-}
-
-/// How to authenticate (RFC 9110 §11.6.1). The parameter `error` is there only where a token came (RFC 6750 §3.1).
-fn challenge(reason: Reason) -> Option<HeaderValue> {
-    let error = match reason {
-        Reason::ClientUnauthenticated => {
-            return Some(HeaderValue::from_static("Basic realm=\"countersign\", charset=\"UTF-8\""));
-        }
-        Reason::TokenMissing | Reason::InvalidCredentials => {
-            return Some(HeaderValue::from_static("Bearer realm=\"countersign\""));
-        }
-        Reason::RoleRequired => "insufficient_scope",
-        _ if reason.http_status() == 401 => "invalid_token",
-        _ => return None,
-    };
-    let description = reason.message(Language::En);
-    let text =
-        format!("Bearer realm=\"countersign\", error=\"{error}\", error_description=\"{description}\"");
-    HeaderValue::from_str(&text).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whoever_is_not_authenticated_is_told_how_to_be() {
-        for reason in Reason::all() {
-            let challenge = challenge(reason);
-            let expected = reason.http_status() == 401 || reason == Reason::RoleRequired;
-            assert_eq!(challenge.is_some(), expected, "{reason}");
-            if let Some(challenge) = challenge {
-                let text = challenge.to_str().unwrap();
-                assert_eq!(text.matches('"').count() % 2, 0, "{text}");
-                assert!(!reason.message(Language::En).contains(['"', '\\']), "{reason}");
-            }
-        }
-    }
-
-    #[test]
-    fn nobody_is_told_to_come_back_too_early() {
-        assert_eq!(seconds(Duration::from_millis(1)), 1);
-        assert_eq!(seconds(Duration::from_secs(2)), 2);
-        assert_eq!(seconds(Duration::from_millis(42_500)), 43);
     }
 }

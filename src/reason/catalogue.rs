@@ -6,7 +6,7 @@ use super::{Code, Entry, Reason};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(1));
 
-pub(super) static ENTRIES: [Entry; 29] = [
+pub(super) static ENTRIES: [Entry; 30] = [
     Entry {
         reason: Reason::InvalidRequest,
         name: "INVALID_REQUEST",
@@ -148,6 +148,18 @@ pub(super) static ENTRIES: [Entry; 29] = [
                   `max_staleness` that was asked for, so that it cannot say whether a token is still good.",
         remedy: "Keep the tokens. Try again, where possible on another replica; do not take the token for \
                  verified.",
+    },
+    Entry {
+        reason: Reason::CallerNotAllowed,
+        name: "CALLER_NOT_ALLOWED",
+        code: Code::PermissionDenied,
+        number: 40306,
+        retry_after: None,
+        en: "This program may not do that.",
+        zh_cn: "该程序无权执行此操作。",
+        meaning: "The operator keeps this method for some programs (`grpc.allow`), and the certificate of the \
+                  connection names none of them, or there is none. It says nothing about a token or a user.",
+        remedy: "Keep the tokens. Connect with the certificate that was meant, or ask the operator for a rule.",
     },
     Entry {
         reason: Reason::DeadlineExceeded,

@@ -24,7 +24,8 @@ impl RequestId {
         headers.get(HEADER).and_then(Self::parse)
     }
 
-    fn parse(value: &HeaderValue) -> Option<Self> {
+    /// The id in a header, if it is well-formed.
+    pub fn parse(value: &HeaderValue) -> Option<Self> {
         let text = value.to_str().ok()?;
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let well_formed = (1..=MAX_BYTES).contains(&text.len()) && text.bytes().all(allowed);

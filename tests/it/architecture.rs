@@ -61,6 +61,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("axum", &["grpc", "http", "operations", "listener"]),
     ("prost_reflect", &["http"]),
     ("hyper_rustls", &["http"]),
+    ("tokio_rustls", &["listener", "cli"]),
+    ("x509_parser", &["listener"]),
     ("argon2", &["password"]),
     ("clap", &["cli"]),
     ("figment", &["config"]),

@@ -119,6 +119,32 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ("[rotation]\ndeadline = '11s'", &["rotation.deadline", "rotation.grace, which is 10s"]),
         ("[rotation]\ngrace = '1s'", &["rotation.deadline", "rotation.grace from"]),
         ("[rotation]\ngrace = '1h'", &["rotation.grace", "between 0s and 5m"]),
+        ("[grpc.tls]\nkey_file = 'k'", &["grpc.tls.certificate_file", "give both or none"]),
+        ("[grpc.tls]\nkeyfile = 'k'", &["grpc.tls.keyfile", "no such key"]),
+        ("[grpc.tsl]\nkey_file = 'k'", &["grpc.tsl", "no such key"]),
+        ("[grpc]\ntls = 'on'", &["grpc.tls", "must be a table, not a string"]),
+        ("[grpc.tls]\nkey_file = 1", &["grpc.tls.key_file", "must be a string, not a number"]),
+        ("[operations.tls]\nclient_certificates = 'required'", &["operations.tls.client_cert", "needs TLS"]),
+        (
+            "[edge.tls]\ncertificate_file = 'c'\nkey_file = 'k'\nclient_certificates = 'required'",
+            &["edge.tls.client_ca_file", "neither without the other"],
+        ),
+        (
+            "[edge.tls]\ncertificate_file = 'c'\nkey_file = 'k'\nhandshake_timeout = '2m'",
+            &["edge.tls.handshake_timeout", "between 100ms and 1m"],
+        ),
+        (
+            "[edge]\nplain_http = true\n[edge.tls]\ncertificate_file = 'c'\nkey_file = 'k'",
+            &["edge.plain_http", "must be false where edge.tls is set"],
+        ),
+        ("[grpc.tls]\nclient_certificates = 'maybe'", &["grpc.tls", "none of none, optional, required"]),
+        ("[[grpc.allow]]\nmethods = ['*']\nsans = ['*']", &["grpc.allow", "goes by clients' certificates"]),
+        ("[[grpc.allow]]\nmethods = ['a']\nsans = ['*']", &["grpc.allow", "rule 1 names \"a\""]),
+        (
+            "[[grpc.allow]]\nmethods = ['*']\nsans = ['a.example']",
+            &["grpc.allow", "rule 1 names \"a.example\""],
+        ),
+        ("[[grpc.allow]]\nmethods = []\nsans = ['*']", &["grpc.allow", "1 to 64 methods"]),
         ("[revocation]\nmax_staleness = '1s'", &["revocation.max_staleness", "poll_interval, which is 1s"]),
         ("[revocation]\npoll_interval = '1ms'", &["revocation.poll_interval", "between 10ms and 1m"]),
         ("[revocation]\non_stale = 'ignore'", &["revocation.on_stale", "none of fail, serve"]),
@@ -172,6 +198,28 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
             assert!(error.contains(part), "{toml:?}: {part:?} is missing in: {error}");
         }
         assert!(!error.contains('\n'), "one line: {error}");
+    }
+}
+
+#[test]
+fn tables_of_a_section_and_rules_are_set_by_variables_too() {
+    let config = with_required(
+        "[grpc.tls]\ncertificate_file = 'a.pem'\nkey_file = 'a.key'",
+        &[
+            ("COUNTERSIGN__GRPC__TLS__CERTIFICATE_FILE", "b.pem"),
+            ("COUNTERSIGN__GRPC__TLS__CLIENT_CA_FILE", "ca.pem"),
+            ("COUNTERSIGN__GRPC__TLS__CLIENT_CERTIFICATES", "required"),
+            ("COUNTERSIGN__GRPC__ALLOW", r#"[{ methods = ["*"], sans = ["dns:a", "dns:b"] }]"#),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.grpc.tls.certificate_file, Path::new("b.pem"));
+    assert_eq!(config.grpc.tls.key_file, Path::new("a.key"), "the rest of the table stays");
+    assert_eq!(config.grpc.allow[0].sans, ["dns:a", "dns:b"]);
+    assert!(config.grpc.tls.is_enabled() && !config.edge.tls.is_enabled());
+    for bad in ["[{ methods = ", "[{ sans = ['*'] }]", "countersign.v1.AuthService/Login"] {
+        let error = with_required("", &[("COUNTERSIGN__GRPC__ALLOW", bad)]).unwrap_err();
+        assert!(error.contains("grpc.allow") && error.contains("COUNTERSIGN__GRPC__ALLOW"), "{bad}: {error}");
     }
 }
 
@@ -353,14 +401,15 @@ fn what_is_printed_loads_again_and_shows_no_secret() {
     assert_eq!(again.tokens.access_ttl, Duration::from_secs(90));
 }
 
-/// `section.key` with its value, of every key in a document.
+/// `section.key` with its value, of every key in a document, those of tables in a section too.
 fn entries(document: &toml::Table) -> Vec<(String, toml::Value)> {
-    let sections = document.iter().filter_map(|(section, keys)| Some((section, keys.as_table()?)));
-    sections
-        .flat_map(|(section, keys)| {
-            keys.iter().map(move |(key, value)| (format!("{section}.{key}"), value.clone()))
-        })
-        .collect()
+    let of = |(key, value): (&String, &toml::Value)| match value {
+        toml::Value::Table(keys) => {
+            entries(keys).into_iter().map(|(inner, value)| (format!("{key}.{inner}"), value)).collect()
+        }
+        _ => vec![(key.clone(), value.clone())],
+    };
+    document.iter().flat_map(of).collect()
 }
 
 #[test]
@@ -388,7 +437,8 @@ fn the_example_loads_and_shows_every_key_with_its_default() {
 fn every_field_names_its_variable() {
     let defaults: toml::Table = Config::default().to_toml().unwrap().parse().unwrap();
     for (key, _) in entries(&defaults) {
-        let (section, _) = key.split_once('.').unwrap();
+        let parts: Vec<_> = key.split('.').collect();
+        let section = parts[parts.len() - 2];
         let source = format!("{}/src/config/{section}.rs", env!("CARGO_MANIFEST_DIR"));
         let variable = format!("`COUNTERSIGN__{}`", key.replace('.', "__").to_uppercase());
         let text = std::fs::read_to_string(&source).unwrap();

@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 pub(crate) mod database;
+pub(crate) mod envoy;
 pub(crate) mod fake_watch;
 pub(crate) mod grpc;
 pub(crate) mod http;

@@ -6,9 +6,9 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::super::contract::{comment, descriptor};
-use super::super::refusal::TYPE_PREFIX;
 use super::super::{HttpOptions, RefreshTransport};
 use crate::reason::Reason;
+use crate::transport::problem::TYPE_PREFIX;
 
 /// The schema with this name among the document's.
 pub(super) fn reference(name: &str) -> Value {
