@@ -3,6 +3,8 @@
 mod administration;
 mod background;
 mod edge;
+mod gauges;
+mod observed;
 mod stores;
 mod tls;
 
@@ -13,6 +15,7 @@ pub use tls::ListenersTls;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -38,6 +41,7 @@ use crate::store::SessionPolicy;
 use crate::store::redis::InvalidRedisUrl;
 use crate::store::sql::{InvalidUrl, SchemaError};
 use crate::store::sqlite::OpenError;
+use crate::telemetry::Metrics;
 use crate::token::access::AccessTokenIssuer;
 use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
 use crate::transport::TrustedProxies;
@@ -134,6 +138,9 @@ struct Assembly {
     readiness: Readiness,
     health: Health,
     authenticator: Arc<dyn Authenticate>,
+    metrics: Metrics,
+    /// Times that the keys could not be reloaded.
+    key_reload_failures: Arc<AtomicU64>,
     tls: ListenersTls,
 }
 
@@ -146,12 +153,15 @@ impl App {
         let tls = ListenersTls::load(&config)?;
         let stores = Stores::open(&config, &clock, migrate).await?;
         stores.log_warnings().await;
+        let metrics = Metrics::new();
+        let stores = observed::stores(stores, &config, &clock, &metrics);
         let hashing = PoolOptions {
             threads: config.passwords.threads().get(),
             queue: config.passwords.queue,
             parameters: hash_parameters(&config)?,
         };
         let passwords = HashingPool::start(hashing, clock.clone()).map_err(StartError::Threads)?;
+        let passwords = Arc::new(passwords);
 
         let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
         let revocations =
@@ -164,7 +174,7 @@ impl App {
             sessions: stores.sessions.clone(),
             revocations: revocations.clone(),
             keys: keys.clone(),
-            passwords: Arc::new(passwords),
+            passwords: passwords.clone(),
             throttle: stores.throttle.clone(),
             clock: clock.clone(),
         };
@@ -175,15 +185,28 @@ impl App {
         let operations = Port::new(operations, tls.operations.clone());
         let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
         let cores = Arc::new(Cores::start(config.grpc.threads()).map_err(StartError::Threads)?);
+        let (readiness, key_reload_failures) = (Readiness::new(enforced), Arc::default());
+        metrics.add(Arc::new(gauges::Gauges {
+            clock: clock.clone(),
+            readiness: readiness.clone(),
+            revocations: revocations.clone(),
+            keys: keys.clone(),
+            passwords,
+            probes: stores.probes.clone(),
+            authenticator: authenticator.clone(),
+            reload_failures: Arc::clone(&key_reload_failures),
+        }));
         let allow = allow_list(&config)?;
         let parts = Assembly {
+            authenticator: observed::calls(authenticator, &metrics),
+            metrics,
+            key_reload_failures,
             clock,
             stores,
             keys,
             revocations,
-            readiness: Readiness::new(enforced),
+            readiness,
             health: Health::new().await,
-            authenticator,
             tls,
             config,
         };
@@ -258,8 +281,8 @@ impl App {
         // The operations port answers to the last, so that whoever watches sees the draining.
         tokio::spawn(listener::serve(
             "operations",
-            operations.into(),
-            operations::router(parts.readiness.clone()),
+            operations,
+            operations::router(parts.readiness.clone(), parts.metrics.clone()),
             |_, _| {},
             Limits { connections: 256, connection_age: None, ..Limits::default() },
             lifecycle.aborting().clone(),
@@ -314,6 +337,8 @@ fn policy(config: &Config) -> Policy {
 
 fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &Lifecycle) -> GrpcOptions {
     let config = &parts.config;
+    let calls = grpc::Calls::new(parts.clock.clone());
+    parts.metrics.add(calls.source());
     GrpcOptions {
         clock: parts.clock.clone(),
         deadlines: deadlines(config),
@@ -324,6 +349,7 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
         tasks: lifecycle.tasks().clone(),
         published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
         stopping: lifecycle.stopping().clone(),
+        calls,
         ext_authz: config.ext_authz.enabled.then(|| ExtAuthz {
             cookie: config.ext_authz.cookie().map(str::to_owned),
             error_response: config.ext_authz.error_response,

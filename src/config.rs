@@ -30,6 +30,7 @@ mod rotation;
 mod secret;
 mod sessions;
 mod shutdown;
+mod telemetry;
 mod throttle;
 mod tls;
 mod tokens;
@@ -50,6 +51,7 @@ pub use revocation::{OnStale, Revocation};
 pub use rotation::Rotation;
 pub use sessions::{OnLimit, Sessions, SessionsStore};
 pub use shutdown::Shutdown;
+pub use telemetry::Telemetry;
 pub use throttle::Throttle;
 pub use tls::{AllowRule, ClientCertificates, Tls};
 pub use tokens::Tokens;
@@ -91,6 +93,8 @@ pub struct Config {
     pub keys: Keys,
     /// `[log]`: what is written to standard error.
     pub log: Log,
+    /// `[telemetry]`: where traces go.
+    pub telemetry: Telemetry,
     /// `[shutdown]`: how the process goes.
     pub shutdown: Shutdown,
 }
@@ -190,6 +194,7 @@ impl Config {
         self.redis.check(&self.sessions)?;
         self.keys.check()?;
         self.log.check()?;
+        self.telemetry.check()?;
         self.shutdown.check()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::{AxumRouter, Routes};
+use tower::layer::util::Stack;
 
 use crate::auth::Authenticate;
 use crate::model::Clock;
@@ -18,6 +19,7 @@ mod convert;
 mod deadline;
 mod ext_authz;
 mod health;
+mod meter;
 pub mod proto;
 mod redact;
 mod revocation_service;
@@ -29,6 +31,7 @@ pub use allow::{Allow, AllowList, UnknownMethod};
 pub use at_once::VerifyAtOnce;
 pub use ext_authz::ExtAuthz;
 pub use health::Health;
+pub use meter::Calls;
 pub use revocation_service::Published;
 
 use ext_authz::ExtAuthzService;
@@ -70,6 +73,8 @@ pub struct GrpcOptions {
     pub published: Option<Published>,
     /// Cancelled when streams must end.
     pub stopping: CancellationToken,
+    /// Counts every call.
+    pub calls: Calls,
     /// How Envoy is answered; without it there is no such service.
     pub ext_authz: Option<ExtAuthz>,
 }
@@ -78,6 +83,7 @@ impl GrpcOptions {
     /// The usual deadlines, and no reflection.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
+            calls: Calls::new(clock.clone()),
             clock,
             deadlines: Deadlines::default(),
             max_request_bytes: MAX_REQUEST_BYTES,
@@ -99,9 +105,10 @@ pub fn service(
     health: &Health,
     options: GrpcOptions,
 ) -> VerifyAtOnce<AxumRouter> {
-    let (max_request_bytes, allow) = (options.max_request_bytes, Arc::new(options.allow.clone()));
+    let (allow, calls) = (Arc::new(options.allow.clone()), options.calls.clone());
+    let max_request_bytes = options.max_request_bytes;
     let ordinary = routes(Arc::clone(&auth), health, options);
-    VerifyAtOnce { auth, allow, max_request_bytes, ordinary }
+    VerifyAtOnce { auth, allow, calls, max_request_bytes, ordinary }
 }
 
 /// Everything that the gRPC port serves, layers included: `AuthService`, `RevocationService` where there is
@@ -119,6 +126,7 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
         tasks,
         published,
         stopping,
+        calls,
         ext_authz,
     } = options;
     let end = StreamEnd { stopping };
@@ -146,7 +154,9 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
     }
     // One method reads more than the others may, so it has a route of its own.
     let routes = routes.prepare().into_axum_router().route_service(BATCH_PATH, batch);
-    routes.layer(call::CallLayer { clock, deadlines, trusted_proxies, allow: Arc::new(allow) })
+    // One layer made of two, so that a call goes through no more boxes.
+    let around = call::CallLayer { clock, deadlines, trusted_proxies, allow: Arc::new(allow) };
+    routes.layer(Stack::new(around, meter::MeterLayer(calls)))
 }
 
 fn with_reflection(routes: Routes) -> Routes {

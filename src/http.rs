@@ -36,6 +36,7 @@ mod forward_auth;
 mod headers;
 mod introspection;
 mod jwks;
+mod meter;
 mod openapi;
 pub mod page;
 mod refusal;
@@ -45,6 +46,8 @@ mod routes;
 pub use captcha::{Captcha, CaptchaOptions};
 pub use clients::{Client, Clients};
 use edge::Edge;
+pub use meter::Calls;
+use meter::Meter;
 use refusal::Refused;
 
 /// The largest request body that is read, in bytes.
@@ -103,12 +106,15 @@ pub struct HttpOptions {
     pub captcha: Option<Captcha>,
     /// Served beside the rest.
     pub pages: Pages,
+    /// Counts every request.
+    pub calls: Calls,
 }
 
 impl HttpOptions {
     /// The defaults of `[edge]`.
     pub fn new(clock: Arc<dyn Clock>, keys: KeySource) -> Self {
         Self {
+            calls: Calls::new(clock.clone()),
             clock,
             deadlines: Deadlines::default(),
             body_timeout: Duration::from_secs(10),
@@ -137,6 +143,8 @@ pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
     let cors = cors::layer(&options.allowed_origins);
     let table = routes::table(&options);
     let document = openapi::document(&table, &options);
+    let paths = table.iter().map(|operation| (operation.path.as_str(), operation.id));
+    let meter = Arc::new(Meter::new(&options.calls, paths));
     let edge = Arc::new(Edge { auth, options, document });
     let mut router = Router::new();
     for operation in table {
@@ -149,4 +157,5 @@ pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
         .merge(pages)
         .layer(cors)
         .layer(from_fn_with_state(edge, around::around))
+        .layer(from_fn_with_state(meter, meter::meter))
 }

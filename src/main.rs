@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use countersign::cli::{self, BoxError, Cli, Failure, Service};
+use countersign::telemetry;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,7 +17,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(|error| Failure::from(BoxError::from(error)))
-        .and_then(|runtime| runtime.block_on(cli::run(cli, &Service, &mut std::io::stdout())));
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(cli::run(cli, &Service, &mut std::io::stdout()));
+            // However it went; and while there is still a runtime to send with.
+            telemetry::flush();
+            outcome
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

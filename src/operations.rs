@@ -1,21 +1,40 @@
-//! The operations port: what Kubernetes and people at 3 a.m. ask. Plain HTTP, no authentication; bind it where
-//! only they reach it.
+//! The operations port: what Kubernetes, Prometheus and people at 3 a.m. ask. Plain HTTP, no authentication; bind it
+//! where only they reach it.
 
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use http::StatusCode;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::readiness::{Readiness, Report};
+use crate::telemetry::Metrics;
+use crate::telemetry::exposition::Format;
 
 /// `GET /livez`: the process answers. `GET /readyz`: 200 when it should get requests and 503 when not, with the
-/// reasons in JSON either way.
-pub fn router(readiness: Readiness) -> Router {
-    Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(readyz)).with_state(readiness)
+/// reasons in JSON either way. `GET /metrics`: for Prometheus, in OpenMetrics where that is asked for.
+pub fn router(readiness: Readiness, metrics: Metrics) -> Router {
+    let health = Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .with_state(readiness);
+    health.merge(Router::new().route("/metrics", get(scrape)).with_state(metrics))
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, Json<Report>) {
     let report = readiness.report();
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report))
+}
+
+async fn scrape(
+    State(metrics): State<Metrics>,
+    headers: HeaderMap,
+) -> Result<([(HeaderName, &'static str); 1], String), StatusCode> {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    // It reads files and counts tables: not for a thread that answers calls.
+    let text = tokio::task::spawn_blocking(move || metrics.scrape(format)).await;
+    let text = text.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(CONTENT_TYPE, format.content_type())], text))
 }

@@ -9,13 +9,16 @@ pub mod follower;
 pub mod recorder;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign_verifier::{RevocationView, Revoked};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::model::{Clock, Revocation, RevocationScope, UnixMillis};
 use crate::store::{Ledger, Push, SessionRevocation, StoreError};
+use crate::telemetry::traces;
 
 use feed::{Feed, Snapshot};
 use recorder::Recorder;
@@ -30,6 +33,8 @@ pub struct Revocations {
     recorder: Recorder,
     push: Option<Arc<dyn Push>>,
     horizon: Duration,
+    /// The number of the last row of the ledger that is known here, and all before it.
+    sequence: Arc<AtomicU64>,
 }
 
 impl Revocations {
@@ -44,7 +49,8 @@ impl Revocations {
     ) -> Self {
         let view = Arc::new(RevocationView::new());
         let recorder = Recorder::start(ledger.clone());
-        Self { view, feed: Arc::default(), ledger, clock, recorder, push, horizon }
+        let (feed, sequence) = (Arc::default(), Arc::default());
+        Self { view, feed, ledger, clock, recorder, push, horizon, sequence }
     }
 
     /// What this replica knows.
@@ -55,6 +61,16 @@ impl Revocations {
     /// How old that knowledge is at most. Asked before it is used, see [`RevocationView::staleness`].
     pub fn staleness(&self) -> Option<Duration> {
         self.view.staleness(self.clock.as_ref())
+    }
+
+    /// The number of the last row of the ledger up to which everything is known here; 0 before it was loaded.
+    pub fn sequence(&self) -> u64 {
+        self.sequence.load(Ordering::Relaxed)
+    }
+
+    /// Whether the other replicas can be heard now; `None` where they only poll.
+    pub fn is_listening(&self) -> Option<bool> {
+        self.push.as_ref().map(|push| push.is_listening())
     }
 
     /// What becomes known, for others.
@@ -71,7 +87,8 @@ impl Revocations {
 
     /// Revokes a session. When this returns, the row is durable and this replica refuses the session.
     pub async fn revoke_session(&self, session: SessionRevocation) -> Result<(), StoreError> {
-        let row = self.recorder.record(session).await?;
+        // The task that writes is nobody's child, so the wait for it is what a trace shows.
+        let row = self.recorder.record(session).instrument(traces::step("ledger", "record")).await?;
         self.announce(&row);
         Ok(())
     }

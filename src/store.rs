@@ -316,6 +316,9 @@ pub trait Push: Send + Sync + 'static {
     /// How often listening has begun, at first and after each outage: what was told before then may have been
     /// missed, and is in the ledger.
     fn listening(&self) -> tokio::sync::watch::Receiver<u64>;
+
+    /// Whether the others can be heard now.
+    fn is_listening(&self) -> bool;
 }
 
 /// How often logins may be tried, by the rules of [`crate::model::throttle`]. Times are the store's own.
@@ -326,6 +329,21 @@ pub trait LoginThrottle: Send + Sync + 'static {
 
     /// Takes back the attempt, which was admitted, and forgets the failures before it.
     async fn succeeded(&self, attempt: LoginAttempt) -> Result<(), StoreError>;
+}
+
+/// The connections that a store has, and what is under way on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Which of the store's pools.
+    pub pool: &'static str,
+    /// Calls that are under way now.
+    pub in_flight: u64,
+    /// The most that may be; more wait.
+    pub in_flight_limit: u64,
+    /// Connections that are open now.
+    pub connections: u64,
+    /// Connections that were opened since the start.
+    pub opened: u64,
 }
 
 /// A store as something to be watched and closed.
@@ -339,6 +357,9 @@ pub trait Probe: Send + Sync + 'static {
 
     /// Settings under which it may forget what it has acknowledged, each with its name; for the log, at start.
     async fn warnings(&self) -> Vec<String>;
+
+    /// Its connections as they are now, each pool by itself.
+    fn pools(&self) -> Vec<PoolStats>;
 
     /// Waits for what is under way and closes the connections. Afterwards every operation is answered as
     /// unavailable.

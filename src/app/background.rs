@@ -1,6 +1,7 @@
 //! What the service does without being asked.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -75,7 +76,10 @@ async fn reload_keys(parts: &Arc<Assembly>) {
     });
     match loaded.await {
         Ok(Ok(keys)) => parts.keys.replace(keys),
-        Ok(Err(error)) => tracing::error!(%error, "keys not reloaded; going on with those loaded before"),
+        Ok(Err(error)) => {
+            parts.key_reload_failures.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "keys not reloaded; going on with those loaded before");
+        }
         Err(error) => tracing::error!(%error, "keys not reloaded"),
     }
 }

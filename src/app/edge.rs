@@ -58,6 +58,8 @@ impl Edge {
             );
         }
         let keys = parts.keys.clone();
+        let calls = http::Calls::new(parts.clock.clone());
+        parts.metrics.add(calls.source());
         let options = HttpOptions {
             deadlines: super::deadlines(config),
             tasks: lifecycle.tasks().clone(),
@@ -75,6 +77,7 @@ impl Edge {
             clients: self.clients,
             trusted_proxies: self.trusted_proxies,
             captcha: self.captcha,
+            calls,
             pages: if edge.demonstration { http::page::demonstration() } else { http::Pages::new() },
             ..HttpOptions::new(parts.clock.clone(), Arc::new(move || keys.current().signing.key_set()))
         };

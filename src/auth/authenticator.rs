@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use countersign_verifier::{Rules, Verifier};
+use countersign_verifier::{CacheStats, Rules, Verifier};
 use secrecy::ExposeSecret as _;
 
 use super::error::AuthError;
@@ -77,6 +77,16 @@ impl Authenticator {
         let (keys, view) = (parts.keys.trusted().clone(), parts.revocations.view().clone());
         let verifier = Verifier::new(policy.rules.clone(), keys, view).with_cache(policy.verified_cache);
         Self { parts, policy, verifier }
+    }
+
+    /// How often Verify knew a token already.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.verifier.cache_stats()
+    }
+
+    /// How many verified tokens are remembered, and how many can be. Counts them: for metrics.
+    pub fn cached_tokens(&self) -> (usize, usize) {
+        (self.verifier.cached_tokens(), self.verifier.cache_capacity())
     }
 
     /// How old the view of the ledger is. Asked before the view is used: what is loaded in between makes the

@@ -33,7 +33,7 @@ pub struct Service;
 #[async_trait]
 impl Program for Service {
     async fn dev(&self, config: Config, data: DevData) -> Result<(), BoxError> {
-        telemetry::init(config.log.format, &config.log.level)?;
+        telemetry::init(&config)?;
         let app = App::build(config, true).await?;
         let password = create_first_user(&app.user_admin()?).await?;
         let banner = DevBanner {
@@ -56,7 +56,7 @@ impl Program for Service {
     }
 
     async fn serve(&self, config: Config, migrate: bool) -> Result<(), BoxError> {
-        telemetry::init(config.log.format, &config.log.level)?;
+        telemetry::init(&config)?;
         let app = App::build(config, migrate).await?;
         let (grpc, operations) = (app.grpc_address()?, app.operations_address()?);
         let http = app.http_address()?.map(|http| http.to_string());
@@ -71,7 +71,7 @@ impl Program for Service {
     }
 
     async fn users(&self, config: &Config) -> Result<Box<dyn UserAdministration>, BoxError> {
-        telemetry::init(config.log.format, &config.log.level)?;
+        telemetry::init_log(config.log.format, &config.log.level)?;
         Ok(Box::new(Administration::open(config).await?.users))
     }
 

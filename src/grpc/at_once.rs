@@ -3,7 +3,7 @@
 //! It is the call that every request of every other service makes. Where all of it has arrived and the answer is no
 //! error, nothing is left to wait for: no deadline to set, no span to open, no layer to pass through. Whatever is not
 //! so simple goes the ordinary way as if nobody had looked at it, so that there is one place that knows what to do
-//! about rights, compression, deadlines, malformed messages, stale views and defects.
+//! about rights, traces, compression, deadlines, malformed messages, stale views and defects.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -23,12 +23,14 @@ use tonic::service::AxumBody;
 use tower::Service;
 
 use super::allow::AllowList;
+use super::meter::Calls;
 use super::proto::v1;
 use super::{MAX_RESPONSE_BYTES, convert, deadline};
 use crate::auth::{Authenticate, Verification, Verify, bounds};
+use crate::telemetry::traces;
 use crate::transport::{PeerNames, request_id};
 
-const PATH: &str = "/countersign.v1.AuthService/VerifyAccessToken";
+pub(super) const PATH: &str = "/countersign.v1.AuthService/VerifyAccessToken";
 /// What stands before a message: whether it is compressed, and its length in four bytes.
 const PREFIX_BYTES: usize = 5;
 
@@ -37,6 +39,7 @@ const PREFIX_BYTES: usize = 5;
 pub struct VerifyAtOnce<S> {
     pub(super) auth: Arc<dyn Authenticate>,
     pub(super) allow: Arc<AllowList>,
+    pub(super) calls: Calls,
     pub(super) max_request_bytes: usize,
     pub(super) ordinary: S,
 }
@@ -56,11 +59,15 @@ where
     }
 
     fn call(&mut self, request: Request<AxumBody>) -> Self::Future {
+        let begun = self.calls.now();
         let request = if is_plain(&request) && self.permits(&request) {
             let (head, body) = request.into_parts();
             match read_whole(body) {
                 Ok(frame) => match self.answer(&frame) {
-                    Some(answer) => return Either::Left(ready(Ok(respond(&head.headers, answer)))),
+                    Some(answer) => {
+                        self.calls.verified(begun);
+                        return Either::Left(ready(Ok(respond(&head.headers, answer))));
+                    }
                     None => Request::from_parts(head, AxumBody::from(frame)),
                 },
                 Err(body) => Request::from_parts(head, body),
@@ -115,6 +122,7 @@ fn is_plain<B>(request: &Request<B>) -> bool {
         && request.version() == Version::HTTP_2
         && matches!(content_type, Some(b"application/grpc" | b"application/grpc+proto"))
         && deadline::allows_an_instant(request.headers())
+        && !(traces::enabled() && traces::parent(request.headers()).is_some())
 }
 
 /// `VerifyAccessTokenRequest`, with the token left where it is.

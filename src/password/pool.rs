@@ -19,6 +19,7 @@ use self::queue::{Job, Queue, Task};
 use super::argon2id::{Argon2idHash, CorruptHash, HashParameters};
 use super::policy::Password;
 use crate::model::{Clock, Monotonic, PasswordHash};
+use crate::telemetry::buckets::Histogram;
 
 /// Longer than the pauses of a service that is in use, so that only a quiet one takes its next login's memory from the
 /// operating system anew, which costs that login some milliseconds.
@@ -103,6 +104,8 @@ pub struct PoolStats {
     pub memory_bytes: usize,
     /// The moving average of the time that one hash takes; zero before the first.
     pub average: Duration,
+    /// How long jobs took on their threads.
+    pub took: Histogram,
 }
 
 /// The hashing threads. Dropping it is [`HashingPool::shutdown`].

@@ -1,5 +1,6 @@
 //! Follows the ledger: loads it, polls it, and proves how fresh the view is.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,8 @@ impl Follower {
         match result {
             Ok(()) => {
                 view.freshness.record_poll_sent(sent);
+                let sequence = self.cursor.map_or(0, |cursor| cursor.seq);
+                self.revocations.sequence.store(sequence, Ordering::Relaxed);
                 self.readiness.set_ledger_loaded(self.cursor.is_some());
                 self.readiness.set_store("ledger", Ok(()));
             }

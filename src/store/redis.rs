@@ -21,7 +21,7 @@ use self::push::PubSub;
 use self::scripts::{Arguments, Script, Scripts};
 use self::server_time::ServerTime;
 use crate::model::{Clock, UserId};
-use crate::store::{Probe, StoreError};
+use crate::store::{PoolStats, Probe, StoreError};
 
 mod address;
 mod checks;
@@ -116,6 +116,7 @@ impl RedisOptions {
             tls,
             database: self.url.database,
             patience: self.connect_timeout,
+            opened: Arc::default(),
         }
     }
 }
@@ -214,6 +215,10 @@ impl Probe for RedisStore {
 
     async fn warnings(&self) -> Vec<String> {
         self.warnings().await
+    }
+
+    fn pools(&self) -> Vec<PoolStats> {
+        vec![self.connections.stats()]
     }
 
     /// Connections close by themselves when the last clone is gone.

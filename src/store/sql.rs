@@ -22,7 +22,7 @@ pub(in crate::store) use self::pool::{Connection, Pool};
 
 use self::pool::PoolOptions;
 use crate::model::{Clock, UnixMillis};
-use crate::store::{Probe, StoreError};
+use crate::store::{PoolStats, Probe, StoreError};
 
 pub mod dialect;
 pub mod driver;
@@ -301,6 +301,14 @@ impl<D: Dialect> Probe for SqlStore<D> {
 
     async fn warnings(&self) -> Vec<String> {
         self.warnings().await
+    }
+
+    fn pools(&self) -> Vec<PoolStats> {
+        if self.readers.is(&self.writers) {
+            vec![self.readers.stats("all")]
+        } else {
+            vec![self.readers.stats("readers"), self.writers.stats("writers")]
+        }
     }
 
     async fn close(&self) {

@@ -4,6 +4,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::auth::AuthError;
+use crate::telemetry::traces;
 
 /// A call has panicked. Where and why, the panic hook has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,5 +24,5 @@ pub async fn carry_through<T: Send + 'static>(
     tasks: &TaskTracker,
     change: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Panicked> {
-    tasks.spawn(change.in_current_span()).await.map_err(|_| Panicked)
+    tasks.spawn(traces::continued(change.in_current_span())).await.map_err(|_| Panicked)
 }

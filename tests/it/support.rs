@@ -9,6 +9,7 @@ pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod in_process;
 pub(crate) mod mariadb;
+pub(crate) mod otlp;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod redis;

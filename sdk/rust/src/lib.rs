@@ -17,6 +17,7 @@ mod jws;
 mod key;
 mod memo;
 mod revocation;
+mod tally;
 mod trusted_keys;
 mod verifier;
 mod verify;
@@ -31,6 +32,7 @@ pub use key::{
 };
 pub use memo::Memo;
 pub use revocation::{Reload, RevocationIndex, Revoked};
+pub use tally::CacheStats;
 pub use trusted_keys::TrustedKeys;
 pub use verifier::Verifier;
 pub use verify::{Rules, VerifiedToken, authenticate, verify};

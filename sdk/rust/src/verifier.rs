@@ -2,8 +2,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cache::{AuthenticToken, Presented, TokenCache};
+use crate::tally::Tally;
 use crate::verify::{check, identity};
-use crate::{InvalidReason, RevocationView, Rules, TrustedKeys, UnixMillis, VerifiedToken, authenticate};
+use crate::{
+    CacheStats, InvalidReason, RevocationView, Rules, TrustedKeys, UnixMillis, VerifiedToken, authenticate,
+};
 
 /// Verifies access tokens against the keys and revocations as they are now, and remembers those whose signature
 /// it has checked. What it answers is what [`verify`](crate::verify) would: a token that is remembered is held to
@@ -16,6 +19,7 @@ pub struct Verifier {
     keys: Arc<TrustedKeys>,
     revocations: Arc<RevocationView>,
     cache: TokenCache,
+    tally: Tally,
 }
 
 impl Verifier {
@@ -25,7 +29,8 @@ impl Verifier {
 
     /// A verifier by these rules. Keys and revocations are shared with whoever keeps them up to date.
     pub fn new(rules: Rules, keys: Arc<TrustedKeys>, revocations: Arc<RevocationView>) -> Self {
-        Self { rules, keys, revocations, cache: TokenCache::with_capacity(Self::CACHED_TOKENS) }
+        let cache = TokenCache::with_capacity(Self::CACHED_TOKENS);
+        Self { rules, keys, revocations, cache, tally: Tally::default() }
     }
 
     /// Remembers this many tokens, rounded up to eight times a power of two; none for 0. The table itself takes
@@ -60,6 +65,11 @@ impl Verifier {
         self.cache.len()
     }
 
+    /// How often it knew a token already.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.tally.stats()
+    }
+
     /// Decides whether an access token may be used at `now` with a service that goes by one of `audiences`, by
     /// the rules and in the order of [`verify`](crate::verify). Does no I/O; for a token seen before, it does no
     /// cryptography and takes no lock.
@@ -77,6 +87,7 @@ impl Verifier {
         if let Some(found) = self.cache.get(presented, withdrawals)
             && let Some(known) = found.token()
         {
+            self.tally.hit();
             self.check(known, audiences, now)?;
             return Ok(Arc::clone(&known.identity));
         }
@@ -91,6 +102,7 @@ impl Verifier {
         audiences: &[String],
         now: UnixMillis,
     ) -> Result<Arc<VerifiedToken>, InvalidReason> {
+        self.tally.miss();
         let claims = authenticate(presented.token, &self.rules, &self.keys.load())?;
         let not_before = claims.not_before;
         let token = AuthenticToken { identity: Arc::new(identity(claims)), not_before };

@@ -15,6 +15,8 @@ use hyper_util::rt::TokioExecutor;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use crate::telemetry::traces;
+
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
@@ -103,11 +105,12 @@ impl Siteverify {
     }
 
     async fn ask(&self, response: &str, client: Option<IpAddr>) -> Result<(), SiteverifyError> {
-        let request = Request::post(self.url.clone())
+        let mut request = Request::post(self.url.clone())
             .header(CONTENT_TYPE, crate::http::body::FORM)
             .header(ACCEPT, crate::http::body::JSON)
             .body(Full::from(self.form(response, client)))
             .map_err(|error| SiteverifyError::Unreachable(error.into()))?;
+        traces::inject(request.headers_mut());
         let answer = self.client.request(request).await;
         let answer = answer.map_err(|error| SiteverifyError::Unreachable(error.into()))?;
         let status = answer.status();

@@ -120,6 +120,7 @@ impl Queue {
             self.stats.panicked += 1;
             return;
         }
+        self.stats.took.observe(took);
         self.stats.average = if self.stats.average.is_zero() {
             took
         } else {

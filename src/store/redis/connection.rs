@@ -2,6 +2,7 @@
 //! fails, within the deadline.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Value};
@@ -13,6 +14,7 @@ use self::lane::{Lanes, Manner};
 use super::address::Topology;
 use super::failure::Failure;
 use super::scripts::{Arguments, Script};
+use crate::store::PoolStats;
 
 mod cluster;
 mod dial;
@@ -52,6 +54,8 @@ pub(super) struct Bounds {
 pub(super) struct Connections {
     servers: Servers,
     in_flight: Semaphore,
+    in_flight_limit: usize,
+    opened: Arc<dial::Opened>,
     deadline: Duration,
 }
 
@@ -78,7 +82,26 @@ impl Connections {
                 Servers::Cluster(Cluster::open(dialer.clone(), seeds.clone(), bounds.connections))
             }
         };
-        Self { servers, in_flight: Semaphore::new(bounds.in_flight.max(1)), deadline: bounds.deadline }
+        let in_flight_limit = bounds.in_flight.max(1);
+        Self {
+            servers,
+            in_flight: Semaphore::new(in_flight_limit),
+            in_flight_limit,
+            opened: Arc::clone(&dialer.opened),
+            deadline: bounds.deadline,
+        }
+    }
+
+    /// What they do now.
+    pub(super) fn stats(&self) -> PoolStats {
+        let in_flight = self.in_flight_limit.saturating_sub(self.in_flight.available_permits());
+        PoolStats {
+            pool: "all",
+            in_flight: in_flight as u64,
+            in_flight_limit: self.in_flight_limit as u64,
+            connections: self.opened.now(),
+            opened: self.opened.ever(),
+        }
     }
 
     /// Runs a command that concerns `key`.

@@ -47,6 +47,10 @@ impl Push for RedisStore {
     fn listening(&self) -> watch::Receiver<u64> {
         self.pubsub.begun.subscribe()
     }
+
+    fn is_listening(&self) -> bool {
+        self.pubsub.listening.load(Ordering::Relaxed)
+    }
 }
 
 /// The channel, and the way to it.
@@ -59,13 +63,16 @@ pub(super) struct PubSub {
     sharded: Arc<AtomicBool>,
     /// How often listening has begun.
     begun: watch::Sender<u64>,
+    /// Whether it is listening now.
+    listening: Arc<AtomicBool>,
 }
 
 impl PubSub {
     pub(super) fn new(connections: Arc<Connections>, dialer: Dialer, prefix: &str) -> Self {
         let sharded = Arc::new(AtomicBool::new(connections.is_cluster()));
         let channel = format!("{prefix}revocations").into();
-        Self { connections, dialer, channel, sharded, begun: watch::Sender::default() }
+        let (begun, listening) = (watch::Sender::default(), Arc::default());
+        Self { connections, dialer, channel, sharded, begun, listening }
     }
 
     async fn publish(&self, message: &[u8]) -> Result<(), Failure> {
@@ -94,7 +101,10 @@ impl PubSub {
                     info!(channel = %self.channel, "listening for revocations");
                     self.begun.send_modify(|times| *times += 1);
                     pause = FIRST_PAUSE;
-                    match self.follow(connection, messages, &rows).await {
+                    self.listening.store(true, Ordering::Relaxed);
+                    let outcome = self.follow(connection, messages, &rows).await;
+                    self.listening.store(false, Ordering::Relaxed);
+                    match outcome {
                         Ok(()) => return,
                         Err(failure) => {
                             warn!(%failure, "no longer listening for revocations; polling goes on");

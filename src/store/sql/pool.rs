@@ -12,6 +12,7 @@ use super::dialect::{Dialect, Raw, RowOf};
 use super::driver::{Driver as _, Value, Values};
 use super::{Failure, TimeSource};
 use crate::model::{Clock as _, Monotonic, SystemClock};
+use crate::store::PoolStats;
 
 /// How many connections, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,8 @@ struct Shared<D: Dialect> {
     idle: Mutex<Vec<Pooled<D>>>,
     /// Rises when a connection turns out to be dead: what killed it may have killed all that were opened before.
     generation: AtomicU64,
+    /// How many were opened since the start.
+    opened: AtomicU64,
     clock: SystemClock,
 }
 
@@ -67,8 +70,23 @@ impl<D: Dialect> Pool<D> {
     /// A pool without connections: they are opened when they are needed.
     pub(in crate::store) fn new(connect: D::Options, options: PoolOptions) -> Self {
         let permits = Arc::new(Semaphore::new(options.size as usize));
-        let (idle, generation, clock) = (Mutex::default(), AtomicU64::new(0), SystemClock::new());
-        Self { shared: Arc::new(Shared { connect, options, permits, idle, generation, clock }) }
+        let (idle, generation, opened) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
+        let clock = SystemClock::new();
+        Self { shared: Arc::new(Shared { connect, options, permits, idle, generation, opened, clock }) }
+    }
+
+    /// What it does now; `pool` is what it is called.
+    pub(in crate::store) fn stats(&self, pool: &'static str) -> PoolStats {
+        let limit = u64::from(self.shared.options.size);
+        let in_flight = limit.saturating_sub(self.shared.permits.available_permits() as u64);
+        let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+        let opened = self.shared.opened.load(Ordering::Relaxed);
+        PoolStats { pool, in_flight, in_flight_limit: limit, connections: in_flight + idle, opened }
+    }
+
+    /// Whether it is the same pool.
+    pub(in crate::store) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// What it takes to connect.
@@ -104,6 +122,7 @@ impl<D: Dialect> Shared<D> {
     async fn open(&self) -> Result<Pooled<D>, Failure> {
         let generation = self.generation.load(Ordering::Acquire);
         let raw = D::connect(&self.connect).await?;
+        self.opened.fetch_add(1, Ordering::Relaxed);
         let now = self.clock.monotonic();
         Ok(Pooled { raw, generation, opened: now, used: now })
     }

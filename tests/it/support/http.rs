@@ -144,6 +144,8 @@ pub(crate) fn bearer(token: &str) -> String {
 pub(crate) struct Service {
     pub(crate) http: Http,
     pub(crate) grpc: SocketAddr,
+    /// Where `/readyz` and `/metrics` are.
+    pub(crate) operations: Http,
     pub(crate) data: TempDir,
     _stop: oneshot::Sender<()>,
 }
@@ -174,13 +176,14 @@ pub(crate) async fn service(settings: &[(&str, &str)]) -> Service {
     users.create(Username::parse(USERNAME).unwrap(), password, roles, claims).await.unwrap();
 
     let (grpc, http) = (app.grpc_address().unwrap(), Http(app.http_address().unwrap().unwrap()));
+    let operations = Http(app.operations_address().unwrap());
     let mut ready = app.readiness().subscribe();
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(app.run(async move {
         let _ = stopped.await;
     }));
     ready.wait_for(|ready| *ready).await.unwrap();
-    Service { http, grpc, data, _stop: stop }
+    Service { http, grpc, operations, data, _stop: stop }
 }
 
 /// The edge over other use cases, until the guard is dropped.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -37,6 +38,43 @@ pub(in super::super) struct Dialer {
     pub(in super::super) database: i64,
     /// How long opening a connection may take, login included.
     pub(in super::super) patience: Duration,
+    /// The connections for commands that it has opened; clones count together.
+    pub(in super::super) opened: Arc<Opened>,
+}
+
+/// How many connections there are and were.
+#[derive(Debug, Default)]
+pub(in super::super) struct Opened {
+    ever: AtomicU64,
+    now: AtomicU64,
+}
+
+impl Opened {
+    /// Counts a connection for as long as the guard lives.
+    pub(super) fn count(self: &Arc<Self>) -> Counted {
+        self.ever.fetch_add(1, Ordering::Relaxed);
+        self.now.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(self))
+    }
+
+    /// Since the start.
+    pub(super) fn ever(&self) -> u64 {
+        self.ever.load(Ordering::Relaxed)
+    }
+
+    /// Now.
+    pub(super) fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that is counted.
+pub(super) struct Counted(Arc<Opened>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Whom a connection is to lead to.

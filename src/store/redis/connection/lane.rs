@@ -165,6 +165,7 @@ impl Keeper {
             info!(server = %self.target, "connected to Redis");
             let open = Open { connection: connection.clone(), number: self.number };
             self.publish(Ok(open));
+            let _counted = self.dialer.opened.count();
             let Some(why) = self.watch(connection).await else { return };
             warn!(server = %self.target, %why, "a connection to Redis is given up");
         }

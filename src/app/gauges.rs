@@ -1,0 +1,175 @@
+//! What is looked up at a scrape, because it has a value at any time: freshness, queues, connections, keys.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::auth::Authenticator;
+use crate::model::{Clock, UnixMillis};
+use crate::password::HashingPool;
+use crate::readiness::Readiness;
+use crate::revocation::Revocations;
+use crate::store::Probe;
+use crate::telemetry::exposition::{Exposition, Kind, Source};
+use crate::token::{Activation, KeyKind, KeyState, Keyring};
+
+/// See the module.
+pub(super) struct Gauges {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) readiness: Readiness,
+    pub(super) revocations: Revocations,
+    pub(super) keys: Arc<Keyring>,
+    pub(super) passwords: Arc<HashingPool>,
+    pub(super) probes: Vec<Arc<dyn Probe>>,
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) reload_failures: Arc<AtomicU64>,
+}
+
+impl Source for Gauges {
+    fn expose(&self, out: &mut Exposition) {
+        self.readiness(out);
+        self.revocations(out);
+        self.cache(out);
+        self.hashing(out);
+        self.pools(out);
+        self.keys(out);
+    }
+}
+
+impl Gauges {
+    fn readiness(&self, out: &mut Exposition) {
+        let report = self.readiness.report();
+        out.gauge("countersign_ready", "1 while requests should be sent here.", u8::from(report.ready));
+        out.family("countersign_store_up", Kind::Gauge, "1 while the store answers.");
+        for (store, answer) in &report.stores {
+            out.sample(&[("store", store)], u8::from(answer == "ok"));
+        }
+    }
+
+    fn revocations(&self, out: &mut Exposition) {
+        // Before it was loaded it is older than any bound.
+        let staleness = self.revocations.staleness().map_or(f64::INFINITY, |age| age.as_secs_f64());
+        let staleness = if staleness.is_finite() { staleness.to_string() } else { "+Inf".to_owned() };
+        out.gauge(
+            "countersign_revocation_staleness_seconds",
+            "How old this replica's view of the ledger is at most.",
+            staleness,
+        );
+        out.gauge(
+            "countersign_ledger_sequence",
+            "The number of the ledger's row up to which everything is known here.",
+            self.revocations.sequence(),
+        );
+        out.gauge(
+            "countersign_revocations_live",
+            "Revoked sessions and users that Verify looks for.",
+            self.revocations.view().index.len(),
+        );
+        out.gauge(
+            "countersign_push_listening",
+            "1 while revocations are heard from other replicas, or where there is no push.",
+            u8::from(self.revocations.is_listening().unwrap_or(true)),
+        );
+    }
+
+    fn cache(&self, out: &mut Exposition) {
+        let stats = self.authenticator.cache_stats();
+        out.family(
+            "countersign_token_cache_lookups",
+            Kind::Counter,
+            "Tokens looked for among those verified.",
+        );
+        out.sample(&[("outcome", "hit")], stats.hits);
+        out.sample(&[("outcome", "miss")], stats.misses);
+        let (tokens, capacity) = self.authenticator.cached_tokens();
+        out.gauge("countersign_token_cache_tokens", "Verified tokens that are remembered.", tokens);
+        out.gauge("countersign_token_cache_capacity", "Verified tokens that can be remembered.", capacity);
+    }
+
+    fn hashing(&self, out: &mut Exposition) {
+        let stats = self.passwords.stats();
+        out.gauge("countersign_hash_queue_length", "Passwords that wait for a thread.", stats.queued);
+        out.gauge("countersign_hash_threads", "Threads that hash passwords.", stats.threads);
+        out.gauge("countersign_hash_threads_busy", "Threads that hash a password now.", stats.busy);
+        out.family("countersign_hash_dropped", Kind::Counter, "Passwords that were not hashed.");
+        for (reason, count) in [
+            ("refused", stats.refused),
+            ("expired", stats.expired),
+            ("abandoned", stats.abandoned),
+            ("panicked", stats.panicked),
+        ] {
+            out.sample(&[("reason", reason)], count);
+        }
+        out.family("countersign_hash_seconds", Kind::Histogram, "How long a password took on its thread.");
+        out.histogram(&[], &stats.took, &[]);
+    }
+
+    fn pools(&self, out: &mut Exposition) {
+        let pools: Vec<_> = self
+            .probes
+            .iter()
+            .flat_map(|probe| probe.pools().into_iter().map(|pool| (probe.name(), pool)))
+            .collect();
+        let mut gauge = |name, kind, help, value: fn(&crate::store::PoolStats) -> u64| {
+            out.family(name, kind, help);
+            for (store, pool) in &pools {
+                out.sample(&[("store", store), ("pool", pool.pool)], value(pool));
+            }
+        };
+        gauge("countersign_store_connections", Kind::Gauge, "Connections that are open.", |pool| {
+            pool.connections
+        });
+        gauge(
+            "countersign_store_connections_opened",
+            Kind::Counter,
+            "Connections that were opened: more than there are, and some were lost.",
+            |pool| pool.opened,
+        );
+        gauge("countersign_store_in_flight", Kind::Gauge, "Calls under way.", |pool| pool.in_flight);
+        gauge(
+            "countersign_store_in_flight_limit",
+            Kind::Gauge,
+            "The most calls that may be under way; more wait.",
+            |pool| pool.in_flight_limit,
+        );
+    }
+
+    fn keys(&self, out: &mut Exposition) {
+        let now = self.clock.now();
+        let keys = self.keys.current().list(now);
+        let kinds = [(KeyKind::Signing, "signing"), (KeyKind::Refresh, "refresh")];
+        out.family("countersign_keys", Kind::Gauge, "Keys by what they do.");
+        for (kind, name) in kinds {
+            for state in [KeyState::Active, KeyState::Upcoming, KeyState::VerifyOnly] {
+                let count = keys.iter().filter(|key| key.kind == kind && key.state == state).count();
+                out.sample(&[("kind", name), ("state", state.as_str())], count);
+            }
+        }
+        let activation = |kind, state| {
+            let keys = keys.iter().filter(move |key| key.kind == kind && key.state == state);
+            keys.filter_map(|key| key.activation.and_then(Activation::at)).min()
+        };
+        out.family(
+            "countersign_key_age_seconds",
+            Kind::Gauge,
+            "For how long the key that makes tokens has been in use; 0 where its name does not tell.",
+        );
+        for (kind, name) in kinds {
+            let age = activation(kind, KeyState::Active).map_or(0.0, |at| now.since(at).as_secs_f64());
+            out.sample(&[("kind", name)], age);
+        }
+        out.family(
+            "countersign_key_next_activation_timestamp_seconds",
+            Kind::Gauge,
+            "When the next key comes into use, since 1970; 0 where there is none.",
+        );
+        for (kind, name) in kinds {
+            let next = activation(kind, KeyState::Upcoming).map_or(0, UnixMillis::as_secs);
+            out.sample(&[("kind", name)], next);
+        }
+        out.counter(
+            "countersign_key_reload_failures",
+            "Times that the directory of keys could not be read, and those loaded before stayed.",
+            self.reload_failures.load(Ordering::Relaxed),
+        );
+    }
+}
