@@ -45,5 +45,7 @@ fuzz: ## present ten million forged tokens to the verifier
 	FUZZ_TOKENS=10000000 cargo test --release --locked --quiet -p countersign-verifier --test it no_forged_token -- --nocapture
 
 .PHONY: bench
-bench: ## measure; prints a table
-	cargo bench --locked
+bench: ## measure, print a table, write docs/benchmarks.md; ROW=verify_cached measures that row alone
+	@scripts/install-bench-tools
+	cargo bench --locked --bench goals -- --write $(addprefix --row ,$(ROW))
+	$(if $(ROW),,cargo bench --locked --bench user_enumeration)

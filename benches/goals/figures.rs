@@ -105,14 +105,24 @@ impl Figure {
     }
 }
 
-/// How a figure grows. The horizontal axis is logarithmic.
+/// How something grows. The horizontal axis is logarithmic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Curve {
     /// What its file is called, without the ending.
     pub(crate) name: String,
     pub(crate) title: String,
+    /// What grows to the right.
     pub(crate) of: String,
+    /// What grows upwards.
     pub(crate) unit: String,
+    /// One or two lines.
+    pub(crate) series: Vec<Series>,
+}
+
+/// One line of a curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Series {
+    pub(crate) name: String,
     pub(crate) points: Vec<(f64, Spread)>,
 }
 
@@ -129,6 +139,12 @@ impl Outcome {
     /// Figures alone.
     pub(crate) fn of(figures: impl Into<Vec<Figure>>) -> Self {
         Self { figures: figures.into(), ..Self::default() }
+    }
+
+    /// With a curve.
+    pub(crate) fn with_curve(mut self, curve: Curve) -> Self {
+        self.curves.push(curve);
+        self
     }
 
     /// With a note.

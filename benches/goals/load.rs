@@ -16,7 +16,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::process;
+use crate::process::CpuMeter;
+use crate::rows::Effort;
 
 /// The code of an answer that went well.
 pub(crate) const OK: u32 = 0;
@@ -54,38 +55,12 @@ impl Answer {
 
 /// One of the many that call at once, each of them one call after the other.
 pub(crate) trait Caller: Send + 'static {
-    /// The next message, as [`frame`] makes it.
-    fn request(&mut self) -> Bytes;
+    /// The next message, as [`frame`] makes it; none when there are no more.
+    fn request(&mut self) -> Option<Bytes>;
 
-    /// Takes the answer.
-    fn answer(&mut self, answer: Answer);
-}
-
-/// Sends messages that were made before, one after the other, and wants each of them answered well.
-#[derive(Clone)]
-pub(crate) struct Replay {
-    frames: Arc<[Bytes]>,
-    next: usize,
-    stride: usize,
-}
-
-impl Replay {
-    /// So many callers that share these messages among them.
-    pub(crate) fn callers(frames: &Arc<[Bytes]>, callers: usize) -> Vec<Self> {
-        (0..callers).map(|next| Self { frames: frames.clone(), next, stride: callers }).collect()
-    }
-}
-
-impl Caller for Replay {
-    fn request(&mut self) -> Bytes {
-        let frame = self.frames[self.next % self.frames.len()].clone();
-        self.next += self.stride;
-        frame
-    }
-
-    fn answer(&mut self, answer: Answer) {
-        assert_eq!(answer.code, OK, "the call failed");
-    }
+    /// Takes the answer; says whether it is the one that was wanted. One that is not, because the server did not
+    /// get to it in time, is not counted.
+    fn answer(&mut self, answer: Answer) -> bool;
 }
 
 /// Connections to one server, and the method that is called over them.
@@ -98,9 +73,13 @@ pub(crate) struct Connections {
 impl Connections {
     /// Opens so many.
     pub(crate) async fn open(address: SocketAddr, path: &str, connections: usize) -> Self {
+        let greeting = format!("http://{address}/grpc.health.v1.Health/Check").parse().unwrap();
         let mut opened = Vec::with_capacity(connections);
         for _ in 0..connections {
-            opened.push(connect(address).await.expect("the server takes connections"));
+            let connection = connect(address).await.expect("the server takes connections");
+            // Whoever connects and then says nothing is hung up on; any answer will do.
+            call(connection.clone(), &greeting, Bytes::from_static(&[0; 5])).await.expect("an answer");
+            opened.push(connection);
         }
         Self { connections: opened, uri: format!("http://{address}{path}").parse().unwrap() }
     }
@@ -118,18 +97,25 @@ impl Connections {
         for (number, mut caller) in callers.into_iter().enumerate() {
             let this = self.clone();
             tasks.spawn(async move {
-                let mut calls = 0;
-                while begun.elapsed() < time {
-                    let answer = this.call(number, caller.request()).await;
-                    caller.answer(answer);
-                    calls += 1;
+                let (mut calls, mut failures) = (0, 0);
+                while begun.elapsed() < time
+                    && let Some(frame) = caller.request()
+                {
+                    let answer = this.call(number, frame).await;
+                    if caller.answer(answer) {
+                        calls += 1;
+                    } else {
+                        failures += 1;
+                    }
                 }
-                (caller, calls)
+                (caller, calls, failures)
             });
         }
-        let done: Vec<(C, u64)> = tasks.join_all().await;
-        let calls = done.iter().map(|(_, calls)| calls).sum();
-        let callers = done.into_iter().map(|(caller, _)| caller).collect();
+        let done: Vec<(C, u64, u64)> = tasks.join_all().await;
+        let calls = done.iter().map(|(_, calls, _)| calls).sum();
+        let failures: u64 = done.iter().map(|(_, _, failures)| failures).sum();
+        assert!(failures * 20 <= calls, "{failures} of {calls} calls failed");
+        let callers = done.into_iter().map(|(caller, ..)| caller).collect();
         (callers, Tally { calls, wall: begun.elapsed(), cpu: Duration::ZERO })
     }
 
@@ -198,7 +184,7 @@ impl Tally {
 /// A server's process under load.
 pub(crate) struct Target<C> {
     pub(crate) pid: u32,
-    pub(crate) connections: Connections,
+    connections: Connections,
     callers: Option<Vec<C>>,
 }
 
@@ -210,12 +196,36 @@ impl<C: Caller> Target<C> {
     /// One round.
     pub(crate) async fn round(&mut self, time: Duration) -> Tally {
         let callers = self.callers.take().expect("no two rounds at once");
-        let before = process::cpu_time(self.pid);
+        let meter = CpuMeter::start(self.pid);
         let (callers, tally) = self.connections.closed_loop(callers, time).await;
-        let cpu = process::cpu_time(self.pid).saturating_sub(before);
+        let cpu = meter.read();
         self.callers = Some(callers);
         Tally { cpu, ..tally }
     }
+}
+
+/// Measures several servers in turn, after one round each that does not count: for each of them its rounds.
+pub(crate) async fn in_turn<C: Caller>(targets: &mut [Target<C>], effort: Effort) -> Vec<Vec<Tally>> {
+    let mut all = vec![Vec::with_capacity(effort.rounds); targets.len()];
+    for round in 0..=effort.rounds {
+        for (target, rounds) in targets.iter_mut().zip(&mut all) {
+            let tally = target.round(effort.round).await;
+            if round > 0 {
+                rounds.push(tally);
+            }
+        }
+    }
+    all
+}
+
+/// What each round cost the server, in microseconds for a call.
+pub(crate) fn cpu(rounds: &[Tally]) -> Vec<f64> {
+    rounds.iter().map(Tally::micros_of_cpu_per_call).collect()
+}
+
+/// How fast each round was, in calls per second.
+pub(crate) fn rate(rounds: &[Tally]) -> Vec<f64> {
+    rounds.iter().map(Tally::calls_per_second).collect()
 }
 
 /// One connection, with windows that never make anybody wait.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use countersign::grpc::proto::v1::VerifyAccessTokenRequest;
 use countersign::model::{
     ClientFacts, Clock as _, CustomClaims, Epoch, Generation, Line, MacKeyId, Role, Session, SessionId,
@@ -64,12 +65,18 @@ pub(crate) fn user(number: u64) -> User {
     }
 }
 
+/// A session for each number. Ids are hashes, as those that the service makes.
+pub(crate) fn session_id(number: u64) -> SessionId {
+    let hash = digest::digest(&digest::SHA256, &number.to_le_bytes());
+    SessionId::from_bytes(hash.as_ref()[..16].try_into().unwrap())
+}
+
 /// Makes an access token of another session for each number.
 pub(crate) fn access_token(keys: &LoadedKeys, number: u64) -> String {
     let now = SystemClock::new().now();
     let user = user(number);
     let session = Session {
-        id: SessionId::from_bytes(u128::from(number).to_le_bytes()),
+        id: session_id(number),
         user: user.id,
         epoch: Epoch(0),
         line: Line { current: Generation(0), predecessor: None, rotated_at: now },
@@ -107,31 +114,39 @@ pub(crate) fn verify_frames(keys: &LoadedKeys, numbers: std::ops::Range<u64>) ->
 pub(crate) struct Alone {
     pub(crate) replica: Replica,
     pub(crate) keys: LoadedKeys,
+    deployment: Deployment,
     _data: (TempDir, Keys),
 }
 
 impl Alone {
-    pub(crate) fn start(configuration: &[(&str, &str)]) -> Self {
-        Self::start_after(configuration, |_| ())
+    pub(crate) async fn start() -> Self {
+        Self::start_after(async |_| ()).await
     }
 
-    /// The same; `fill` is given the path of the database before the service starts.
-    pub(crate) fn start_after(configuration: &[(&str, &str)], fill: impl FnOnce(&Path)) -> Self {
+    /// The same; `fill` is given the address of the database before the service starts.
+    pub(crate) async fn start_after(fill: impl AsyncFnOnce(&str)) -> Self {
         let (data, keys) = (private_directory(), Keys::new());
-        let database = data.path().join("countersign.db");
-        let mut deployment = Deployment::on(&format!("sqlite://{}", database.display()), None)
+        let database = format!("sqlite://{}", data.path().join("countersign.db").display());
+        let deployment = Deployment::on(&database, None)
             .with("KEYS__DIRECTORY", keys.path().to_str().unwrap())
             .with("TOKENS__ACCESS_TTL", "2h");
-        for (key, value) in configuration {
-            deployment = deployment.with(key, value);
-        }
         deployment.prepare();
-        fill(&database);
-        Self { replica: deployment.start(), keys: keys.load(), _data: (data, keys) }
+        fill(&database).await;
+        Self { replica: deployment.start(), keys: keys.load(), deployment, _data: (data, keys) }
     }
 
-    /// Connections for calls of Verify.
-    pub(crate) async fn connections(&self, number: usize) -> Connections {
-        Connections::open(self.replica.grpc, VERIFY, number).await
+    /// One more process on the same database and keys, which has seen no token.
+    pub(crate) fn another(&self) -> Replica {
+        self.deployment.start()
     }
+
+    /// Makes a user whose password is [`PASSWORD`](crate::support::replica::PASSWORD).
+    pub(crate) fn create_user(&self, username: &str) {
+        self.deployment.create_user(username);
+    }
+}
+
+/// Connections for calls of Verify.
+pub(crate) async fn verify_connections(replica: &Replica, number: usize) -> Connections {
+    Connections::open(replica.grpc, VERIFY, number).await
 }
