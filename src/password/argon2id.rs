@@ -100,9 +100,10 @@ pub struct WorkingMemory {
 }
 
 impl WorkingMemory {
-    /// None as yet: it grows to what a hash needs.
-    pub const fn new() -> Self {
-        Self { blocks: Vec::new(), dirty: false, hashes: 0 }
+    /// As much as one hash with these parameters needs; grows when another asks for more.
+    pub fn new(parameters: HashParameters) -> Self {
+        let blocks = vec![Block::new(); parameters.params(TAG_BYTES).block_count()];
+        Self { blocks, ..Self::default() }
     }
 
     /// Gives all of it back, wiped.
@@ -157,8 +158,9 @@ impl WorkingMemory {
 }
 
 impl Default for WorkingMemory {
+    /// None as yet: it grows to what a hash needs.
     fn default() -> Self {
-        Self::new()
+        Self { blocks: Vec::new(), dirty: false, hashes: 0 }
     }
 }
 

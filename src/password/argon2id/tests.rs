@@ -45,7 +45,7 @@ fn the_algorithm_is_that_of_rfc_9106_section_5_3() {
 
 #[test]
 fn hashes_of_the_reference_implementation_are_verified_in_memory_that_others_used() {
-    let mut memory = WorkingMemory::new();
+    let mut memory = WorkingMemory::new(small());
     for _ in 0..2 {
         for (phc, text) in [
             (DEFAULT_COST, "correct horse battery staple"),
@@ -65,7 +65,7 @@ fn hashes_of_the_reference_implementation_are_verified_in_memory_that_others_use
 fn a_new_hash_is_the_one_that_the_reference_implementation_makes() {
     let salt = std::array::from_fn(|i| u8::try_from(i).unwrap());
     let parameters = HashParameters::default();
-    let mut memory = WorkingMemory::new();
+    let mut memory = WorkingMemory::new(parameters);
     let hash =
         Argon2idHash::compute(&password("correct horse battery staple"), salt, parameters, &mut memory);
     assert_eq!(hash.to_phc().as_phc(), DEFAULT_COST);
@@ -74,7 +74,7 @@ fn a_new_hash_is_the_one_that_the_reference_implementation_makes() {
 
 #[test]
 fn a_password_is_its_exact_bytes() {
-    let mut memory = WorkingMemory::new();
+    let mut memory = WorkingMemory::new(small());
     let hash = parse(COMPOSED).unwrap();
     for other in [
         "tr\u{E9}s secret ",
@@ -90,7 +90,7 @@ fn a_password_is_its_exact_bytes() {
 
 #[test]
 fn no_password_matches_a_decoy_and_no_two_decoys_are_alike() {
-    let mut memory = WorkingMemory::new();
+    let mut memory = WorkingMemory::new(small());
     let decoy = Argon2idHash::decoy(small());
     assert!(!decoy.matches(&password(""), &mut memory));
     assert_ne!(decoy.to_phc(), Argon2idHash::decoy(small()).to_phc());
@@ -163,7 +163,7 @@ fn a_hash_that_asks_for_absurd_work_is_corrupt() {
 
 #[test]
 fn the_memory_is_wiped_and_given_back_on_demand() {
-    let mut memory = WorkingMemory::new();
+    let mut memory = WorkingMemory::new(small());
     let larger = HashParameters::new(64, 1, 1).unwrap();
     Argon2idHash::compute(&password("secret"), [0; SALT_BYTES], larger, &mut memory);
     assert!(memory.is_dirty());
@@ -180,7 +180,7 @@ fn the_memory_is_wiped_and_given_back_on_demand() {
 fn neither_a_hash_nor_the_memory_is_shown() {
     let hash = parse(COMPOSED).unwrap();
     assert_eq!(
-        format!("{hash:?} {:?}", WorkingMemory::new()),
+        format!("{hash:?} {:?}", WorkingMemory::new(small())),
         "Argon2idHash { parameters: HashParameters { memory_kib: 8, iterations: 1, parallelism: 1 }, .. } \
          WorkingMemory(8 KiB)"
     );

@@ -116,7 +116,7 @@ async fn a_hash_verifies_its_own_password_and_no_other() {
 #[tokio::test]
 async fn a_hash_with_other_parameters_needs_a_rehash_once_the_password_is_right() {
     let pool = start(1, 4, manual_clock(), &Arc::default());
-    let mut memory = crate::password::WorkingMemory::new();
+    let mut memory = crate::password::WorkingMemory::new(small());
     let costly = HashParameters::new(64, 2, 1).unwrap();
     let old = Argon2idHash::compute(&password("secret"), [1; 16], costly, &mut memory).to_phc();
     let right = pool.verify(password("secret"), Some(old.clone()), LATER).await;

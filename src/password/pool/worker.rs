@@ -13,7 +13,7 @@ use crate::secret::random;
 /// Does one job after the other until the queue is closed.
 pub(super) fn run(shared: &Shared) {
     yield_to_others();
-    let mut memory = WorkingMemory::new();
+    let mut memory = WorkingMemory::default();
     while let Some(Job { password, task, .. }) = next(shared, &mut memory) {
         match task {
             Task::Hash { reply } => {
