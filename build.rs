@@ -23,15 +23,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=migrations");
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true);
-    compiler.open_files(["countersign/v1/auth_service.proto", "countersign/v1/revocation_service.proto"])?;
+    compiler.open_files([
+        "countersign/v1/auth_service.proto",
+        "countersign/v1/revocation_service.proto",
+        // What errors carry: whoever shows them, such as a transcoding gateway or grpcurl, looks for it here.
+        "google/rpc/error_details.proto",
+    ])?;
 
     // Reflection serves the whole set, with the options that only the encoded form keeps.
     let descriptors = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin");
     fs::write(descriptors, compiler.encode_file_descriptor_set())?;
 
-    // The annotations are options and not types that a service uses: no code is made of them.
+    // The annotations are options and not types that a service uses, and tonic-types has the details: no code is made
+    // of either.
     let mut files = compiler.file_descriptor_set();
-    files.file.retain(|file| file.package() != "google.api");
+    files.file.retain(|file| !["google.api", "google.rpc"].contains(&file.package()));
     tonic_prost_build::configure().skip_debug(REDACTED).compile_fds(files)?;
     authorization();
     Ok(())

@@ -103,7 +103,7 @@ pub enum StartError {
         /// The section in the configuration.
         section: &'static str,
         /// Why.
-        source: TlsError,
+        source: Box<TlsError>,
     },
     /// A port.
     #[error("{setting}: cannot listen on {address}: {source}")]

@@ -16,6 +16,7 @@ mod failure;
 pub mod healthcheck;
 pub mod key;
 pub mod listen;
+pub mod login_check;
 pub mod migrate;
 mod output;
 pub mod password_input;
@@ -58,6 +59,8 @@ pub enum Command {
     Config(config::Config),
     /// Ask a running service whether it is ready: exit code 0 when it is, 1 when not
     Healthcheck(healthcheck::Healthcheck),
+    /// Log in at a running service for real, as a user that is deleted afterwards: exit code 0 when all went well
+    LoginCheck(login_check::LoginCheck),
     /// Print a script that completes this command line in a shell
     Completions(completions::Completions),
 }
@@ -73,6 +76,7 @@ pub async fn run(cli: Cli, program: &dyn Program, out: &mut dyn Write) -> Result
         Command::Key(command) => command.run(program, out).await,
         Command::Config(command) => command.run(out),
         Command::Healthcheck(command) => command.run().await,
+        Command::LoginCheck(command) => Box::pin(command.run(program, out)).await,
         Command::Completions(command) => command.run(out),
     }
 }

@@ -38,7 +38,7 @@ mod tokens;
 pub use self::redis::Redis;
 pub use captcha::{Captcha, CaptchaMode, OnUnavailable};
 pub use database::{Database, DatabaseLocation};
-pub use edge::{Edge, EdgeClient, RefreshTransport};
+pub use edge::{Edge, EdgeClient, ErrorShape, RefreshTransport, SameSite};
 pub use error::{ConfigError, Problem};
 pub use ext_authz::ExtAuthz;
 pub use grpc::Grpc;

@@ -20,6 +20,7 @@ mod deadline;
 mod ext_authz;
 mod health;
 mod meter;
+mod login_check;
 pub mod proto;
 mod redact;
 mod revocation_service;
@@ -32,6 +33,7 @@ pub use at_once::VerifyAtOnce;
 pub use ext_authz::ExtAuthz;
 pub use health::Health;
 pub use meter::Calls;
+pub use login_check::{LoginCheckFailed, Target, login_check};
 pub use revocation_service::Published;
 
 use ext_authz::ExtAuthzService;

@@ -45,6 +45,7 @@ mod routes;
 
 pub use captcha::{Captcha, CaptchaOptions};
 pub use clients::{Client, Clients};
+pub use cookie::{RefreshCookie, SameSite};
 use edge::Edge;
 pub use meter::Calls;
 use meter::Meter;
@@ -68,6 +69,15 @@ pub enum RefreshTransport {
     Body,
 }
 
+/// In which shape an error is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorShape {
+    /// A problem (RFC 9457).
+    Problem,
+    /// The JSON of a `google.rpc.Status`, as a transcoding gateway tells it.
+    Status,
+}
+
 /// How the edge behaves.
 pub struct HttpOptions {
     /// Tells the time that [`crate::auth::CallContext::deadline`] is a point of.
@@ -88,8 +98,12 @@ pub struct HttpOptions {
     pub keys_max_age: Duration,
     /// How refresh tokens travel.
     pub refresh_transport: RefreshTransport,
+    /// What their cookie is like.
+    pub refresh_cookie: RefreshCookie,
     /// Whether the edge is reached by plain HTTP: cookies then lack what only HTTPS can have.
     pub plain_http: bool,
+    /// In which shape errors are told, apart from those of `/oauth2/…`.
+    pub errors: ErrorShape,
     /// Whether `/v1/auth/…` answers `{code, message, data, timestamp}` with HTTP 200, whatever happened.
     pub envelope: bool,
     /// The origins (RFC 6454 §6.2) whose pages may call, beside the edge's own.
@@ -123,7 +137,9 @@ impl HttpOptions {
             keys,
             keys_max_age: Duration::from_secs(30),
             refresh_transport: RefreshTransport::Cookie,
+            refresh_cookie: RefreshCookie::default(),
             plain_http: false,
+            errors: ErrorShape::Problem,
             envelope: false,
             allowed_origins: Vec::new(),
             csrf: false,
@@ -145,7 +161,8 @@ pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
     let document = openapi::document(&table, &options);
     let paths = table.iter().map(|operation| (operation.path.as_str(), operation.id));
     let meter = Arc::new(Meter::new(&options.calls, paths));
-    let edge = Arc::new(Edge { auth, options, document });
+    let (refresh_cookie, csrf_cookie) = (cookie::refresh_token(&options), cookie::csrf_token(&options));
+    let edge = Arc::new(Edge { auth, options, refresh_cookie, csrf_cookie, document });
     let mut router = Router::new();
     for operation in table {
         router = router.route(&operation.path, (operation.mount)());

@@ -88,7 +88,8 @@ impl Revocations {
     /// Revokes a session. When this returns, the row is durable and this replica refuses the session.
     pub async fn revoke_session(&self, session: SessionRevocation) -> Result<(), StoreError> {
         // The task that writes is nobody's child, so the wait for it is what a trace shows.
-        let row = self.recorder.record(session).instrument(traces::step("ledger", "record")).await?;
+        let row =
+            self.recorder.record(session).instrument(traces::step("other_sql", "ledger.record")).await?;
         self.announce(&row);
         Ok(())
     }

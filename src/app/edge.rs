@@ -1,12 +1,17 @@
 //! The HTTP edge, put together from the configuration.
 
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Assembly, ListenersTls, StartError, bind, tls};
-use crate::config::{self, CaptchaMode, Config, Problem};
-use crate::http::captcha::{OnUnavailable, When};
-use crate::http::{self, Captcha, CaptchaOptions, Client, Clients, HttpOptions, RefreshTransport};
+use crate::config::{self, CaptchaMode, Config};
+use crate::http::captcha::{Authorities, OnUnavailable, When};
+use crate::http::{
+    self, Captcha, CaptchaOptions, Client, Clients, ErrorShape, HttpOptions, RefreshCookie, RefreshTransport,
+    SameSite,
+};
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Limits, Port};
 use crate::transport::TrustedProxies;
@@ -69,7 +74,20 @@ impl Edge {
                 config::RefreshTransport::Cookie => RefreshTransport::Cookie,
                 config::RefreshTransport::Body => RefreshTransport::Body,
             },
+            refresh_cookie: RefreshCookie {
+                name: edge.cookie_name.clone(),
+                path: edge.cookie_path.clone(),
+                same_site: match edge.cookie_same_site {
+                    config::SameSite::Strict => SameSite::Strict,
+                    config::SameSite::Lax => SameSite::Lax,
+                    config::SameSite::None => SameSite::None,
+                },
+            },
             plain_http: edge.plain_http,
+            errors: match edge.errors {
+                config::ErrorShape::Problem => ErrorShape::Problem,
+                config::ErrorShape::Status => ErrorShape::Status,
+            },
             envelope: edge.envelope,
             allowed_origins: edge.allowed_origins.clone(),
             csrf: edge.csrf,
@@ -95,7 +113,7 @@ impl Edge {
 }
 
 /// The captcha before Login, where there is one.
-fn captcha(config: &Config) -> Result<Option<Captcha>, Problem> {
+fn captcha(config: &Config) -> Result<Option<Captcha>, StartError> {
     let captcha = &config.captcha;
     let when = match captcha.mode {
         CaptchaMode::Off => return Ok(None),
@@ -110,9 +128,24 @@ fn captcha(config: &Config) -> Result<Option<Captcha>, Problem> {
     };
     Ok(Some(Captcha::new(CaptchaOptions {
         verify_url: captcha.url()?,
+        authorities: authorities(&captcha.ca_file)?,
         secret: captcha.secret.clone(),
         when,
         timeout: captcha.timeout,
         on_unavailable,
     })))
+}
+
+/// The authorities of a PEM file, which may be left out.
+fn authorities(file: &Path) -> Result<Option<Authorities>, StartError> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let pem = std::fs::read(file);
+    let authorities = pem.and_then(|pem| Authorities::from_pem(&pem).map_err(io::Error::other));
+    authorities.map(Some).map_err(|source| StartError::File {
+        setting: "captcha.ca_file",
+        file: file.to_owned(),
+        source,
+    })
 }

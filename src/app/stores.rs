@@ -1,9 +1,9 @@
 //! The stores that the configuration names, behind their contracts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use super::StartError;
 use crate::config::{Config, Database, DatabaseLocation, Redis, SessionsStore};
@@ -119,14 +119,13 @@ async fn open_sqlite(
 
 fn open_redis(config: &Redis) -> Result<RedisStore, StartError> {
     let url: RedisUrl = config.url.expose_secret().parse()?;
-    let authorities = read("redis.ca_file", &config.ca_file)?;
-    let certificate = read("redis.certificate_file", &config.certificate_file)?;
-    let key = read("redis.key_file", &config.key_file)?;
-    let key = key.map(|key| SecretString::from(String::from_utf8_lossy(&key).into_owned()));
+    let ca_file = readable("redis.ca_file", &config.ca_file)?;
+    let certificate = readable("redis.certificate_file", &config.certificate_file)?;
+    let key = readable("redis.key_file", &config.key_file)?;
     let username = Some(config.sentinel_username.clone()).filter(|name| !name.is_empty());
     let password = Some(config.sentinel_password.clone()).filter(|text| !text.expose_secret().is_empty());
     let options = RedisOptions {
-        tls: RedisTls { authorities, client: certificate.zip(key) },
+        tls: RedisTls { ca_file, client: certificate.zip(key) },
         sentinel_username: username,
         sentinel_password: password,
         prefix: config.prefix.clone(),
@@ -138,13 +137,15 @@ fn open_redis(config: &Redis) -> Result<RedisStore, StartError> {
     Ok(RedisStore::open(&options, TimeSource::Server))
 }
 
-/// A file that may be left out.
-fn read(setting: &'static str, file: &Path) -> Result<Option<Vec<u8>>, StartError> {
+/// A file that may be left out; it is read whenever it is needed, and a mistake is told at the start.
+fn readable(setting: &'static str, file: &Path) -> Result<Option<PathBuf>, StartError> {
     if file.as_os_str().is_empty() {
         return Ok(None);
     }
-    let bytes = std::fs::read(file);
-    bytes.map(Some).map_err(|source| StartError::File { setting, file: file.to_owned(), source })
+    match std::fs::read(file) {
+        Ok(_) => Ok(Some(file.to_owned())),
+        Err(source) => Err(StartError::File { setting, file: file.to_owned(), source }),
+    }
 }
 
 /// Only for whoever runs the service: there will be secrets in it.

@@ -70,7 +70,9 @@ fn load(
         handshake_timeout: tls.handshake_timeout,
         handshakes: TlsOptions::HANDSHAKES,
     };
-    Tls::load(options).map(|tls| Some(Arc::new(tls))).map_err(|source| StartError::Tls { section, source })
+    Tls::load(options)
+        .map(|tls| Some(Arc::new(tls)))
+        .map_err(|source| StartError::Tls { section, source: Box::new(source) })
 }
 
 /// Notes on a request who sends it.

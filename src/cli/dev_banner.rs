@@ -14,10 +14,28 @@ pub(super) struct DevBanner {
     pub(super) http: Option<SocketAddr>,
     /// Where health is served.
     pub(super) operations: SocketAddr,
+    /// Which ports speak TLS.
+    pub(super) tls: BannerTls,
     /// The admin's name.
     pub(super) username: String,
     /// The admin's password, when this start made it.
     pub(super) password: Option<String>,
+}
+
+/// Which ports speak TLS.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each port, independent of the others")]
+pub(super) struct BannerTls {
+    pub(super) grpc: bool,
+    /// Whether gRPC is served to those alone who bring a certificate.
+    pub(super) grpc_wants_certificate: bool,
+    pub(super) http: bool,
+    pub(super) operations: bool,
+}
+
+/// The scheme of a port.
+const fn scheme(tls: bool) -> &'static str {
+    if tls { "https" } else { "http" }
 }
 
 impl fmt::Display for DevBanner {
@@ -30,9 +48,9 @@ impl fmt::Display for DevBanner {
         }
         writeln!(f, "\n  gRPC        {grpc}")?;
         if let Some(http) = self.http {
-            writeln!(f, "  HTTP        http://{http}")?;
+            writeln!(f, "  HTTP        {}://{http}", scheme(self.tls.http))?;
         }
-        writeln!(f, "  operations  http://{operations}/readyz")?;
+        writeln!(f, "  operations  {}://{operations}/readyz", scheme(self.tls.operations))?;
         writeln!(f, "  user        {username}")?;
         match &self.password {
             Some(password) => writeln!(f, "  password    {password}   (shown only this once)")?,
@@ -60,7 +78,11 @@ impl DevBanner {
     fn lines(&self) -> Vec<String> {
         let password = self.password.clone().unwrap_or_else(|| "the password".to_owned());
         let call = |data: &str, rpc: &str| {
-            format!("grpcurl -plaintext -d {data} {} countersign.v1.AuthService/{rpc}", self.grpc)
+            format!(
+                "grpcurl {} -d {data} {} countersign.v1.AuthService/{rpc}",
+                self.grpcurl_flags(),
+                self.grpc
+            )
         };
         let username = &self.username;
         let login = call(&format!(r#"'{{"username":"{username}","password":"{password}"}}'"#), "Login");
@@ -78,12 +100,22 @@ impl DevBanner {
         ]
     }
 
+    /// The files are the reader's own: what issued the server's certificate is not known here.
+    const fn grpcurl_flags(&self) -> &'static str {
+        match (self.tls.grpc, self.tls.grpc_wants_certificate) {
+            (false, _) => "-plaintext",
+            (true, false) => "-cacert ca.pem",
+            (true, true) => "-cacert ca.pem -cert client.pem -key client.key",
+        }
+    }
+
     /// A login over HTTP, to be pasted.
     fn curl(&self, http: SocketAddr) -> String {
         let Self { username, .. } = self;
         let password = self.password.as_deref().unwrap_or("the password");
+        let (scheme, ca) = (scheme(self.tls.http), if self.tls.http { " --cacert ca.pem" } else { "" });
         format!(
-            r#"curl -i -H 'content-type: application/json' -d '{{"username":"{username}","password":"{password}"}}' http://{http}/v1/auth/login"#
+            r#"curl -i{ca} -H 'content-type: application/json' -d '{{"username":"{username}","password":"{password}"}}' {scheme}://{http}/v1/auth/login"#
         )
     }
 

@@ -6,12 +6,17 @@ use clap::Args;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
+use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::Failure;
 use super::program::BoxError;
 use crate::config::duration;
+
+mod tls;
+
+pub use tls::Tls;
 
 /// How much of an answer is read: the reason why a service is not ready is short.
 const MAX_BODY_BYTES: usize = 4096;
@@ -20,25 +25,28 @@ const MAX_BODY_BYTES: usize = 4096;
 #[derive(Debug, Args)]
 pub struct Healthcheck {
     /// What to ask
-    #[arg(long, default_value = "http://127.0.0.1:9090/readyz", value_parser = plain_http)]
+    #[arg(long, default_value = "http://127.0.0.1:9090/readyz", value_parser = url)]
     pub url: Uri,
     /// How long to wait for the answer, such as 2s
     #[arg(long, default_value = "2s", value_parser = duration::parse)]
     pub timeout: Duration,
+    /// Whom to trust with https://.
+    #[command(flatten)]
+    pub tls: Tls,
 }
 
-fn plain_http(text: &str) -> Result<Uri, String> {
+fn url(text: &str) -> Result<Uri, String> {
     let url: Uri = text.parse().map_err(|error| format!("{error}"))?;
-    if url.scheme_str() != Some("http") || url.host().is_none_or(str::is_empty) {
-        return Err("must begin with http:// and a host".to_owned());
+    if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none_or(str::is_empty) {
+        return Err("must begin with http:// or https:// and a host".to_owned());
     }
     Ok(url)
 }
 
 impl Healthcheck {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let Self { url, timeout } = self;
-        match tokio::time::timeout(timeout, get(&url)).await {
+        let Self { url, timeout, tls } = self;
+        match tokio::time::timeout(timeout, get(&url, &tls)).await {
             Ok(Ok((StatusCode::OK, _))) => Ok(()),
             Ok(Ok((status, body))) => {
                 Err(BoxError::from(format!("not ready: {url} answers {status}: {body}")).into())
@@ -66,12 +74,25 @@ impl NoAnswer {
 }
 
 /// One GET by HTTP/1.1 (RFC 9112): the status and the body as one printable line.
-async fn get(url: &Uri) -> Result<(StatusCode, String), BoxError> {
+async fn get(url: &Uri, tls: &Tls) -> Result<(StatusCode, String), BoxError> {
     let host = url.host().unwrap_or_default();
-    let stream = TcpStream::connect(format!("{host}:{}", url.port_u16().unwrap_or(80))).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let is_https = url.scheme_str() == Some("https");
+    let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+    let stream = TcpStream::connect(format!("{host}:{port}")).await?;
+    if is_https {
+        return ask(url, TokioIo::new(tls.connect(host, stream).await?)).await;
+    }
+    ask(url, TokioIo::new(stream)).await
+}
+
+async fn ask<S>(url: &Uri, stream: S) -> Result<(StatusCode, String), BoxError>
+where
+    S: Read + Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
     tokio::spawn(connection);
 
+    let host = url.host().unwrap_or_default();
     let path = url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let authority = url.authority().map_or(host, http::uri::Authority::as_str);
     let request = Request::get(path)
@@ -106,8 +127,11 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.unwrap();
             String::from_utf8_lossy(&request[..read]).into_owned()
         });
-        let asked =
-            Healthcheck { url: plain_http(&url).unwrap(), timeout: duration::parse(timeout).unwrap() };
+        let asked = Healthcheck {
+            url: super::url(&url).unwrap(),
+            timeout: duration::parse(timeout).unwrap(),
+            tls: Tls::default(),
+        };
         let outcome = asked.run().await;
         let request = if answer.is_empty() { String::new() } else { server.await.unwrap() };
         (outcome, request)
@@ -136,10 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_http_can_be_asked() {
-        for bad in ["https://127.0.0.1/", "127.0.0.1:9090", "/readyz", "http:///x", "", "ftp://h/"] {
-            assert!(plain_http(bad).is_err(), "{bad:?}");
+    fn only_http_and_https_can_be_asked() {
+        for bad in ["127.0.0.1:9090", "/readyz", "http:///x", "", "ftp://h/"] {
+            assert!(url(bad).is_err(), "{bad:?}");
         }
-        assert!(plain_http("http://[::1]:9090/readyz").is_ok());
+        for good in ["http://[::1]:9090/readyz", "https://127.0.0.1/"] {
+            assert!(url(good).is_ok(), "{good}");
+        }
     }
 }

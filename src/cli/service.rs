@@ -7,13 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::dev_banner::DevBanner;
+use super::dev_banner::{BannerTls, DevBanner};
 use super::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
 use super::program::{BoxError, DevData, Program};
 use super::user::UserAdministration;
 use crate::app::{Administration, App, Stores};
 use crate::auth::{UserAdmin, UserAdminError};
-use crate::config::{Config, Keys};
+use crate::config::{ClientCertificates, Config, Keys};
 use crate::lifecycle;
 use crate::model::{Clock, CustomClaims, Role, SystemClock, UnixMillis, User, Username};
 use crate::password::Password;
@@ -34,13 +34,22 @@ pub struct Service;
 impl Program for Service {
     async fn dev(&self, config: Config, data: DevData) -> Result<(), BoxError> {
         telemetry::init(&config)?;
+        let wants_certificate = config.grpc.tls.client_certificates == ClientCertificates::Required;
         let app = App::build(config, true).await?;
+        let tls = app.tls();
+        let tls = BannerTls {
+            grpc: tls.grpc.is_some(),
+            grpc_wants_certificate: wants_certificate,
+            http: tls.edge.is_some(),
+            operations: tls.operations.is_some(),
+        };
         let password = create_first_user(&app.user_admin()?).await?;
         let banner = DevBanner {
             data: (!data.ephemeral).then_some(data.directory),
             grpc: app.grpc_address()?,
             http: app.http_address()?,
             operations: app.operations_address()?,
+            tls,
             username: FIRST_USER.to_owned(),
             password,
         };

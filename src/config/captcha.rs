@@ -1,5 +1,6 @@
 //! `[captcha]`
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -21,6 +22,9 @@ pub struct Captcha {
     /// `COUNTERSIGN__CAPTCHA__SECRET_FILE`
     #[serde(serialize_with = "secret::redacted")]
     pub secret: SecretString,
+    /// A PEM file of authorities to trust with the service's TLS instead of those that browsers trust; empty for
+    /// those. `COUNTERSIGN__CAPTCHA__CA_FILE`
+    pub ca_file: PathBuf,
     /// How many failures an account or an address has before one is needed, 1 to 1000.
     /// `COUNTERSIGN__CAPTCHA__FAILURES`
     pub failures: u32,
@@ -62,6 +66,7 @@ impl Default for Captcha {
             mode: CaptchaMode::Off,
             verify_url: String::new(),
             secret: SecretString::default(),
+            ca_file: PathBuf::new(),
             failures: 3,
             window: Duration::from_mins(15),
             timeout: Duration::from_secs(3),

@@ -29,11 +29,21 @@ pub struct Edge {
     pub max_connections: u32,
     /// How refresh tokens travel. `COUNTERSIGN__EDGE__REFRESH_TRANSPORT`
     pub refresh_transport: RefreshTransport,
+    /// How the refresh token's cookie is called behind its prefix, 1 to 64 of `A-Z a-z 0-9 _ -`. The prefix is
+    /// `__Secure-`, and `__Host-` where `cookie_path` is `/`. `COUNTERSIGN__EDGE__COOKIE_NAME`
+    pub cookie_name: String,
+    /// The paths that browsers send it to: those that the edge's `/v1/auth` has for them.
+    /// `COUNTERSIGN__EDGE__COOKIE_PATH`
+    pub cookie_path: String,
+    /// Which pages' requests it goes with. `COUNTERSIGN__EDGE__COOKIE_SAME_SITE`
+    pub cookie_same_site: SameSite,
     /// Whether browsers come by plain HTTP, so that cookies must do without `Secure`; loopback only.
     /// `COUNTERSIGN__EDGE__PLAIN_HTTP`
     pub plain_http: bool,
     /// Whether the demonstration page is at `/`. `COUNTERSIGN__EDGE__DEMONSTRATION`
     pub demonstration: bool,
+    /// In which shape errors are told. `COUNTERSIGN__EDGE__ERRORS`
+    pub errors: ErrorShape,
     /// Whether every answer under `/v1/auth` is `{code, message, data, timestamp}` with status 200.
     /// `COUNTERSIGN__EDGE__ENVELOPE`
     pub envelope: bool,
@@ -67,6 +77,28 @@ pub enum RefreshTransport {
     Body,
 }
 
+/// Which pages' requests a cookie goes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SameSite {
+    /// Those of the site alone.
+    Strict,
+    /// And those that a link from elsewhere leads to.
+    Lax,
+    /// All, where the browser permits it.
+    None,
+}
+
+/// In which shape an error is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorShape {
+    /// A problem (RFC 9457).
+    Problem,
+    /// A `google.rpc.Status`, as a transcoding gateway tells it.
+    Status,
+}
+
 /// A program that may call `/oauth2/…`.
 #[derive(Debug, Clone)]
 pub struct EdgeClient {
@@ -85,8 +117,12 @@ impl Default for Edge {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             max_connections: 10_000,
             refresh_transport: RefreshTransport::Cookie,
+            cookie_name: "countersign_refresh".to_owned(),
+            cookie_path: "/v1/auth".to_owned(),
+            cookie_same_site: SameSite::Strict,
             plain_http: false,
             demonstration: false,
+            errors: ErrorShape::Problem,
             envelope: false,
             allowed_origins: Vec::new(),
             csrf: false,
@@ -148,6 +184,11 @@ impl Edge {
             let what = format!("is for loopback only, and edge.listen is {}", self.listen);
             return Err(Problem::between("edge.plain_http", "edge.listen", what));
         }
+        if self.envelope && self.errors != ErrorShape::Problem {
+            let what = "has a shape of its own for errors: leave edge.errors at \"problem\"";
+            return Err(Problem::between("edge.envelope", "edge.errors", what));
+        }
+        self.check_cookie()?;
         if self.plain_http && self.tls.is_enabled() {
             let what = "must be false where edge.tls is set: then browsers come by HTTPS";
             return Err(Problem::between("edge.plain_http", "edge.tls.certificate_file", what));
@@ -164,6 +205,42 @@ impl Edge {
             .iter()
             .flat_map(|client| &client.audiences)
             .try_for_each(|audience| bounds::word(Self::CLIENTS, audience, 256))
+    }
+
+    fn check_cookie(&self) -> Result<(), Problem> {
+        let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        let name = &self.cookie_name;
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(safe) {
+            return Err(Problem::new("edge.cookie_name", "must be 1 to 64 of A-Z a-z 0-9 _ -"));
+        }
+        if name.starts_with("__") || name == "countersign_csrf" {
+            let what = "must not begin with \"__\", for the prefix is added, nor be \"countersign_csrf\"";
+            return Err(Problem::new("edge.cookie_name", what));
+        }
+        let path = &self.cookie_path;
+        let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"/._~-".contains(&byte);
+        let is_path = path.starts_with('/') && !path.contains("//") && path.bytes().all(safe);
+        if !is_path || path.len() > 256 || (path.len() > 1 && path.ends_with('/')) {
+            let what =
+                "must be a path such as \"/v1/auth\", of 256 bytes at most, without a slash at its end";
+            return Err(Problem::new("edge.cookie_path", what));
+        }
+        if path.contains("/v1/auth/") {
+            let what = "is narrower than /v1/auth, where Login sets the cookie and Logout deletes it";
+            return Err(Problem::new("edge.cookie_path", what));
+        }
+        if self.cookie_same_site == SameSite::None {
+            const KEY: &str = "edge.cookie_same_site";
+            if self.plain_http {
+                let what = "is \"none\", which browsers take over HTTPS only";
+                return Err(Problem::between(KEY, "edge.plain_http", what));
+            }
+            if self.allowed_origins.is_empty() {
+                let what = "is \"none\" for pages of another site, and edge.allowed_origins names none";
+                return Err(Problem::between(KEY, "edge.allowed_origins", what));
+            }
+        }
+        Ok(())
     }
 
     fn check_origins(&self) -> Result<(), Problem> {

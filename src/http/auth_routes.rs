@@ -15,7 +15,7 @@ use super::call::Call;
 use super::contract::{decode, encode, message};
 use super::edge::Edge;
 use super::refusal::Refused;
-use super::{bearer, body, captcha, convert, cookie, csrf};
+use super::{bearer, body, captcha, convert, csrf};
 use crate::auth::bounds::CLIENT_FACT_MAX_BYTES;
 use crate::auth::{AuthError, LogoutRequest, LogoutToken, RefreshRequest, TokenPair};
 use crate::model::ClientFacts;
@@ -79,7 +79,7 @@ fn keep(edge: &Edge, request: &HeaderMap, answer: &mut Response, tokens: &TokenP
     }
     let life = tokens.refresh_expires_at.since(edge.options.clock.now());
     let token = tokens.refresh_token.expose_secret();
-    cookie::refresh_token(edge.options.plain_http).set(answer.headers_mut(), token, life);
+    edge.refresh_cookie.set(answer.headers_mut(), token, life);
     if edge.options.csrf {
         csrf::give(edge, request, answer.headers_mut());
     }
@@ -97,7 +97,7 @@ enum Presented {
 /// attaches its access token to every request must not lose its session by that.
 fn presented(edge: &Edge, headers: &HeaderMap) -> Result<Option<Presented>, Refused> {
     if edge.has_cookie()
-        && let Some(token) = cookie::refresh_token(edge.options.plain_http).find(headers)
+        && let Some(token) = edge.refresh_cookie.find(headers)
     {
         return Ok(Some(Presented::ByCookie(token.into())));
     }
@@ -173,7 +173,7 @@ pub(super) async fn logout(
     // With cookies, none is the state that was asked for: another tab was faster.
     let mut answer = edge.answer(json!({}));
     if edge.has_cookie() {
-        cookie::refresh_token(edge.options.plain_http).delete(answer.headers_mut());
+        edge.refresh_cookie.delete(answer.headers_mut());
     }
     Ok(answer)
 }

@@ -13,9 +13,11 @@ use crate::auth::AuthError;
 use crate::model::Monotonic;
 use crate::reason::Reason;
 
+mod authorities;
 mod failures;
 mod siteverify;
 
+pub use authorities::{Authorities, InvalidAuthorities};
 pub(super) use failures::Attempt;
 use failures::Failures;
 use siteverify::{Siteverify, SiteverifyError};
@@ -53,6 +55,8 @@ pub struct CaptchaOptions {
     pub verify_url: http::Uri,
     /// The site's secret.
     pub secret: SecretString,
+    /// The authorities that the verifier's certificate may come from; none for those that browsers trust.
+    pub authorities: Option<Authorities>,
     /// When a captcha is needed.
     pub when: When,
     /// How long the verifier may take.
@@ -72,7 +76,8 @@ pub struct Captcha {
 impl Captcha {
     /// Checks by these rules. Asks nobody yet.
     pub fn new(options: CaptchaOptions) -> Self {
-        let verifier = Siteverify::new(options.verify_url, options.secret, options.timeout);
+        let CaptchaOptions { verify_url, secret, authorities, timeout, .. } = options;
+        let verifier = Siteverify::new(verify_url, secret, authorities, timeout);
         let (when, on_unavailable) = (options.when, options.on_unavailable);
         Self { when, on_unavailable, failures: Failures::default(), verifier }
     }

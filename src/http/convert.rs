@@ -69,7 +69,7 @@ pub(super) fn logout(mut message: DynamicMessage) -> (Option<LogoutToken>, bool)
 
 /// Reads a `VerifyAccessTokenRequest`.
 pub(super) fn verify(mut message: DynamicMessage) -> Result<VerifyRequest, AuthError> {
-    let bound = part(&mut message, "max_staleness").map(|bound| duration(&bound)).transpose();
+    let bound = part(&mut message, "max_staleness").map(|bound| duration_of(&bound)).transpose();
     let mut request = VerifyRequest {
         access_token: text(&mut message, "access_token").into(),
         audiences: texts(&mut message, "audiences"),
@@ -85,7 +85,7 @@ pub(super) fn verify(mut message: DynamicMessage) -> Result<VerifyRequest, AuthE
 }
 
 /// A duration that has not run backwards; the JSON mapping has checked its range.
-fn duration(message: &DynamicMessage) -> Result<Duration, &'static str> {
+fn duration_of(message: &DynamicMessage) -> Result<Duration, &'static str> {
     let seconds = message.get_field_by_name("seconds").and_then(|value| value.as_i64()).unwrap_or(0);
     let nanos = message.get_field_by_name("nanos").and_then(|value| value.as_i32()).unwrap_or(0);
     match (u64::try_from(seconds), u32::try_from(nanos)) {
@@ -144,13 +144,16 @@ pub(super) fn verification(verify: Verify) -> DynamicMessage {
     };
     let mut answer = message("VerifyAccessTokenResponse", [outcome]);
     if let Some(staleness) = verify.revocation_staleness {
-        let seconds = i64::try_from(staleness.as_secs()).unwrap_or(i64::MAX);
-        let nanos = i32::try_from(staleness.subsec_nanos()).unwrap_or(0);
-        let fields = [("seconds", Value::I64(seconds)), ("nanos", Value::I32(nanos))];
-        let staleness = message("google.protobuf.Duration", fields);
-        answer.set_field_by_name("revocation_staleness", Value::Message(staleness));
+        answer.set_field_by_name("revocation_staleness", Value::Message(duration(staleness)));
     }
     answer
+}
+
+/// `google.protobuf.Duration`.
+pub(super) fn duration(of: Duration) -> DynamicMessage {
+    let seconds = i64::try_from(of.as_secs()).unwrap_or(i64::MAX);
+    let nanos = i32::try_from(of.subsec_nanos()).unwrap_or(0);
+    message("google.protobuf.Duration", [("seconds", Value::I64(seconds)), ("nanos", Value::I32(nanos))])
 }
 
 /// `VerifiedToken`.

@@ -11,7 +11,6 @@ use serde_json::json;
 use subtle::ConstantTimeEq as _;
 
 use super::call::Call;
-use super::cookie;
 use super::edge::Edge;
 use super::refusal::Refused;
 use crate::reason::Reason;
@@ -28,7 +27,7 @@ pub(super) fn check(edge: &Edge, headers: &HeaderMap) -> Result<(), Refused> {
     if !edge.options.csrf {
         return Ok(());
     }
-    let cookie = cookie::csrf_token(edge.options.plain_http).find(headers);
+    let cookie = edge.csrf_cookie.find(headers);
     let header = headers.get(HEADER).map(HeaderValue::as_bytes);
     match (cookie, header) {
         (Some(cookie), Some(header)) if bool::from(cookie.as_bytes().ct_eq(header)) => Ok(()),
@@ -38,7 +37,7 @@ pub(super) fn check(edge: &Edge, headers: &HeaderMap) -> Result<(), Refused> {
 
 /// Gives the token with an answer: the one that the browser has, or a fresh one.
 pub(super) fn give(edge: &Edge, request: &HeaderMap, answer: &mut HeaderMap) -> String {
-    let cookie = cookie::csrf_token(edge.options.plain_http);
+    let cookie = &edge.csrf_cookie;
     let well_formed = |token: &&str| token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
     let token = match cookie.find(request).filter(well_formed) {
         Some(token) => token.to_owned(),

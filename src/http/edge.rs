@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::cookie::Cookie;
 use super::refusal::Refused;
 use super::{HttpOptions, RefreshTransport};
 use crate::auth::{AuthError, Authenticate, CallContext, VerifiedToken, VerifyRequest};
@@ -21,6 +22,10 @@ use std::sync::Arc;
 pub(super) struct Edge {
     pub(super) auth: Arc<dyn Authenticate>,
     pub(super) options: HttpOptions,
+    /// The refresh token's.
+    pub(super) refresh_cookie: Cookie,
+    /// The double-submit token's.
+    pub(super) csrf_cookie: Cookie,
     /// The OpenAPI document.
     pub(super) document: Value,
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::refusal::oauth_code;
 use super::routes::{Caller, Gives, Operation, Takes};
-use super::{HttpOptions, RefreshTransport, body, captcha, cookie, csrf};
+use super::{ErrorShape, HttpOptions, RefreshTransport, body, captcha, cookie, csrf};
 use crate::reason::Reason;
 use crate::transport::problem::PROBLEM;
 use crate::transport::{IDENTITY_HEADERS, REQUIRED_ROLES_MAX};
@@ -128,8 +128,8 @@ fn security_schemes(options: &HttpOptions) -> Value {
         "client": { "type": "http", "scheme": "basic" },
     });
     if options.refresh_transport == RefreshTransport::Cookie {
-        let name = cookie::refresh_token(options.plain_http).name();
-        schemes["refreshCookie"] = json!({ "type": "apiKey", "in": "cookie", "name": name });
+        let cookie = cookie::refresh_token(options);
+        schemes["refreshCookie"] = json!({ "type": "apiKey", "in": "cookie", "name": cookie.name() });
     }
     schemes
 }
@@ -156,7 +156,11 @@ fn responses(operation: &Operation, options: &HttpOptions, schemas: &mut Schemas
     let oauth = operation.caller == Caller::Client;
     for (status, reasons) in by_status {
         let reasons: Vec<_> = reasons.into_iter().collect();
-        let response = if oauth { oauth_error(&reasons) } else { problem(&reasons) };
+        let response = match options.errors {
+            _ if oauth => oauth_error(&reasons),
+            ErrorShape::Problem => problem(&reasons),
+            ErrorShape::Status => schema::status(&reasons),
+        };
         responses.insert(status.to_string(), response);
     }
     responses.into()

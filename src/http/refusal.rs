@@ -1,4 +1,5 @@
-//! How a failure is told over HTTP: as a problem (RFC 9457), as an envelope, or as an OAuth error (RFC 6749 §5.2).
+//! How a failure is told over HTTP: as a problem (RFC 9457), as a `google.rpc.Status`, as an envelope, or as an OAuth
+//! error (RFC 6749 §5.2).
 
 use std::sync::Arc;
 
@@ -8,12 +9,15 @@ use http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, 
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use super::ErrorShape;
 use super::call::Call;
 use super::edge::Edge;
 use crate::auth::AuthError;
 use crate::reason::{Language, Reason};
 use crate::transport::log_failure;
 use crate::transport::problem::{PROBLEM, challenge, problem, retry_after, violations};
+
+mod status;
 
 /// A failure that was logged and is to be told. It travels in the extensions of an answer until it is known in which
 /// shape and language.
@@ -60,7 +64,10 @@ pub(super) fn render(refused: &Refused, answer: &mut Response, call: &Call, path
         let message = error.reason.message(call.language);
         ("application/json", edge.envelope(error.reason.number(), message, &details(error)))
     } else {
-        (PROBLEM, problem(error, call.language, call.request_id.as_str()))
+        match edge.options.errors {
+            ErrorShape::Problem => (PROBLEM, problem(error, call.language, call.request_id.as_str())),
+            ErrorShape::Status => ("application/json", status::of(error, call.language)),
+        }
     };
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));

@@ -143,6 +143,3 @@ impl Loaded {
         Ok(Self { digest: contents.digest(), config: Arc::new(config), not_before, not_after })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -7,6 +7,7 @@
 //! comes before that, what it did is found by the retry.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redis::{ClientTlsConfig, TlsCertificates, Value};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use self::connection::{Bounds, Connections, Credentials, Dialer};
 use self::push::PubSub;
@@ -65,21 +66,31 @@ pub struct RedisOptions {
     pub connect_timeout: Duration,
 }
 
-/// What TLS is done with; `Debug` shows none of it.
-#[derive(Clone, Default)]
+/// What TLS is done with. The files are read for each connection, so that what replaces them is used from the next
+/// one on.
+#[derive(Debug, Clone, Default)]
 pub struct RedisTls {
     /// The authorities to trust, in PEM, instead of those of the operating system.
-    pub authorities: Option<Vec<u8>>,
+    pub ca_file: Option<PathBuf>,
     /// A certificate of our own and its key, in PEM, for servers that want one.
-    pub client: Option<(Vec<u8>, SecretString)>,
+    pub client: Option<(PathBuf, PathBuf)>,
 }
 
-impl fmt::Debug for RedisTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisTls")
-            .field("authorities", &self.authorities.is_some())
-            .field("client", &self.client.is_some())
-            .finish()
+impl RedisTls {
+    /// Reads the files. Blocks on the disk.
+    fn certificates(&self) -> std::io::Result<TlsCertificates> {
+        let read = |file: &Path| {
+            let named = |error| std::io::Error::other(format!("{}: {error}", file.display()));
+            std::fs::read(file).map_err(named)
+        };
+        let client = self.client.as_ref().map(|(certificate, key)| {
+            Ok::<_, std::io::Error>(ClientTlsConfig {
+                client_cert: read(certificate)?,
+                client_key: read(key)?,
+            })
+        });
+        let root_cert = self.ca_file.as_deref().map(read).transpose()?;
+        Ok(TlsCertificates { client_tls: client.transpose()?, root_cert })
     }
 }
 
@@ -101,19 +112,12 @@ impl RedisOptions {
     }
 
     fn dialer(&self) -> Dialer {
-        let tls = self.url.tls.then(|| TlsCertificates {
-            client_tls: self.tls.client.as_ref().map(|(certificate, key)| ClientTlsConfig {
-                client_cert: certificate.clone(),
-                client_key: key.expose_secret().as_bytes().to_vec(),
-            }),
-            root_cert: self.tls.authorities.clone(),
-        });
         Dialer {
             credentials: Credentials {
                 username: self.url.username.clone(),
                 password: self.url.password.clone(),
             },
-            tls,
+            tls: self.url.tls.then(|| self.tls.clone()),
             database: self.url.database,
             patience: self.connect_timeout,
             opened: Arc::default(),

@@ -47,7 +47,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("cli", &["app", "auth", "config", "lifecycle", "model", "password", "secret", "telemetry", "token"]),
+    (
+        "cli",
+        &["app", "auth", "config", "grpc", "lifecycle", "model", "password", "secret", "telemetry", "token"],
+    ),
 ];
 
 /// Which crates may be named only where.

@@ -28,7 +28,9 @@ fn read(Output { status, stdout, stderr }: Output) -> (i32, String, String) {
 fn help_and_version_are_told_on_standard_output() {
     let (code, out, err) = run(&["--help"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    for command in ["dev", "serve", "migrate", "user", "key", "config", "healthcheck", "completions"] {
+    for command in
+        ["dev", "serve", "migrate", "user", "key", "config", "healthcheck", "login-check", "completions"]
+    {
         assert!(out.contains(&format!("\n  {command} ")), "{command}: {out}");
         assert_eq!(run(&[command, "--help"]).0, 0, "{command} --help");
     }
@@ -45,7 +47,9 @@ fn a_command_line_that_cannot_be_understood_exits_with_2() {
         &["key", "generate"],
         &["key", "generate", "--kind", "other"],
         &["key", "generate", "--kind", "signing", "--activate-in", "soon"],
-        &["healthcheck", "--url", "https://127.0.0.1/"],
+        &["healthcheck", "--url", "ftp://127.0.0.1/"],
+        &["login-check", "--grpc", "https://127.0.0.1:50051"],
+        &["login-check", "--certificate-file", "client.pem"],
         &["completions", "tcsh"],
     ] {
         let (code, out, err) = run(arguments);

@@ -59,6 +59,30 @@ async fn a_browser_keeps_the_refresh_token_in_a_cookie_that_no_script_sees() {
 }
 
 #[tokio::test]
+async fn the_cookie_has_the_name_the_path_and_the_pages_that_were_configured() {
+    let settings = [
+        ("EDGE__COOKIE_NAME", "id"),
+        ("EDGE__COOKIE_PATH", "/"),
+        ("EDGE__COOKIE_SAME_SITE", "none"),
+        ("EDGE__ALLOWED_ORIGINS", "https://app.example"),
+        ("EDGE__CSRF", "true"),
+    ];
+    let service = service(&settings).await;
+    let login = service.http.login().await;
+    let [refresh, csrf] = login.cookies()[..] else { panic!("{login:?}") };
+    assert!(refresh.starts_with("__Host-id=csgn_rt_"), "{refresh}");
+    assert!(refresh.ends_with("; Path=/; HttpOnly; SameSite=None; Secure"), "{refresh}");
+    assert!(csrf.ends_with("; Path=/; SameSite=None; Secure"), "it goes wherever the other goes: {csrf}");
+    let pair = |cookie: &str| cookie.split(';').next().unwrap().to_owned();
+    let cookies = format!("{}; {}", pair(refresh), pair(csrf));
+    let headers = [("cookie", cookies.as_str()), ("x-csrf-token", login.header("x-csrf-token"))];
+    let rotated = service.http.post("/v1/auth/refresh", &headers, &json!({})).await;
+    assert_eq!(rotated.status, 200, "{rotated:?}");
+    let logout = service.http.post("/v1/auth/logout", &headers, &json!({})).await;
+    assert_eq!(logout.cookies(), ["__Host-id=; Max-Age=0; Path=/; HttpOnly; SameSite=None; Secure"]);
+}
+
+#[tokio::test]
 async fn on_plain_http_the_cookie_works_and_the_answer_says_what_differs() {
     let service = service(&[("EDGE__PLAIN_HTTP", "true")]).await;
     let login = service.http.login().await;

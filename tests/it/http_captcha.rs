@@ -7,14 +7,21 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
 use countersign::auth::AuthError;
-use countersign::http::captcha::{OnUnavailable, When};
+use countersign::http::captcha::{Authorities, OnUnavailable, When};
 use countersign::http::{Captcha, CaptchaOptions, HttpOptions};
 use countersign::model::{ManualClock, UnixMillis};
 use countersign::reason::Reason;
 use http::StatusCode;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls_pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
-use crate::support::http::{Alone, Answer, Http, alone, credentials, options};
+use crate::support::http::{Alone, Answer, Http, alone, credentials, options, service};
 use crate::support::stub::Stub;
 
 const SECRET: &str = "s3cret of the site";
@@ -36,8 +43,7 @@ impl Verifier {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
-    /// Serves; where no answer was set, none comes.
-    async fn serve(&self) -> http::Uri {
+    fn router(&self) -> Router {
         async fn verify(State(verifier): State<Verifier>, form: String) -> (StatusCode, &'static str) {
             verifier.asked.lock().unwrap().push(form);
             let answer = *verifier.answer.lock().unwrap();
@@ -46,9 +52,14 @@ impl Verifier {
                 None => std::future::pending().await,
             }
         }
+        Router::new().route("/siteverify", post(verify)).with_state(self.clone())
+    }
+
+    /// Serves; where no answer was set, none comes.
+    async fn serve(&self) -> http::Uri {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/siteverify", listener.local_addr().unwrap());
-        let router = Router::new().route("/siteverify", post(verify)).with_state(self.clone());
+        let router = self.router();
         let stop = tokio_util::sync::CancellationToken::new();
         let limits = countersign::listener::Limits::default();
         tokio::spawn(countersign::listener::serve(
@@ -62,6 +73,59 @@ impl Verifier {
         ));
         url.parse().unwrap()
     }
+
+    /// The same over TLS, with a certificate of this authority for `localhost`.
+    async fn serve_tls(&self, authority: &Authority) -> http::Uri {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (router, acceptor) = (self.router(), authority.acceptor("localhost"));
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (router, acceptor) = (router.clone(), acceptor.clone());
+                tokio::spawn(async move {
+                    // A client that does not trust the certificate hangs up.
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let connection = auto::Builder::new(TokioExecutor::new());
+                    let service = TowerToHyperService::new(router);
+                    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        format!("https://localhost:{port}/siteverify").parse().unwrap()
+    }
+}
+
+/// A certification authority of the test's own.
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = parameters.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(parameters, key) }
+    }
+
+    fn acceptor(&self, name: &str) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let tls = tls.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        TlsAcceptor::from(Arc::new(tls))
+    }
+
+    fn trusted(&self) -> Authorities {
+        Authorities::from_pem(self.pem.as_bytes()).unwrap()
+    }
 }
 
 struct Setup {
@@ -74,10 +138,15 @@ async fn edge(url: http::Uri, when: When, on_unavailable: OnUnavailable, stub: S
     let captcha = CaptchaOptions {
         verify_url: url,
         secret: SECRET.into(),
+        authorities: None,
         when,
         timeout: Duration::from_millis(200),
         on_unavailable,
     };
+    with(captcha, stub).await
+}
+
+async fn with(captcha: CaptchaOptions, stub: Stub) -> Setup {
     let clock = Arc::new(ManualClock::new(UnixMillis(1_000)));
     let options = HttpOptions { clock: clock.clone(), captcha: Some(Captcha::new(captcha)), ..options() };
     let stub = Arc::new(stub);
@@ -115,6 +184,50 @@ async fn a_login_waits_for_a_solved_captcha() {
     let refresh =
         http.post("/v1/auth/refresh", &[("authorization", "Bearer r")], &serde_json::json!({})).await;
     assert_eq!(refresh.status, 200);
+}
+
+#[tokio::test]
+async fn the_secret_goes_over_tls_to_a_verifier_whose_authority_is_trusted() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let verifier = Verifier::default();
+    verifier.answers(StatusCode::OK, r#"{"success":true}"#);
+    let url = verifier.serve_tls(&authority).await;
+    for (authorities, status) in
+        [(Some(authority.trusted()), 200), (Some(stranger.trusted()), 503), (None, 503)]
+    {
+        let captcha = CaptchaOptions {
+            verify_url: url.clone(),
+            secret: SECRET.into(),
+            authorities,
+            when: When::Always,
+            timeout: Duration::from_secs(10),
+            on_unavailable: OnUnavailable::Deny,
+        };
+        let setup = with(captcha, Stub::default()).await;
+        assert_eq!(login(setup.edge.http, "solved").await.status, status);
+        assert_eq!(verifier.asked().len(), usize::from(status == 200), "the secret is shown to nobody else");
+    }
+}
+
+#[tokio::test]
+async fn the_authorities_are_read_from_the_file_that_the_configuration_names() {
+    let authority = Authority::new();
+    let verifier = Verifier::default();
+    verifier.answers(StatusCode::OK, r#"{"success":true}"#);
+    let url = verifier.serve_tls(&authority).await.to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("authorities.pem");
+    std::fs::write(&file, &authority.pem).unwrap();
+    let service = service(&[
+        ("CAPTCHA__MODE", "always"),
+        ("CAPTCHA__VERIFY_URL", &url),
+        ("CAPTCHA__SECRET", SECRET),
+        ("CAPTCHA__CA_FILE", file.to_str().unwrap()),
+        ("CAPTCHA__TIMEOUT", "10s"),
+    ])
+    .await;
+    login(service.http, "").await.assert_refused(403, "CAPTCHA_REQUIRED");
+    assert_eq!(login(service.http, "solved").await.status, 200);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod auth_client;
+mod chart;
 mod command_line;
 mod configuration;
 mod conformance;
@@ -21,6 +22,7 @@ mod http_errors;
 mod http_forward_auth;
 mod http_oauth;
 mod http_openapi;
+mod http_schemathesis;
 mod http_transcoding;
 mod invariants;
 mod live_verifier;
@@ -40,5 +42,6 @@ mod secret_canary;
 mod sql_faults;
 mod sqlite_store;
 mod support;
+mod tls;
 mod traces;
 mod verify_many;

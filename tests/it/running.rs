@@ -62,6 +62,10 @@ async fn a_ready_service_says_so_on_every_channel_and_stops_when_asked() {
     for service in ["", "countersign.v1.AuthService"] {
         assert_eq!(serving(&dev, service).await, ServingStatus::Serving, "{service:?}");
     }
+    let grpc = format!("http://{}", dev.grpc);
+    let checked = on_data(&data, &["login-check", "--grpc", &grpc], "");
+    assert_eq!(checked, format!("{grpc}/ takes logins: logged in, verified, refreshed, logged out\n"));
+    assert!(!on_data(&data, &["user", "list"], "").contains("login-check"), "its user is gone");
     assert_eq!(dev.terminate(), Some(0));
     let gone = countersign(&["healthcheck", "--url", &url], "");
     assert_eq!(gone.status.code(), Some(1));

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::support::client::Client;
 use crate::support::http::{Answer, Http, access_token, bearer, request};
+use crate::support::otlp::Collector;
 use crate::support::process::Dev;
 
 /// Every way in which a secret might be written down: as it is, in base64, in hexadecimal.
@@ -96,9 +97,16 @@ async fn over_http(http: Http, password: &str, wrong: &str) -> OverHttp {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
+async fn no_secret_is_in_a_log_line_an_error_a_trace_a_metric_or_the_database() {
     let data = tempfile::tempdir().unwrap();
-    let dev = Dev::start_with(data.path(), &["--log-level", "trace"]);
+    let collector = Collector::start().await;
+    let endpoint = collector.endpoint();
+    let variables = [
+        ("COUNTERSIGN__LOG__LEVEL", "trace"),
+        ("COUNTERSIGN__TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()),
+        ("COUNTERSIGN__TELEMETRY__TRACES_PER_THOUSAND", "1000"),
+    ];
+    let dev = Dev::start_with_env(data.path(), &variables);
     let mut client = Client::connect(dev.grpc);
     let password = dev.password().unwrap();
     let wrong = "wrong-password-canary-5c1f9e";
@@ -150,11 +158,17 @@ async fn no_secret_is_in_a_log_line_an_error_or_the_database() {
         ));
     }
 
+    let metrics = Http(dev.operations).get("/metrics", &[]).await.body;
     let log = dev.log();
     let errors = format!("{errors:?}");
     assert!(log.contains("login succeeded") && log.contains("login failed"), "the log was captured:\n{log}");
     assert_eq!(dev.terminate(), Some(0));
     let mut places = vec![("log".to_owned(), log.into_bytes()), ("errors".to_owned(), errors.into_bytes())];
+    // The last spans are sent when the process stops.
+    let traces = collector.text();
+    assert!(traces.contains("AuthService/Logout") && traces.contains("sessions.rotate"), "{traces}");
+    places.push(("traces".to_owned(), traces.into_bytes()));
+    places.push(("metrics".to_owned(), metrics.to_vec()));
     places.push(("refusals over HTTP".to_owned(), by_http.refusals.into_bytes()));
     for file in files(data.path(), "/keys") {
         places.push((file.display().to_string(), fs::read(&file).unwrap()));

@@ -15,4 +15,5 @@ pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod replica;
 pub(crate) mod stub;
+pub(crate) mod tls;
 pub(crate) mod tool;

@@ -2,7 +2,8 @@
 //! stores.
 
 use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
-use countersign::grpc::proto::v1::{LoginRequest, RefreshRequest, VerifyAccessTokenRequest};
+use countersign::grpc::proto::v1::logout_request::Token;
+use countersign::grpc::proto::v1::{LoginRequest, LogoutRequest, RefreshRequest, VerifyAccessTokenRequest};
 use tonic::Request;
 use tonic::transport::Channel;
 
@@ -71,12 +72,20 @@ async fn a_callers_trace_goes_on_through_the_call_to_the_stores() {
     assert_eq!(one(&spans, "sessions.create").attribute("db.system.name"), "sqlite");
 
     let (trace, header) = traceparent(0xa2, SAMPLED);
-    client.refresh(asked(RefreshRequest { refresh_token: tokens.refresh_token }, &header)).await.unwrap();
+    let refresh = RefreshRequest { refresh_token: tokens.refresh_token.clone() };
+    client.refresh(asked(refresh, &header)).await.unwrap();
     let spans = collector.trace(&trace, &["countersign.v1.AuthService/Refresh"]).await;
     let call = one(&spans, "countersign.v1.AuthService/Refresh");
     for step in ["ledger.standing", "sessions.rotate"] {
         assert_eq!(one(&spans, step).parent, call.id, "{spans:?}");
     }
+
+    let (trace, header) = traceparent(0xa4, SAMPLED);
+    let logout = LogoutRequest { token: Some(Token::RefreshToken(tokens.refresh_token)), everywhere: false };
+    client.logout(asked(logout, &header)).await.unwrap();
+    let spans = collector.trace(&trace, &["countersign.v1.AuthService/Logout"]).await;
+    let call = one(&spans, "countersign.v1.AuthService/Logout");
+    assert_eq!(one(&spans, "ledger.record").parent, call.id, "the commit that Logout waits for");
 
     let (trace, header) = traceparent(0xa3, SAMPLED);
     let body = serde_json::json!({ "username": "admin", "password": dev.password() }).to_string();

@@ -11,9 +11,11 @@ mod layer;
 mod live_verifier;
 mod options;
 mod proto;
+mod server;
 
 pub use auth_client::{AuthClient, CallOptions, Tokens};
 pub use error::{VerifyError, reason};
 pub use layer::{Authenticate, AuthenticateLayer, bearer_token};
 pub use live_verifier::LiveVerifier;
 pub use options::{ConnectOptions, OnStale};
+pub use server::{ClientTls, InvalidServer, Server};

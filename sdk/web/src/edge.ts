@@ -114,8 +114,9 @@ export async function readAnswer(response: Response): Promise<unknown> {
  * The error that an answer stands for. Only a reason from the catalogue ends a session: a bare 401 may come from
  * anything that stands between, and costs nobody their login.
  */
-function errorOf(response: Response, problem: Record<string, unknown>): AuthError {
+function errorOf(response: Response, body: Record<string, unknown>): AuthError {
   const { status } = response;
+  const problem = Array.isArray(body["details"]) ? problemOf(body, body["details"]) : body;
   const reason = stringOrUndefined(problem["reason"]);
   const facts: ErrorFacts = {
     status,
@@ -132,6 +133,18 @@ function errorOf(response: Response, problem: Record<string, unknown>): AuthErro
   if (status >= 500 || status === 408) return new UnavailableError(message, facts);
   if (reason === "INVALID_REQUEST") return new InvalidRequestError(message, facts);
   return reason === undefined ? new ProtocolError(message, facts) : new AuthError(message, facts);
+}
+
+/** What a transcoding gateway tells as a `google.rpc.Status`, as the edge tells it. */
+function problemOf(status: Record<string, unknown>, details: readonly unknown[]): Record<string, unknown> {
+  const detail = (name: string): Record<string, unknown> =>
+    details.filter(isObject).find((it) => it["@type"] === `type.googleapis.com/google.rpc.${name}`) ?? {};
+  return {
+    reason: detail("ErrorInfo")["reason"],
+    title: status["message"],
+    detail: detail("LocalizedMessage")["message"],
+    violations: detail("BadRequest")["fieldViolations"],
+  };
 }
 
 function violationsOf(problem: Record<string, unknown>): FieldViolation[] {

@@ -71,6 +71,24 @@ test("each refusal of a login has its own error", async () => {
   assert.equal(browser.server.count("/v1/auth/login"), 1 + cases.length, "a login is never repeated by itself");
 });
 
+test("an error that is told as a google.rpc.Status is the same error", async () => {
+  const browser = new FakeBrowser();
+  const { client } = browser.tab();
+  const type = "type.googleapis.com/google.rpc.";
+  const details = [
+    { "@type": `${type}ErrorInfo`, reason: "INVALID_REQUEST", domain: "countersign" },
+    { "@type": `${type}BadRequest`, fieldViolations: [{ field: "username", description: "must not be empty" }] },
+    { "@type": `${type}LocalizedMessage`, locale: "zh-CN", message: "请求无效。" },
+  ];
+  browser.server.once("/v1/auth/login", () => json({ code: 3, message: "Not valid.", details }, { status: 400 }));
+  await assert.rejects(client.login(ADA), (error: unknown) => {
+    assert.ok(error instanceof InvalidRequestError, String(error));
+    assert.deepEqual(error.violations, [{ field: "username", description: "must not be empty" }]);
+    assert.deepEqual([error.message, error.reason, error.code], ["请求无效。", "INVALID_REQUEST", undefined]);
+    return true;
+  });
+});
+
 test("a login that is never answered ends at its deadline", async () => {
   const browser = new FakeBrowser();
   const { client } = browser.tab({ callTimeout: 5_000 });

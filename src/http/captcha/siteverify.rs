@@ -12,10 +12,12 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::telemetry::traces;
+use super::Authorities;
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -76,14 +78,25 @@ pub(super) struct Siteverify {
 }
 
 impl Siteverify {
-    pub(super) fn new(url: Uri, secret: SecretString, timeout: Duration) -> Self {
+    /// Asks a verifier whose certificate is of one of these authorities; of one that browsers trust, without any.
+    pub(super) fn new(
+        url: Uri,
+        secret: SecretString,
+        authorities: Option<Authorities>,
+        timeout: Duration,
+    ) -> Self {
+        const VERSIONS: &str = "the provider has the default protocol versions";
         let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(provider)
-            .expect("the provider has the default protocol versions")
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let builder = HttpsConnectorBuilder::new();
+        let builder = match authorities {
+            None => builder.with_provider_and_webpki_roots(provider).expect(VERSIONS),
+            Some(Authorities(roots)) => {
+                let tls = ClientConfig::builder_with_provider(provider.into());
+                let tls = tls.with_safe_default_protocol_versions().expect(VERSIONS);
+                builder.with_tls_config(tls.with_root_certificates(roots).with_no_client_auth())
+            }
+        };
+        let connector = builder.https_or_http().enable_http1().build();
         Self { client: Client::builder(TokioExecutor::new()).build(connector), url, secret, timeout }
     }
 

@@ -148,6 +148,31 @@ fn oauth_error() -> Value {
     })
 }
 
+/// An answer of an edge with `edge.errors = "status"`.
+pub(super) fn status(reasons: &[&str]) -> Value {
+    let schema = json!({
+        "type": "object",
+        "description": "What went wrong (google.rpc.Status)",
+        "required": ["code", "message", "details"],
+        "properties": {
+            "code": { "type": "integer", "description": "The canonical code (google.rpc.Code)" },
+            "message": { "type": "string", "description": "In English" },
+            "details": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["@type"],
+                    "properties": {
+                        "@type": { "type": "string" },
+                        "reason": { "type": "string", "enum": reasons },
+                    },
+                },
+            },
+        },
+    });
+    json!({ "description": reasons.join(", "), "content": { "application/json": { "schema": schema } } })
+}
+
 /// The one answer of an edge with `edge.envelope`.
 pub(super) fn envelope(data: &Value, codes: &[u32]) -> Value {
     let codes: Vec<u32> = std::iter::once(0).chain(codes.iter().copied()).collect();

@@ -331,8 +331,9 @@ async function readAnswer(response) {
         throw new ProtocolError("The answer is not JSON.", { status: response.status });
     return body;
 }
-function errorOf(response, problem) {
+function errorOf(response, body) {
     const { status } = response;
+    const problem = Array.isArray(body["details"]) ? problemOf(body, body["details"]) : body;
     const reason = stringOrUndefined(problem["reason"]);
     const facts = {
         status,
@@ -353,6 +354,15 @@ function errorOf(response, problem) {
     if (reason === "INVALID_REQUEST")
         return new InvalidRequestError(message, facts);
     return reason === undefined ? new ProtocolError(message, facts) : new AuthError(message, facts);
+}
+function problemOf(status, details) {
+    const detail = (name) => details.filter(isObject).find((it) => it["@type"] === `type.googleapis.com/google.rpc.${name}`) ?? {};
+    return {
+        reason: detail("ErrorInfo")["reason"],
+        title: status["message"],
+        detail: detail("LocalizedMessage")["message"],
+        violations: detail("BadRequest")["fieldViolations"],
+    };
 }
 function violationsOf(problem) {
     const list = problem["violations"];

@@ -1,7 +1,6 @@
 //! Settings of the server: those that are warned of, ACL users, TLS.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use countersign::model::{Epoch, new_user_id};
@@ -12,7 +11,7 @@ use super::options;
 use crate::conformance::{POLICY, began, new_session, presentation};
 use crate::login_throttle;
 use crate::support::redis::{Server, free_port, is_installed, until};
-use crate::support::tool;
+use crate::support::tls::Authority;
 
 async fn warnings(server: &Server) -> Vec<String> {
     RedisStore::open(&options(&server.url()), TimeSource::Server).warnings().await
@@ -90,48 +89,84 @@ async fn an_acl_user_needs_little() {
     assert!(!error.contains(":wrong"), "{error}");
 }
 
-/// A certificate for 127.0.0.1, and its key.
-fn certificate(directory: &Path) {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
-        .args(["-days", "2", "-subj", "/CN=redis", "-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
-        .arg(directory.join("key.pem"))
-        .arg("-out")
-        .arg(directory.join("cert.pem"))
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+/// Starts a server that speaks TLS beside its plain port, and asks for certificates of the same authority; returns
+/// its URL.
+fn with_tls(server: &Server, authority: &Authority, directory: &Path, test: &str) -> Option<String> {
+    let (certificate, key) = authority.issue(&["127.0.0.1"]).write(directory, "server");
+    let ca = directory.join("ca.pem");
+    std::fs::write(&ca, &authority.pem).unwrap();
+    let tls_port = free_port().to_string();
+    let set = server.cli(&[
+        "CONFIG",
+        "SET",
+        "tls-cert-file",
+        certificate.to_str().unwrap(),
+        "tls-key-file",
+        key.to_str().unwrap(),
+        "tls-ca-cert-file",
+        ca.to_str().unwrap(),
+        "tls-auth-clients",
+        "optional",
+        "tls-port",
+        &tls_port,
+    ]);
+    if set != "OK" {
+        println!("SKIPPED {test}: this Redis cannot be given TLS while it runs: {set}");
+        return None;
+    }
+    Some(format!("rediss://127.0.0.1:{tls_port}"))
+}
+
+async fn refusal(options: RedisOptions) -> String {
+    let options = RedisOptions { deadline: Duration::from_millis(500), ..options };
+    RedisStore::open(&options, TimeSource::Server).check().await.unwrap_err().to_string()
 }
 
 #[tokio::test]
 async fn tls_is_spoken_to_whom_it_trusts_alone() {
     let test = "tls_is_spoken_to_whom_it_trusts_alone";
-    if !is_installed(test) || tool::find("openssl", test).is_none() {
+    if !is_installed(test) {
         return;
     }
-    let directory = tempfile::tempdir().unwrap();
-    certificate(directory.path());
-    let (cert, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
-    let server = Server::start();
-    let tls_port = free_port().to_string();
-    let (cert_file, key_file) = (cert.to_str().unwrap(), key.to_str().unwrap());
-    let files = ["CONFIG", "SET", "tls-cert-file", cert_file, "tls-key-file", key_file];
-    let port = ["CONFIG", "SET", "tls-auth-clients", "no", "tls-port", &tls_port];
-    for setting in [files, port] {
-        let set = server.cli(&setting);
-        if set != "OK" {
-            println!("SKIPPED {test}: this Redis cannot be given TLS while it runs: {set}");
-            return;
-        }
-    }
-    let url = format!("rediss://127.0.0.1:{tls_port}");
-    let authorities = Some(std::fs::read(&cert).unwrap());
-    let trusting = RedisOptions { tls: RedisTls { authorities, client: None }, ..options(&url) };
+    let (directory, server) = (tempfile::tempdir().unwrap(), Server::start());
+    let Some(url) = with_tls(&server, &Authority::new(), directory.path(), test) else { return };
+    let ca_file = Some(directory.path().join("ca.pem"));
+    let trusting = RedisOptions { tls: RedisTls { ca_file, client: None }, ..options(&url) };
     let store = RedisStore::open(&trusting, TimeSource::Server);
     began(store.create(new_session(new_user_id(), Epoch(0)), &POLICY).await.unwrap());
 
-    let wary = RedisOptions { deadline: Duration::from_millis(500), ..options(&url) };
-    let error = RedisStore::open(&wary, TimeSource::Server).check().await.unwrap_err().to_string();
+    let error = refusal(options(&url)).await;
     assert!(error.contains("certificate"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_gets_the_one_that_lies_there_now() {
+    let test = "a_server_that_wants_a_certificate_gets_the_one_that_lies_there_now";
+    if !is_installed(test) {
+        return;
+    }
+    let (directory, server) = (tempfile::tempdir().unwrap(), Server::start());
+    let authority = Authority::new();
+    let Some(url) = with_tls(&server, &authority, directory.path(), test) else { return };
+    assert_eq!(server.cli(&["CONFIG", "SET", "tls-auth-clients", "yes"]), "OK");
+    let ca_file = Some(directory.path().join("ca.pem"));
+
+    let nobody = RedisOptions { tls: RedisTls { ca_file: ca_file.clone(), client: None }, ..options(&url) };
+    refusal(nobody).await;
+    let client = Authority::new().issue(&["countersign"]).write(directory.path(), "client");
+    let stranger = RedisOptions { tls: RedisTls { ca_file, client: Some(client) }, ..options(&url) };
+    refusal(stranger.clone()).await;
+
+    let store =
+        RedisStore::open(&RedisOptions { deadline: Duration::from_secs(2), ..stranger }, TimeSource::Server);
+    store.check().await.unwrap_err();
+    authority.issue(&["countersign"]).write(directory.path(), "client");
+    let mut answer = store.check().await;
+    for _ in 0..10 {
+        if answer.is_ok() {
+            break;
+        }
+        answer = store.check().await;
+    }
+    answer.unwrap();
 }

@@ -3,6 +3,7 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use countersign::store::sql::{Dialect, NetworkOptions, SqlStore};
 
+use super::tls::Authority;
 use super::tool;
 
 /// A kind of database server that tests can start, stop and hurt.
@@ -73,6 +75,11 @@ impl Account {
         Self((id.trim_ascii() == b"0").then(|| name.to_owned()))
     }
 
+    /// Whoever runs the tests.
+    pub(crate) const fn own() -> Self {
+        Self(None)
+    }
+
     /// A command that will run as this account.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let Some(name) = &self.0 else { return Command::new(program) };
@@ -81,7 +88,7 @@ impl Account {
         command
     }
 
-    fn own(&self, directory: &Path) {
+    fn give(&self, directory: &Path) {
         if let Some(name) = &self.0 {
             run(Command::new("chown").arg("-R").arg(name).arg(directory));
         }
@@ -108,23 +115,17 @@ pub(crate) fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A certificate for `localhost` in this directory (`server.pem`, `server.key`) and the authority that signed it
-/// (`ca.pem`); `false` when openssl is not installed.
-pub(crate) fn make_certificate(directory: &Directory, account: &Account, test: &str) -> bool {
-    let Some(openssl) = tool::find("openssl", test) else { return false };
-    let new_key =
-        ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-    let openssl = |arguments: &str, first: &[&str]| {
-        run(Command::new(&openssl).args(first).args(arguments.split(' ')).current_dir(directory.path()));
-    };
-    std::fs::write(directory.path().join("extensions"), "subjectAltName=DNS:localhost\n").unwrap();
-    openssl("-x509 -keyout ca.key -out ca.pem -subj /CN=authority", &new_key);
-    openssl("-keyout server.key -out server.csr -subj /CN=localhost", &new_key);
-    let sign =
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions";
-    openssl(&format!("{sign} -out server.pem"), &[]);
-    account.own(directory.path());
-    true
+/// An authority in this directory (`ca.pem`), and from it a certificate for `localhost` (`server.pem`, `server.key`)
+/// and one for a client (`client.pem`, `client.key`).
+pub(crate) fn make_certificates(directory: &Directory, account: &Account) {
+    let authority = Authority::new();
+    std::fs::write(directory.path().join("ca.pem"), &authority.pem).unwrap();
+    for (name, host) in [("server", "localhost"), ("client", "countersign")] {
+        let (_, key) = authority.issue(&[host]).write(directory.path(), name);
+        // PostgreSQL takes no key that others may read.
+        std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    account.give(directory.path());
 }
 
 /// A directory for a server. Whatever becomes of the tests, a shell that waits for their end removes it, and
@@ -137,7 +138,7 @@ pub(crate) struct Directory {
 impl Directory {
     pub(crate) fn new(account: &Account) -> Self {
         let path = tempfile::Builder::new().prefix("countersign-test-").tempdir().unwrap().keep();
-        account.own(&path);
+        account.give(&path);
         // The end of the tests is the end of its standard input.
         let janitor = Command::new("sh")
             .args([

@@ -22,6 +22,8 @@ pub(crate) struct Envoy {
     child: Child,
     directory: TempDir,
     listeners: BTreeMap<String, SocketAddr>,
+    /// Where its administration is.
+    pub(crate) admin: SocketAddr,
 }
 
 impl Envoy {
@@ -46,7 +48,8 @@ impl Envoy {
             .stderr(output)
             .spawn()
             .expect("Envoy starts");
-        let mut envoy = Self { child, directory, listeners: BTreeMap::new() };
+        let nowhere = SocketAddr::from(([0; 4], 0));
+        let mut envoy = Self { child, directory, listeners: BTreeMap::new(), admin: nowhere };
         envoy.until("it has an administration port", || {
             fs::read_to_string(&admin).ok().filter(|it| !it.is_empty())
         });
@@ -54,6 +57,7 @@ impl Envoy {
         envoy.until("it is live", || get(admin, "/ready").filter(|answer| answer.contains("LIVE")));
         let listeners = get(admin, "/listeners").expect("it tells its listeners");
         envoy.listeners = addresses(&listeners);
+        envoy.admin = admin;
         envoy
     }
 

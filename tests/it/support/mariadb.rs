@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::sync::oneshot;
 
 use super::database::{
-    Account, Directory, Process, Server, database_name, find, free_port, make_certificate, run, until,
+    Account, Directory, Process, Server, database_name, find, free_port, make_certificates, run, until,
 };
 
 /// A server of a test's own, or the one that they share.
@@ -35,7 +35,7 @@ impl MariaDb {
         Self::launch(test, settings, false)
     }
 
-    /// One that takes no connection without TLS.
+    /// One that takes no connection without TLS and a certificate of the client's.
     pub(crate) fn start_with_tls(test: &str) -> Option<Self> {
         Self::launch(test, &["--require-secure-transport=ON"], true)
     }
@@ -52,7 +52,8 @@ impl MariaDb {
             .args(small)
             .arg(format!("--tmpdir={}", directory.path().display()))
             .arg(format!("--datadir={}", path("data"))));
-        std::fs::write(path("account.sql"), ACCOUNTS).unwrap();
+        let wanted = if tls { "ALTER USER tester@'%' REQUIRE X509;\n" } else { "" };
+        std::fs::write(path("account.sql"), format!("{ACCOUNTS}{wanted}")).unwrap();
         let port = free_port();
         let mut command = account.command(&mariadbd);
         command
@@ -71,8 +72,9 @@ impl MariaDb {
             .arg(format!("--init-file={}", path("account.sql")))
             .args(settings);
         if tls {
-            make_certificate(&directory, &account, test).then_some(())?;
+            make_certificates(&directory, &account);
             command
+                .arg(format!("--ssl-ca={}", path("ca.pem")))
                 .arg(format!("--ssl-cert={}", path("server.pem")))
                 .arg(format!("--ssl-key={}", path("server.key")));
         }
@@ -113,7 +115,10 @@ impl Server for MariaDb {
     fn url(&self, database: &str) -> String {
         let directory = self.process.directory.path().display();
         let tls = if self.tls {
-            format!("?ssl-mode=VERIFY_IDENTITY&ssl-ca={directory}/ca.pem")
+            format!(
+                "?ssl-mode=VERIFY_IDENTITY&ssl-ca={directory}/ca.pem\
+                 &ssl-cert={directory}/client.pem&ssl-key={directory}/client.key"
+            )
         } else {
             String::new()
         };

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::sync::oneshot;
 
 use super::database::{
-    Account, Directory, Process, Server, database_name, find, free_port, make_certificate, run, until,
+    Account, Directory, Process, Server, database_name, find, free_port, make_certificates, run, until,
 };
 
 /// A server with one account, `postgres`, which needs no password from this machine.
@@ -25,11 +25,17 @@ impl Postgres {
         Self::launch(test, settings, false)
     }
 
-    /// One that takes no connection without TLS.
+    /// One that takes no connection without TLS and a certificate of the client's.
     pub(crate) fn start_with_tls(test: &str) -> Option<Self> {
         Self::launch(
             test,
-            &["fsync=off", "ssl=on", "ssl_cert_file=../server.pem", "ssl_key_file=../server.key"],
+            &[
+                "fsync=off",
+                "ssl=on",
+                "ssl_cert_file=../server.pem",
+                "ssl_key_file=../server.key",
+                "ssl_ca_file=../ca.pem",
+            ],
             true,
         )
     }
@@ -44,8 +50,9 @@ impl Postgres {
             .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
             .arg(&data));
         if tls {
-            make_certificate(&directory, &account, test).then_some(())?;
-            std::fs::write(data.join("pg_hba.conf"), "hostssl all all all trust\n").unwrap();
+            make_certificates(&directory, &account);
+            let line = "hostssl all all all trust clientcert=verify-ca\n";
+            std::fs::write(data.join("pg_hba.conf"), line).unwrap();
         }
         let port = free_port();
         let mut command = account.command(&postgres);
@@ -98,7 +105,10 @@ impl Server for Postgres {
     fn url(&self, database: &str) -> String {
         let directory = self.process.directory.path().display();
         let tls = if self.tls {
-            format!("?sslmode=verify-full&sslrootcert={directory}/ca.pem")
+            format!(
+                "?sslmode=verify-full&sslrootcert={directory}/ca.pem\
+                 &sslcert={directory}/client.pem&sslkey={directory}/client.key"
+            )
         } else {
             String::new()
         };

@@ -78,10 +78,15 @@ impl Dev {
             let words: Vec<_> = line.split_whitespace().collect();
             match words.as_slice() {
                 ["gRPC", address, ..] => grpc = address.parse().ok(),
-                ["HTTP", address, ..] => http = address.trim_start_matches("http://").parse().ok(),
+                ["HTTP", address, ..] => http = address.split("//").last().unwrap_or_default().parse().ok(),
                 ["operations", address, ..] => {
-                    operations =
-                        address.trim_start_matches("http://").split('/').next().and_then(|a| a.parse().ok());
+                    operations = address
+                        .split("//")
+                        .last()
+                        .unwrap_or_default()
+                        .split('/')
+                        .next()
+                        .and_then(|a| a.parse().ok());
                 }
                 ["Ready.", ..] => break,
                 _ => {}

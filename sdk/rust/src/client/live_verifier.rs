@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::error::VerifyError;
 use super::follower::Follower;
@@ -12,6 +12,7 @@ use super::options::{ConnectOptions, OnStale};
 use super::proto::v1;
 use super::proto::v1::auth_service_client::AuthServiceClient;
 use super::proto::v1::verify_access_token_response::Result as Answer;
+use super::server::Server;
 use crate::verify::vouched_for;
 use crate::{InvalidReason, KeySet, RevocationView, TrustedKeys, VerifiedToken, Verifier};
 
@@ -21,8 +22,8 @@ impl Verifier {
     /// # Panics
     ///
     /// Outside of a Tokio runtime.
-    pub fn connect(endpoint: Endpoint, options: ConnectOptions) -> LiveVerifier {
-        LiveVerifier::connect(endpoint, options)
+    pub fn connect(server: impl Into<Server>, options: ConnectOptions) -> LiveVerifier {
+        LiveVerifier::connect(server, options)
     }
 }
 
@@ -42,19 +43,22 @@ struct Shared {
 }
 
 impl LiveVerifier {
-    /// Begins to follow the server, and returns at once: the server need not be there yet. Until everything is
+    /// Begins to follow the server (a tonic `Endpoint`, or a [`Server`] with TLS), and returns at once: the server
+    /// need not be there yet. Until everything is
     /// loaded no token is accepted; [`LiveVerifier::ready`] waits for that.
     ///
     /// # Panics
     ///
     /// Outside of a Tokio runtime.
-    pub fn connect(endpoint: Endpoint, options: ConnectOptions) -> Self {
-        let endpoint = endpoint
-            .connect_timeout(options.patience)
-            .http2_keep_alive_interval(options.patience)
-            .keep_alive_timeout(options.patience)
-            .keep_alive_while_idle(true);
-        let channel = endpoint.connect_lazy();
+    pub fn connect(server: impl Into<Server>, options: ConnectOptions) -> Self {
+        let server = server.into().configured(|endpoint| {
+            endpoint
+                .connect_timeout(options.patience)
+                .http2_keep_alive_interval(options.patience)
+                .keep_alive_timeout(options.patience)
+                .keep_alive_while_idle(true)
+        });
+        let channel = server.channel();
         let keys = Arc::new(TrustedKeys::new(KeySet::default()));
         let verifier = Verifier::new(options.rules.clone(), keys, Arc::new(RevocationView::new()))
             .with_cache(options.cached_tokens);

@@ -32,17 +32,20 @@ interface Interference {
   readonly decide: () => Promise<boolean>;
 }
 
-const HARNESS = `<!doctype html>
+/** A page of an application, whose edge is at this origin; at the page's own without one. */
+export function harness(edge = ""): string {
+  return `<!doctype html>
 <title>a page of the application</title>
 <script type="module">
-  import { createAuthClient } from "/countersign.js";
+  import { createAuthClient } from "${edge}/countersign.js";
   window.logouts = [];
   window.start = (options) => {
-    window.client = createAuthClient({ baseUrl: location.origin, ...options });
+    window.client = createAuthClient({ baseUrl: "${edge}" || location.origin, ...options });
     window.client.onLoggedOut((reason) => window.logouts.push({ reason, at: Date.now() }));
   };
   document.title = "ready";
 </script>`;
+}
 
 /**
  * Stands between the browser and the edge: writes down what passes, cuts answers off or keeps them back, and serves
@@ -105,7 +108,7 @@ export class Proxy {
   async #pass(upstream: URL, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     outgoing.setHeader("connection", "close");
     const { method = "", url = "", headers } = incoming;
-    if (url === "/harness") return void outgoing.setHeader("content-type", "text/html").end(HARNESS);
+    if (url === "/harness") return void outgoing.setHeader("content-type", "text/html").end(harness());
     const body = await readAll(incoming);
     const answer = await ask(upstream, { method, path: url, headers: { ...headers, connection: "close" } }, body);
     const bytes = await readAll(answer);

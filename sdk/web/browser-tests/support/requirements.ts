@@ -25,9 +25,12 @@ function whatIsMissing(): string | undefined {
   return undefined;
 }
 
-/** A certificate of its own making; undefined where there is no openssl. */
+/** A certificate of its own making for this machine; undefined where there is no openssl. */
 export function selfSigned(): Identity | undefined {
-  const what = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=127.0.0.1 -keyout - -out -";
+  const what = [
+    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=127.0.0.1",
+    "-addext subjectAltName=IP:127.0.0.1,DNS:localhost -addext basicConstraints=critical,CA:FALSE -keyout - -out -",
+  ].join(" ");
   try {
     const pem = execFileSync("openssl", what.split(" "), { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
     const [key = "", cert = ""] = pem.split(/(?=-----BEGIN CERTIFICATE)/);

@@ -9,12 +9,13 @@ use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion, PushInfo,
-    RedisConnectionInfo, TlsCertificates, Value,
+    RedisConnectionInfo, RedisError, Value,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::super::RedisTls;
 use super::super::address::Server;
 use super::super::failure::Failure;
 
@@ -34,7 +35,7 @@ pub(in super::super) struct Credentials {
 #[derive(Debug, Clone)]
 pub(in super::super) struct Dialer {
     pub(in super::super) credentials: Credentials,
-    pub(in super::super) tls: Option<TlsCertificates>,
+    pub(in super::super) tls: Option<RedisTls>,
     pub(in super::super) database: i64,
     /// How long opening a connection may take, login included.
     pub(in super::super) patience: Duration,
@@ -228,7 +229,10 @@ impl Dialer {
         }
         let info = address.into_connection_info()?.set_redis_settings(login).set_tcp_settings(tcp());
         Ok(match &self.tls {
-            Some(certificates) => Client::build_with_tls(info, certificates.clone())?,
+            Some(tls) => {
+                let certificates = tls.certificates().map_err(RedisError::from)?;
+                Client::build_with_tls(info, certificates)?
+            }
             None => Client::open(info)?,
         })
     }

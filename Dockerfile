@@ -1,0 +1,84 @@
+# syntax=docker/dockerfile:1
+#
+#   docker buildx build --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max -t countersign .
+#   buildah build --format docker -t countersign .        (--format docker: OCI images have no health check)
+#
+# The compiler runs on the builder's own architecture and cross-compiles, so that no compiler is ever emulated. The
+# binary is linked to glibc and stands on distroless/cc, and not on musl: aws-lc and SQLite, which are C, cross-compile
+# with Debian's own compilers for both architectures, and glibc's resolver is the one that cluster DNS is tried with.
+ARG RUST_IMAGE=docker.io/library/rust:1.95-bookworm
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+
+# What decides over the third-party crates and nothing else: manifests, the lock file, and a stub for each source. This
+# stage runs with every change, but what it makes is the same until a manifest changes, and so the next one is cached.
+FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS manifests
+WORKDIR /build
+COPY . .
+RUN find . -type f ! -name '*.rs' ! -name Cargo.toml ! -name Cargo.lock -delete \
+    && find . -type f -name '*.rs' ! -name main.rs ! -name lib.rs ! -name build.rs \
+        ! -path '*/benches/*' ! -path '*/examples/*' -delete \
+    && find . -type f -name '*.rs' | while read -r stub; do printf '%s\n' '//! A stub.' 'fn main() {}' >"$stub"; done \
+    && find . -type d -empty -delete
+
+FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS build
+ARG TARGETARCH=amd64
+ENV CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0 CARGO_NET_RETRY=5
+# The C compiler for the target, which is also its linker. rustup is asked only where the target is not there yet.
+RUN set -eu; \
+    case "$TARGETARCH" in \
+        amd64) target=x86_64-unknown-linux-gnu gnu=x86_64-linux-gnu ;; \
+        arm64) target=aarch64-unknown-linux-gnu gnu=aarch64-linux-gnu ;; \
+        *) echo "no image is made for $TARGETARCH" >&2; exit 1 ;; \
+    esac; \
+    if ! command -v "$gnu-gcc" >/dev/null; then \
+        apt-get update -q; \
+        apt-get install -yq --no-install-recommends "gcc-$gnu" "g++-$gnu" "libc6-dev-$TARGETARCH-cross"; \
+        rm -rf /var/lib/apt/lists/*; \
+    fi; \
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ] || rustup target add "$target"; \
+    variable=$(echo "$target" | tr a-z- A-Z_); \
+    { \
+        echo "export CARGO_BUILD_TARGET=$target CARGO_TARGET_${variable}_LINKER=$gnu-gcc"; \
+        echo "export CC_$(echo "$target" | tr - _)=$gnu-gcc CXX_$(echo "$target" | tr - _)=$gnu-g++"; \
+    } >/cross
+# Writes the list of crates with their versions into the binary (section .dep-v0): what scanners such as Trivy, Grype,
+# Syft and `cargo audit bin` read, and what `--sbom=true` finds, wherever the binary is copied to.
+RUN cargo install --quiet --locked --version 0.7.7 cargo-auditable
+WORKDIR /build
+COPY --from=manifests /build .
+# The stubs of our own crates are forgotten again, or cargo would take them for built where a source is older.
+RUN . /cross \
+    && cargo auditable build --quiet --release --locked --bin countersign \
+    && cargo clean --quiet --release --package countersign --package countersign-verifier
+COPY . .
+RUN . /cross \
+    && cargo auditable build --quiet --release --locked --bin countersign \
+    && mkdir -p /out/state \
+    && cp "target/$CARGO_BUILD_TARGET/release/countersign" /out/countersign
+
+FROM ${RUNTIME_IMAGE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+LABEL org.opencontainers.image.title="Countersign" \
+    org.opencontainers.image.description="An auth microservice behind gRPC" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$REVISION" \
+    org.opencontainers.image.created="$CREATED" \
+    org.opencontainers.image.base.name="gcr.io/distroless/cc-debian12:nonroot"
+COPY --from=build /out/countersign /usr/local/bin/countersign
+# The one place that may be written to, and only with the embedded database; a new volume takes its owner from here.
+COPY --from=build --chown=65532:65532 /out/state /var/lib/countersign
+# gRPC, HTTP, operations.
+EXPOSE 50051 8080 9090
+# By number: Kubernetes cannot tell of a name that it is not root's.
+USER 65532:65532
+WORKDIR /var/lib/countersign
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
+    CMD ["/usr/local/bin/countersign", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/countersign"]
+# Inside a container the loopback defaults would serve nobody. As arguments, and not in the environment, they are gone
+# where somebody gives others, such as --config with a file that says where to listen.
+CMD ["serve", "--grpc-listen=0.0.0.0:50051", "--http-listen=0.0.0.0:8080", "--operations-listen=0.0.0.0:9090"]

@@ -1,0 +1,118 @@
+{{/* Combinations that cannot work, each refused with a sentence before anything is installed. */}}
+{{- define "countersign.guards" -}}
+{{- include "countersign.storeGuards" . }}
+{{- include "countersign.keyGuards" . }}
+{{- include "countersign.tlsGuards" . }}
+{{- include "countersign.runGuards" . }}
+{{- end }}
+
+{{- define "countersign.storeGuards" -}}
+{{- $embedded := include "countersign.embedded" . }}
+{{- $database := .Values.database.existingSecret.name }}
+{{- if and $embedded $database }}
+{{- fail "database.embedded.enabled and database.existingSecret.name are both set: disable the embedded database, or leave the Secret out." }}
+{{- end }}
+{{- if not (or $embedded $database) }}
+{{- fail "There is no database: name the Secret with its URL in database.existingSecret.name, or enable database.embedded." }}
+{{- end }}
+{{- if and $embedded .Values.autoscaling.enabled }}
+{{- fail "autoscaling cannot work with the embedded database: SQLite is for one replica. Set database.embedded.enabled=false and database.existingSecret.name." }}
+{{- end }}
+{{- if and $embedded (gt (int .Values.replicas) 1) }}
+{{- fail (printf "%d replicas cannot share the embedded database: SQLite is for one replica. Set database.embedded.enabled=false and database.existingSecret.name." (int .Values.replicas)) }}
+{{- end }}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+{{- fail "autoscaling.minReplicas is greater than autoscaling.maxReplicas." }}
+{{- end }}
+{{- $store := dig "sessions" "store" "auto" .Values.config }}
+{{- if and (eq $store "redis") (not .Values.redis.existingSecret.name) }}
+{{- fail "config.sessions.store is \"redis\" and there is no Redis: name the Secret with its URL in redis.existingSecret.name." }}
+{{- end }}
+{{- if and .Values.redis.sentinelPassword.name (not .Values.redis.existingSecret.name) }}
+{{- fail "redis.sentinelPassword is for a Redis that redis.existingSecret.name does not name." }}
+{{- end }}
+{{- if and (ne (dig "captcha" "mode" "off" .Values.config) "off") (not .Values.captcha.existingSecret.name) }}
+{{- fail "config.captcha.mode asks for captchas: name the Secret of the captcha's service in captcha.existingSecret.name." }}
+{{- end }}
+{{- end }}
+
+{{- define "countersign.keyGuards" -}}
+{{- with .Values.keys }}
+{{- if ne (empty .existingSigningSecret) (empty .existingRefreshSecret) }}
+{{- fail "keys.existingSigningSecret and keys.existingRefreshSecret go together: name both, or neither." }}
+{{- end }}
+{{- if not (or .generate .existingSigningSecret) }}
+{{- fail "There are no keys: name keys.existingSigningSecret and keys.existingRefreshSecret, or set keys.generate=true." }}
+{{- end }}
+{{- if and (not .existingSigningSecret) (ne (dig "keys" "algorithm" "EdDSA" $.Values.config) "EdDSA") }}
+{{- fail "The chart makes EdDSA keys only: for another config.keys.algorithm, make keys with `countersign key generate` and name keys.existingSigningSecret." }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "countersign.tlsGuards" -}}
+{{- range $listener := tuple "grpc" "edge" "operations" }}
+{{- $tls := index $.Values.tls $listener }}
+{{- if and $tls.enabled (not $tls.existingSecret) (not $.Values.tls.certManager.enabled) }}
+{{- fail (printf "tls.%s has no certificate: name a Secret with tls.crt and tls.key in tls.%s.existingSecret, or enable tls.certManager." $listener $listener) }}
+{{- end }}
+{{- if and (not $tls.enabled) (ne $tls.clientCertificates "none") }}
+{{- fail (printf "tls.%s.clientCertificates needs tls.%s.enabled=true." $listener $listener) }}
+{{- end }}
+{{- end }}
+{{- with .Values.tls }}
+{{- if and .certManager.enabled (not .certManager.issuerRef.name) }}
+{{- fail "tls.certManager needs the issuer's name in tls.certManager.issuerRef.name." }}
+{{- end }}
+{{- if and .grpc.enabled (eq $.Values.probes.readiness "grpc") }}
+{{- fail "probes.readiness=grpc cannot work when gRPC speaks TLS: kubelet's gRPC probe speaks none. Set probes.readiness=operations, or leave it at auto." }}
+{{- end }}
+{{- if eq .operations.clientCertificates "required" }}
+{{- fail "tls.operations.clientCertificates=required cannot work: kubelet probes that port, and has no certificate to show." }}
+{{- end }}
+{{- if and (eq .grpc.clientCertificates "required") (not $.Values.test.clientSecret) (not .certManager.enabled) }}
+{{- fail "tls.grpc.clientCertificates=required: `helm test` needs a client's certificate, too; name its Secret in test.clientSecret." }}
+{{- end }}
+{{- end }}
+{{- if and .Values.redis.tls.clientCertificate (not .Values.redis.tls.existingSecret) }}
+{{- fail "redis.tls.clientCertificate needs redis.tls.existingSecret." }}
+{{- end }}
+{{- end }}
+
+{{- define "countersign.runGuards" -}}
+{{- with .Values.shutdown }}
+{{- $least := add .preStopSeconds .drainSeconds .graceSeconds }}
+{{- with $.Values.terminationGracePeriodSeconds }}
+{{- if le (int .) (int $least) }}
+{{- fail (printf "terminationGracePeriodSeconds=%d would kill a replica that is still finishing: it must be more than the %d seconds of shutdown together." (int .) (int $least)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.edge.enabled) }}
+{{- fail "ingress passes HTTP on, and edge.enabled is false." }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
+{{- fail "ingress needs ingress.host." }}
+{{- end }}
+{{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) }}
+{{- fail "gateway needs the Gateway that the routes belong to, in gateway.parentRefs." }}
+{{- end }}
+{{- include "countersign.memoryGuard" . }}
+{{- end }}
+
+{{/* Password hashes are made in memory of their own; a limit that cannot hold them is an OOM kill under load. */}}
+{{- define "countersign.memoryGuard" -}}
+{{- $limit := dig "limits" "memory" "" .Values.resources | toString }}
+{{- $passwords := .Values.config.passwords | default dict }}
+{{- $threads := int (dig "threads" 0 $passwords) }}
+{{- if and $limit (eq $threads 0) }}
+{{- fail "config.passwords.threads must be a number where resources.limits.memory is one: 0 is a thread for each of the node's processors, each with memory of its own." }}
+{{- end }}
+{{- $mebibytes := 0 }}
+{{- if hasSuffix "Mi" $limit }}{{ $mebibytes = trimSuffix "Mi" $limit | int }}{{ end }}
+{{- if hasSuffix "Gi" $limit }}{{ $mebibytes = mul 1024 (trimSuffix "Gi" $limit | int) }}{{ end }}
+{{- $hashes := div (mul $threads (int (dig "memory_kib" 19456 $passwords))) 1024 }}
+{{- if and (gt (int $mebibytes) 0) (gt (int (add $hashes 64)) (int $mebibytes)) }}
+{{- fail (printf "resources.limits.memory=%s cannot hold %d password hashes of %d MiB together, and 64 MiB for the rest." $limit $threads (int $hashes)) }}
+{{- end }}
+{{- end }}

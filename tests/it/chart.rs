@@ -1,0 +1,144 @@
+//! The Helm chart: what it renders is what Kubernetes takes and what the binary is, and it refuses what cannot work.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use self::rendered::{Chart, Manifests, root};
+
+mod api_server;
+mod guards;
+mod image;
+mod pod;
+mod rendered;
+mod schema;
+
+/// The default, and every step of the ladder.
+const EXAMPLES: [&str; 5] = [
+    "values.yaml",
+    "examples/1-embedded.yaml",
+    "examples/2-postgres-redis.yaml",
+    "examples/3-redis-sentinel.yaml",
+    "examples/4-cluster-mtls.yaml",
+];
+
+#[test]
+fn the_default_and_every_example_are_clean_under_lint() {
+    let Some(chart) = Chart::find("the_default_and_every_example_are_clean_under_lint") else { return };
+    for example in EXAMPLES {
+        chart.lint(example);
+    }
+    let listed = fs::read_dir(chart.path("examples")).unwrap().count();
+    assert_eq!(listed, EXAMPLES.len() - 1, "an example that no test knows");
+}
+
+#[test]
+fn kubernetes_takes_every_manifest_of_every_example() {
+    let test = "kubernetes_takes_every_manifest_of_every_example";
+    let (Some(chart), Some(validator)) = (Chart::find(test), rendered::Validator::find(test)) else { return };
+    for example in EXAMPLES {
+        let manifests = chart.render(example, &[]).unwrap();
+        validator.check(&manifests).unwrap_or_else(|error| panic!("{example}: {error}"));
+    }
+
+    // What would be refused by a cluster is refused here, too.
+    let good = chart.render("examples/4-cluster-mtls.yaml", &[]).unwrap();
+    for (kind, path, wrong) in [
+        ("Deployment", "/spec/template/spec/containers/0/comand", json!("typed wrongly")),
+        ("Deployment", "/spec/template/spec/containers/0/ports/0/containerPort", json!("grpc")),
+        ("PodDisruptionBudget", "/spec/maxUnavailabel", json!(1)),
+        ("Certificate", "/spec/privatKey", json!({})),
+        ("ServiceMonitor", "/spec/endpoints/0/intervall", json!("30s")),
+    ] {
+        let mut bad = good.clone();
+        bad.set(kind, path, wrong);
+        assert!(validator.check(&bad).is_err(), "{kind}{path} is taken");
+    }
+}
+
+#[test]
+fn the_rendered_default_is_as_it_was_reviewed() {
+    let Some(chart) = Chart::find("the_rendered_default_is_as_it_was_reviewed") else { return };
+    let text = chart.render("values.yaml", &[]).unwrap().without_keys();
+    let reviewed = root().join("tests/it/chart/default.yaml");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&reviewed, &text).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&reviewed).unwrap() == text,
+        "tests/it/chart/default.yaml is stale: UPDATE_DOCS=1 cargo test --test it chart, and review it"
+    );
+}
+
+#[test]
+fn no_pod_has_rights_that_it_does_not_need() {
+    let Some(chart) = Chart::find("no_pod_has_rights_that_it_does_not_need") else { return };
+    for example in EXAMPLES {
+        for (name, pod) in chart.render(example, &[]).unwrap().pods() {
+            let context = format!("{example}: {name}");
+            assert_eq!(pod["automountServiceAccountToken"], false, "{context}");
+            assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{context}");
+            assert_eq!(pod["securityContext"]["runAsUser"], 65532, "{context}");
+            assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{context}");
+            for container in pod["containers"].as_array().unwrap() {
+                let security = &container["securityContext"];
+                assert_eq!(security["readOnlyRootFilesystem"], true, "{context}");
+                assert_eq!(security["allowPrivilegeEscalation"], false, "{context}");
+                assert_eq!(security["capabilities"]["drop"], json!(["ALL"]), "{context}");
+            }
+            for volume in pod["volumes"].as_array().unwrap() {
+                assert!(volume["hostPath"].is_null() && volume["emptyDir"].is_null(), "{context}: {volume}");
+            }
+        }
+    }
+}
+
+#[test]
+fn replicas_are_replaced_one_by_one_and_get_the_time_to_finish() {
+    let Some(chart) = Chart::find("replicas_are_replaced_one_by_one_and_get_the_time_to_finish") else {
+        return;
+    };
+    let manifests =
+        chart.render("examples/2-postgres-redis.yaml", &[("shutdown.graceSeconds", "60")]).unwrap();
+    let deployment = manifests.only("Deployment");
+    assert_eq!(
+        deployment["spec"]["strategy"]["rollingUpdate"],
+        json!({ "maxSurge": 1, "maxUnavailable": 0 })
+    );
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"], 3);
+    assert_eq!(pod["terminationGracePeriodSeconds"], 3 + 5 + 60 + 5);
+    assert!(manifests.config().contains("[shutdown]\ndrain_delay = \"5s\"\ngrace = \"60s\"\n"));
+}
+
+#[test]
+fn a_changed_configuration_makes_new_pods_and_an_unchanged_one_does_not() {
+    let Some(chart) = Chart::find("a_changed_configuration_makes_new_pods_and_an_unchanged_one_does_not")
+    else {
+        return;
+    };
+    let checksum = |set: &[(&str, &str)]| {
+        let manifests = chart.render("values.yaml", set).unwrap();
+        manifests.only("Deployment")["spec"]["template"]["metadata"]["annotations"]["checksum/config"].clone()
+    };
+    assert_eq!(checksum(&[]), checksum(&[("service.type", "NodePort")]));
+    assert_ne!(checksum(&[]), checksum(&[("config.tokens.issuer", "other")]));
+}
+
+#[test]
+fn keys_are_made_once_and_an_upgrade_keeps_them() {
+    let Some(chart) = Chart::find("keys_are_made_once_and_an_upgrade_keeps_them") else { return };
+    let keys =
+        |manifests: &Manifests| manifests.all("Secret").map(|it| it["data"].clone()).collect::<Vec<_>>();
+
+    let empty = api_server::ApiServer::start(&[]);
+    let first = chart.render_in(&empty, "values.yaml").unwrap();
+    assert_ne!(keys(&first), keys(&chart.render_in(&empty, "values.yaml").unwrap()), "they are random");
+
+    let mut secrets: Vec<Value> = first.all("Secret").cloned().collect();
+    // A key that a rotation added later must not be lost either.
+    secrets[1]["data"]["20260101T000000Z-0a1b2c3d.pem"] = json!("a2V5");
+    let cluster = api_server::ApiServer::start(&secrets);
+    let upgraded = chart.render_in(&cluster, "values.yaml").unwrap();
+    assert_eq!(keys(&upgraded), secrets.iter().map(|it| it["data"].clone()).collect::<Vec<_>>());
+}

@@ -1,0 +1,81 @@
+//! Every combination that cannot work is refused with a sentence.
+
+use super::rendered::Chart;
+
+const SQL: &str = "examples/2-postgres-redis.yaml";
+const MTLS: &str = "examples/4-cluster-mtls.yaml";
+
+/// Values, what is set beside them, and what helm must say.
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const CASES: &[Case] = &[
+    ("values.yaml", &[("replicas", "2")], "2 replicas cannot share the embedded database"),
+    ("values.yaml", &[("autoscaling.enabled", "true")], "autoscaling cannot work with the embedded database"),
+    ("values.yaml", &[("database.embedded.enabled", "false")], "There is no database"),
+    ("values.yaml", &[("database.existingSecret.name", "x")], "are both set"),
+    ("values.yaml", &[("config.sessions.store", "redis")], "and there is no Redis"),
+    ("values.yaml", &[("redis.sentinelPassword.name", "x")], "is for a Redis that"),
+    ("values.yaml", &[("redis.tls.clientCertificate", "true")], "needs redis.tls.existingSecret"),
+    ("values.yaml", &[("config.captcha.mode", "always")], "captcha.existingSecret.name"),
+    ("values.yaml", &[("keys.generate", "false")], "There are no keys"),
+    ("values.yaml", &[("keys.existingSigningSecret", "x")], "go together"),
+    ("values.yaml", &[("config.keys.algorithm", "RS256")], "The chart makes EdDSA keys only"),
+    ("values.yaml", &[("tls.grpc.enabled", "true")], "tls.grpc has no certificate"),
+    ("values.yaml", &[("tls.edge.clientCertificates", "optional")], "needs tls.edge.enabled=true"),
+    ("values.yaml", &[("tls.certManager.enabled", "true")], "tls.certManager.issuerRef.name"),
+    ("values.yaml", &[("config.passwords.threads", "0")], "must be a number where resources.limits.memory"),
+    ("values.yaml", &[("config.passwords.threads", "32")], "cannot hold 32 password hashes of 608 MiB"),
+    (
+        "values.yaml",
+        &[("terminationGracePeriodSeconds", "28")],
+        "would kill a replica that is still finishing",
+    ),
+    ("values.yaml", &[("ingress.enabled", "true")], "ingress needs ingress.host"),
+    ("values.yaml", &[("ingress.enabled", "true"), ("edge.enabled", "false")], "ingress passes HTTP on"),
+    ("values.yaml", &[("gateway.enabled", "true")], "gateway.parentRefs"),
+    (SQL, &[("autoscaling.enabled", "true"), ("autoscaling.minReplicas", "11")], "is greater than"),
+    (MTLS, &[("probes.readiness", "grpc")], "kubelet's gRPC probe speaks none"),
+    (MTLS, &[("tls.operations.clientCertificates", "required")], "kubelet probes that port"),
+    (
+        MTLS,
+        &[
+            ("tls.certManager.enabled", "false"),
+            ("tls.grpc.existingSecret", "x"),
+            ("tls.edge.existingSecret", "x"),
+            ("tls.operations.existingSecret", "x"),
+        ],
+        "test.clientSecret",
+    ),
+];
+
+#[test]
+fn every_guard_refuses_with_its_sentence() {
+    let Some(chart) = Chart::find("every_guard_refuses_with_its_sentence") else { return };
+    for (values, set, sentence) in CASES {
+        match chart.render(values, set) {
+            Ok(_) => panic!("{values} with {set:?} is rendered"),
+            Err(error) => assert!(error.contains(sentence), "{values} with {set:?}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn no_guard_is_without_a_test() {
+    let source = super::rendered::read("helm/countersign/templates/_guards.tpl");
+    let guards = source.matches("{{- fail ").count();
+    assert_eq!(guards, CASES.len(), "guards, and cases");
+}
+
+#[test]
+fn a_guard_lets_through_what_can_work() {
+    let Some(chart) = Chart::find("a_guard_lets_through_what_can_work") else { return };
+    for (values, set) in [
+        (SQL, &[("redis.existingSecret.name", "")][..]),
+        (SQL, &[("config.sessions.store", "redis")]),
+        (SQL, &[("replicas", "40")]),
+        ("values.yaml", &[("terminationGracePeriodSeconds", "29")]),
+        ("values.yaml", &[("config.passwords.threads", "23")]),
+    ] {
+        chart.render(values, set).unwrap_or_else(|error| panic!("{set:?}: {error}"));
+    }
+}

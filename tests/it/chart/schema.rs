@@ -1,0 +1,101 @@
+//! What the values may be, and that `config` is what the binary reads.
+
+use std::collections::BTreeMap;
+use std::{env, fs};
+
+use countersign::config::Config;
+use serde_json::{Value, json};
+
+use super::rendered::{Chart, read, root};
+
+const SCHEMA: &str = "helm/countersign/values.schema.json";
+
+/// What the chart sets by itself, or from Secrets: `config` must not.
+const OF_THE_CHART: &[&str] = &[
+    "captcha.secret",
+    "database.url",
+    "edge.clients",
+    "edge.enabled",
+    "edge.listen",
+    "edge.plain_http",
+    "grpc.listen",
+    "keys.create_missing",
+    "keys.directory",
+    "keys.permissions",
+    "operations.listen",
+    "redis.ca_file",
+    "redis.certificate_file",
+    "redis.key_file",
+    "redis.sentinel_password",
+    "redis.url",
+    "shutdown.drain_delay",
+    "shutdown.grace",
+];
+
+/// The same of each listener's `tls`.
+const OF_THE_CHART_IN_TLS: [&str; 4] =
+    ["certificate_file", "client_ca_file", "client_certificates", "key_file"];
+
+#[test]
+fn the_schema_knows_every_key_that_the_binary_reads() {
+    let mut schema: Value = serde_json::from_str(&read(SCHEMA)).unwrap();
+    let Value::Object(sections) = serde_json::to_value(Config::default()).unwrap() else { panic!() };
+    let sections = sections.iter().map(|(name, keys)| (name.clone(), type_of(name, keys)));
+    let expected = object(sections.collect());
+    if env::var_os("UPDATE_DOCS").is_some() {
+        schema["properties"]["config"] = expected.clone();
+        fs::write(root().join(SCHEMA), serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
+    }
+    assert!(
+        schema["properties"]["config"] == expected,
+        "{SCHEMA} is stale: UPDATE_DOCS=1 cargo test --test it chart"
+    );
+}
+
+/// The schema of a value like this default.
+fn type_of(path: &str, default: &Value) -> Value {
+    match default {
+        Value::Bool(_) => json!({ "type": "boolean" }),
+        Value::Number(_) => json!({ "type": "integer", "minimum": 0 }),
+        Value::Array(_) => json!({ "type": "array" }),
+        Value::Object(keys) => {
+            let ours = |path: &str, key: &str| {
+                OF_THE_CHART.contains(&path) || path.contains(".tls.") && OF_THE_CHART_IN_TLS.contains(&key)
+            };
+            let keys = keys.iter().map(|(key, value)| (key, format!("{path}.{key}"), value));
+            let keys = keys.filter(|(key, path, _)| !ours(path, key));
+            object(keys.map(|(key, path, value)| (key.clone(), type_of(&path, value))).collect())
+        }
+        Value::String(_) | Value::Null => json!({ "type": "string" }),
+    }
+}
+
+fn object(properties: BTreeMap<String, Value>) -> Value {
+    json!({ "type": "object", "additionalProperties": false, "properties": properties })
+}
+
+#[test]
+fn a_value_that_is_mistyped_or_not_known_is_refused() {
+    let Some(chart) = Chart::find("a_value_that_is_mistyped_or_not_known_is_refused") else { return };
+    for (key, value) in [
+        ("replica", "2"),
+        ("replicas", "two"),
+        ("image.digest", "latest"),
+        ("ports.grpc", "70000"),
+        ("probes.readiness", "exec"),
+        ("tls.grpc.clientCertificates", "always"),
+        ("config.token.issuer", "x"),
+        ("config.tokens.isuer", "x"),
+        ("config.database.url", "postgres://user:password@host/db"),
+        ("config.redis.url", "redis://:password@host"),
+        ("config.grpc.max_connections", "many"),
+        ("listenHost", "127.0.0.1"),
+    ] {
+        match chart.render("values.yaml", &[(key, value)]) {
+            Ok(_) => panic!("{key}={value} is taken"),
+            Err(error) => {
+                assert!(error.contains("don't meet the specifications of the schema"), "{key}: {error}");
+            }
+        }
+    }
+}
