@@ -263,3 +263,6 @@ impl Body for Answered {
         self.ended
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,8 @@ use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use crate::telemetry::traces;
 use super::Authorities;
+use crate::telemetry::traces;
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
