@@ -196,13 +196,13 @@ impl Encoded {
 /// The answer with its prefix. Two messages one after the other are one with the fields of both (protobuf, "Last
 /// One Wins"), so the staleness is written behind what is kept.
 fn encode(verify: &Verify) -> Option<Bytes> {
-    let make = || Encoded::of(verify.verification.clone());
-    let made;
+    let encoded = || Encoded::of(verify.verification.clone());
+    let own;
     let kept = match &verify.verification {
-        Verification::Verified(token) => token.memo.get_or_make(make)?,
+        Verification::Verified(token) => token.memo.get_or_make(encoded)?,
         Verification::Invalid(_) => {
-            made = make();
-            &made
+            own = encoded();
+            &own
         }
     };
     let staleness = v1::VerifyAccessTokenResponse {
