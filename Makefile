@@ -38,14 +38,18 @@ lint: tools ## format check, clippy with warnings as errors, buf lint, cargo-den
 
 .PHONY: docs
 docs: ## write the generated documents anew
-	UPDATE_DOCS=1 cargo test --locked --quiet --test it error_catalogue
+	UPDATE_DOCS=1 cargo test --locked --quiet --test it -- error_catalogue chart::
 
 .PHONY: fuzz
 fuzz: ## present ten million forged tokens to the verifier
 	FUZZ_TOKENS=10000000 cargo test --release --locked --quiet -p countersign-verifier --test it no_forged_token -- --nocapture
 
 .PHONY: bench
-bench: ## measure, print a table, write docs/benchmarks.md; ROW=verify_cached measures that row alone
+bench: ## measure, print a table, write docs/benchmarks.md; ROW=… measures one row alone
 	@scripts/install-bench-tools
-	cargo bench --locked --bench goals -- --write $(addprefix --row ,$(ROW))
+	cargo bench --locked --bench goals -- --write $(addprefix --row ,$(ROW)) $(addprefix --largest ,$(LARGEST))
 	$(if $(ROW),,cargo bench --locked --bench user_enumeration)
+
+.PHONY: image
+image: ## build the container image, with Docker or, without a daemon, with buildah
+	@scripts/build-image

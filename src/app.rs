@@ -12,6 +12,8 @@ pub use administration::Administration;
 pub use stores::Stores;
 pub use tls::ListenersTls;
 
+use gauges::Gauges;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -185,31 +187,21 @@ impl App {
         let operations = Port::new(operations, tls.operations.clone());
         let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
         let cores = Arc::new(Cores::start(config.grpc.threads()).map_err(StartError::Threads)?);
-        let (readiness, key_reload_failures) = (Readiness::new(enforced), Arc::default());
-        metrics.add(Arc::new(gauges::Gauges {
-            clock: clock.clone(),
-            readiness: readiness.clone(),
-            revocations: revocations.clone(),
-            keys: keys.clone(),
-            passwords,
-            probes: stores.probes.clone(),
-            authenticator: authenticator.clone(),
-            reload_failures: Arc::clone(&key_reload_failures),
-        }));
         let allow = allow_list(&config)?;
         let parts = Assembly {
-            authenticator: observed::calls(authenticator, &metrics),
+            authenticator: observed::calls(authenticator.clone(), &metrics),
             metrics,
-            key_reload_failures,
+            key_reload_failures: Arc::default(),
             clock,
             stores,
             keys,
             revocations,
-            readiness,
+            readiness: Readiness::new(enforced),
             health: Health::new().await,
             tls,
             config,
         };
+        parts.metrics.add(Arc::new(Gauges::of(&parts, passwords, authenticator)));
         Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, allow, cores })
     }
 

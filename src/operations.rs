@@ -1,5 +1,5 @@
-//! The operations port: what Kubernetes, Prometheus and people at 3 a.m. ask. Plain HTTP, no authentication; bind it
-//! where only they reach it.
+//! The operations port: what Kubernetes, Prometheus and people at 3 a.m. ask. Without authentication, unless by
+//! certificates; bind it where only they reach it.
 
 use axum::extract::State;
 use axum::routing::get;

@@ -199,8 +199,9 @@ pub struct SessionPolicy {
 /// A login's answer from the session store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created {
-    /// The session is there; these others made room for it and are gone from the store. Whoever asked must
-    /// revoke them.
+    /// The session is there, and these others must make room for it: whoever asked must revoke them, and then
+    /// forget them, before anybody hears of the new one. Until then they live, so that no session ends without a row
+    /// in the ledger when the answer is lost: the next login finds them beyond the limit again.
     Session(Box<Session>, Vec<Session>),
     /// The user has as many sessions as they may.
     LimitReached,
@@ -277,9 +278,10 @@ pub enum Rotation {
 /// agree; tests pass a clock.
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
-    /// Begins a session, and makes room for it as the policy says. Only sessions that are alive by the store's
-    /// time take room, and of these only such as did not begin in an earlier epoch: those are revoked, whether
-    /// or not they have been forgotten yet, and may be forgotten on this occasion. The same call again finds the session that it began.
+    /// Begins a session, and tells which ones must make room for it as the policy says. Only sessions that are alive
+    /// by the store's time take room, and of these only such as did not begin in an earlier epoch: those are revoked,
+    /// whether or not they have been forgotten yet, and may be forgotten on this occasion. The same call again finds
+    /// the session that it began.
     async fn create(&self, session: NewSession, policy: &SessionPolicy) -> Result<Created, StoreError>;
 
     /// Answers a refresh token by the rules of [`crate::model::decide`], and moves the line. Never revokes.

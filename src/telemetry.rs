@@ -67,7 +67,7 @@ pub fn init(config: &Config) -> Result<(), InvalidTelemetry> {
     let (format, level) = (config.log.format, &config.log.level);
     let filter = log_filter(level)?;
     let Some(tracer) = traces::begin(&config.telemetry)? else { return Ok(init_log(format, level)?) };
-    let traces = tracing_opentelemetry::layer()
+    let spans = tracing_opentelemetry::layer()
         .with_tracer(tracer)
         .with_location(false)
         .with_threads(false)
@@ -81,7 +81,7 @@ pub fn init(config: &Config) -> Result<(), InvalidTelemetry> {
         }
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
     };
-    let _ = tracing_subscriber::registry().with(traces).with(lines.with_filter(filter)).try_init();
+    let _ = tracing_subscriber::registry().with(spans).with(lines.with_filter(filter)).try_init();
     Ok(())
 }
 

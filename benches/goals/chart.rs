@@ -102,7 +102,7 @@ fn axes(curve: &Curve, plane: &Plane, to: &mut String) -> std::fmt::Result {
     let below = HEIGHT - BOTTOM + 18.0;
     for (at, _) in &curve.series[0].points {
         let anchor = if (at.log10() - plane.last).abs() < f64::EPSILON { "end" } else { "middle" };
-        let (x, shown) = (plane.x(*at), if *at < 1000.0 { format!("{at}") } else { number(*at) });
+        let (x, shown) = (plane.x(*at), number(*at));
         writeln!(to, r#"<text x="{x:.1}" y="{below}" text-anchor="{anchor}">{shown}</text>"#)?;
     }
     let (x, y) = (LEFT.midpoint(WIDTH - RIGHT), HEIGHT - 10.0);

@@ -17,6 +17,7 @@ impl Spread {
     pub(crate) fn of(rounds: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = rounds.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
+        assert!(!sorted.is_empty(), "no round came to anything");
         let (middle, last) = (sorted.len() / 2, sorted.len() - 1);
         let median = if sorted.len().is_multiple_of(2) {
             sorted[middle - 1].midpoint(sorted[middle])
@@ -39,7 +40,7 @@ impl fmt::Display for Spread {
     }
 }
 
-/// Three digits that say something; thousands are separated.
+/// Three digits that say something; thousands are separated, and what is whole is shown so.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 1000.0 => {
@@ -47,9 +48,9 @@ pub(crate) fn number(value: f64) -> String {
             let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
             groups.join(",")
         }
-        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 100.0 || size.fract() == 0.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 0.1 || size == 0.0 => format!("{value:.2}"),
+        size if size >= 0.1 => format!("{value:.2}"),
         _ => format!("{value:.4}"),
     }
 }

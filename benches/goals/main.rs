@@ -22,8 +22,11 @@ mod support;
 mod table;
 mod world;
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::ExitCode;
+
+use futures_util::FutureExt as _;
 
 use arguments::Arguments;
 use record::{Entry, Record};
@@ -37,8 +40,11 @@ fn main() -> ExitCode {
     }
     match Arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => {
-            measure(&arguments);
-            ExitCode::SUCCESS
+            let failed = measure(&arguments);
+            for row in &failed {
+                eprintln!("{row} could not be measured");
+            }
+            if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(problem) => {
             eprintln!("{problem}");
@@ -48,18 +54,25 @@ fn main() -> ExitCode {
 }
 
 /// Measures one row after the other; what is to be written is written after each, so that a run that is cut off
-/// leaves what it has measured.
+/// leaves what it has measured; and a row that fails keeps no other from being measured. Returns those that did.
 #[tokio::main]
-async fn measure(arguments: &Arguments) {
+async fn measure(arguments: &Arguments) -> Vec<&'static str> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let mut record = Record::load(&directory);
-    let mut measured = Vec::new();
+    let (mut measured, mut failed) = (Vec::new(), Vec::new());
     for (name, row) in ROWS {
         if !arguments.wants(name) {
             continue;
         }
         let begun = load::now();
-        let Some(outcome) = row(arguments.effort).await else { continue };
+        let outcome = match AssertUnwindSafe(row(arguments.effort)).catch_unwind().await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => continue,
+            Err(_) => {
+                failed.push(*name);
+                continue;
+            }
+        };
         let entry = Entry::new(outcome, begun.elapsed().as_secs_f64());
         table::print(name, &entry.outcome, entry.seconds);
         measured.push(entry.outcome.clone());
@@ -70,4 +83,5 @@ async fn measure(arguments: &Arguments) {
         }
     }
     table::print_summary(measured.iter());
+    failed
 }

@@ -42,7 +42,12 @@ impl Backed {
         let database = postgres.url(&postgres.create_database().await);
         let (redis, keys) = (Redis::start(), Keys::new());
         let mut deployment = Deployment::on(&database, Some(&redis.url()))
-            .with("KEYS__DIRECTORY", keys.path().to_str().unwrap());
+            .with("KEYS__DIRECTORY", keys.path().to_str().unwrap())
+            // On a machine that the load generator keeps busy a store may answer later than the defaults allow. What
+            // takes long is in the figures; what fails is not.
+            .with("DATABASE__TIMEOUT", "10s")
+            .with("REDIS__TIMEOUT", "2s")
+            .with("GRPC__LOGIN_TIMEOUT", "30s");
         for (key, value) in configuration {
             deployment = deployment.with(key, value);
         }

@@ -12,5 +12,7 @@ pub(crate) mod postgres;
 pub(crate) mod redis;
 #[path = "../../tests/it/support/replica.rs"]
 pub(crate) mod replica;
+#[path = "../../tests/it/support/tls.rs"]
+pub(crate) mod tls;
 #[path = "../../tests/it/support/tool.rs"]
 pub(crate) mod tool;

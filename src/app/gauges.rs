@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Assembly;
 use crate::auth::Authenticator;
 use crate::model::{Clock, UnixMillis};
 use crate::password::HashingPool;
@@ -14,14 +15,14 @@ use crate::token::{Activation, KeyKind, KeyState, Keyring};
 
 /// See the module.
 pub(super) struct Gauges {
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) readiness: Readiness,
-    pub(super) revocations: Revocations,
-    pub(super) keys: Arc<Keyring>,
-    pub(super) passwords: Arc<HashingPool>,
-    pub(super) probes: Vec<Arc<dyn Probe>>,
-    pub(super) authenticator: Arc<Authenticator>,
-    pub(super) reload_failures: Arc<AtomicU64>,
+    clock: Arc<dyn Clock>,
+    readiness: Readiness,
+    revocations: Revocations,
+    keys: Arc<Keyring>,
+    passwords: Arc<HashingPool>,
+    probes: Vec<Arc<dyn Probe>>,
+    authenticator: Arc<Authenticator>,
+    reload_failures: Arc<AtomicU64>,
 }
 
 impl Source for Gauges {
@@ -36,6 +37,24 @@ impl Source for Gauges {
 }
 
 impl Gauges {
+    /// Of a service that is put together; what it does not show of itself comes beside it.
+    pub(super) fn of(
+        parts: &Assembly,
+        passwords: Arc<HashingPool>,
+        authenticator: Arc<Authenticator>,
+    ) -> Self {
+        Self {
+            clock: parts.clock.clone(),
+            readiness: parts.readiness.clone(),
+            revocations: parts.revocations.clone(),
+            keys: parts.keys.clone(),
+            passwords,
+            probes: parts.stores.probes.clone(),
+            authenticator,
+            reload_failures: Arc::clone(&parts.key_reload_failures),
+        }
+    }
+
     fn readiness(&self, out: &mut Exposition) {
         let report = self.readiness.report();
         out.gauge("countersign_ready", "1 while requests should be sent here.", u8::from(report.ready));

@@ -130,6 +130,7 @@ fn open_redis(config: &Redis) -> Result<RedisStore, StartError> {
         sentinel_password: password,
         prefix: config.prefix.clone(),
         connections: config.connections,
+        in_flight: config.in_flight,
         deadline: config.timeout,
         connect_timeout: config.connect_timeout,
         ..RedisOptions::new(url)

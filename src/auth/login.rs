@@ -156,13 +156,15 @@ fn rehash(auth: &Authenticator, user: UserId, password: Password, old: PasswordH
     });
 }
 
-/// Creates the session, and revokes those that made room for it before anybody hears of the new one.
+/// Creates the session, and ends those that must make room for it before anybody hears of the new one. Should we die
+/// in between, nothing has ended, and the next login finds them again.
 async fn open(auth: &Authenticator, session: NewSession, call: &CallContext) -> Result<Session, AuthError> {
     match auth.parts.sessions.create(session, &auth.policy.session).await? {
         Created::LimitReached => Err(AuthError::new(Reason::SessionLimitReached)),
         Created::Session(session, evicted) => {
             for evicted in &evicted {
                 revoke_evicted(auth, evicted, call).await?;
+                auth.forget(evicted.user, evicted.id).await;
             }
             Ok(*session)
         }

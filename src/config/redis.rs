@@ -21,6 +21,9 @@ pub struct Redis {
     pub prefix: String,
     /// How many connections there are to each master; 1 to 64. `COUNTERSIGN__REDIS__CONNECTIONS`
     pub connections: usize,
+    /// How many calls may be under way at once; more wait, within their time; 1 to 100000.
+    /// `COUNTERSIGN__REDIS__IN_FLIGHT`
+    pub in_flight: u32,
     /// How long one call may take, waiting included; 10ms to 10s. `COUNTERSIGN__REDIS__TIMEOUT`
     #[serde(with = "duration")]
     pub timeout: Duration,
@@ -47,6 +50,7 @@ impl Default for Redis {
             url: SecretString::default(),
             prefix: "countersign:".to_owned(),
             connections: 2,
+            in_flight: 1024,
             timeout: Duration::from_millis(150),
             connect_timeout: Duration::from_millis(500),
             sentinel_username: String::new(),
@@ -77,6 +81,7 @@ impl Redis {
             ));
         }
         bounds::number("redis.connections", self.connections, &(1..=64))?;
+        bounds::number("redis.in_flight", self.in_flight, &(1..=100_000))?;
         bounds::time("redis.timeout", self.timeout, ["10ms", "10s"])?;
         bounds::time("redis.connect_timeout", self.connect_timeout, ["10ms", "10s"])?;
         if self.certificate_file.as_os_str().is_empty() != self.key_file.as_os_str().is_empty() {

@@ -143,7 +143,7 @@ mod tests {
     fn options(plain_http: bool, path: &str) -> HttpOptions {
         let refresh_cookie = RefreshCookie { path: path.to_owned(), ..RefreshCookie::default() };
         let usual = HttpOptions::new(Arc::new(SystemClock::new()), Arc::new(Arc::default));
-        HttpOptions { plain_http, refresh_cookie, ..usual }
+        HttpOptions { refresh_cookie, plain_http, ..usual }
     }
 
     #[test]

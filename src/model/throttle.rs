@@ -95,8 +95,18 @@ pub struct ThrottlePolicy {
     pub account: BackOff,
     /// For one source.
     pub source: Rate,
-    /// For all together.
+    /// For all together; does not hold up an account that [`is_known`] at its source.
     pub global: Rate,
+}
+
+/// After a login an account is known at its source for so long: there the bound for all together does not hold it up.
+pub const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// Whether an account that last succeeded at a source then is known there now. Whoever floods all other accounts from a
+/// thousand sources fills the bound for all together, and must not thereby lock out those who come from where they always
+/// come from; the other two bounds hold for them too, so that being known is no licence to guess.
+pub fn is_known(succeeded: Option<UnixMillis>, now: UnixMillis) -> bool {
+    succeeded.is_some_and(|at| now.since(at) < KNOWN_FOR)
 }
 
 /// So many at once, and then one after each interval (GCRA, ITU-T I.371 Annex A).

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::throttle::{AccountDigest, Admission, Attempts, LoginAttempt, Source, ThrottlePolicy};
+use crate::model::throttle::{
+    AccountDigest, Admission, Attempts, LoginAttempt, Source, ThrottlePolicy, is_known,
+};
 use crate::model::{Clock, UnixMillis};
 use crate::store::{LoginThrottle, StoreError};
 
@@ -24,6 +27,8 @@ pub struct InProcessThrottle {
 struct Buckets {
     accounts: Recent<(AccountDigest, Source), Attempts>,
     sources: Recent<Source, UnixMillis>,
+    /// When an account last succeeded at a source.
+    succeeded: Recent<(AccountDigest, Source), UnixMillis>,
     global: UnixMillis,
 }
 
@@ -33,6 +38,7 @@ impl InProcessThrottle {
         let buckets = Buckets {
             accounts: Recent::new(REMEMBERED),
             sources: Recent::new(REMEMBERED),
+            succeeded: Recent::new(REMEMBERED),
             global: UnixMillis::default(),
         };
         Self { clock, policy, buckets: Mutex::new(buckets) }
@@ -55,8 +61,12 @@ impl LoginThrottle for InProcessThrottle {
         let key = (attempt.account, attempt.source);
         let attempts = buckets.accounts.get(&key).unwrap_or_default();
         let arrival = buckets.sources.get(&attempt.source).unwrap_or_default();
-        let waits =
-            [account.wait(attempts, now), source.wait(arrival, now), global.wait(buckets.global, now)];
+        let ceiling = if is_known(buckets.succeeded.get(&key), now) {
+            Duration::ZERO
+        } else {
+            global.wait(buckets.global, now)
+        };
+        let waits = [account.wait(attempts, now), source.wait(arrival, now), ceiling];
         let retry_after = waits.into_iter().max().unwrap_or_default();
         if !retry_after.is_zero() {
             return Ok(Admission::Refused { retry_after });
@@ -70,7 +80,9 @@ impl LoginThrottle for InProcessThrottle {
     async fn succeeded(&self, attempt: LoginAttempt) -> Result<(), StoreError> {
         let ThrottlePolicy { source, global, .. } = &self.policy;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.accounts.remove(&(attempt.account, attempt.source));
+        let key = (attempt.account, attempt.source);
+        buckets.accounts.remove(&key);
+        buckets.succeeded.set(key, self.clock.now());
         if let Some(arrival) = buckets.sources.get(&attempt.source) {
             buckets.sources.set(attempt.source, source.give_back(arrival));
         }

@@ -59,7 +59,7 @@ pub struct RedisOptions {
     /// How many connections to each master.
     pub connections: usize,
     /// How many calls may be under way at once; more wait, within the deadline.
-    pub in_flight: usize,
+    pub in_flight: u32,
     /// How long a call may take, waiting included, before it is answered as unavailable.
     pub deadline: Duration,
     /// How long opening a connection may take, login included. No caller waits for it longer than `deadline`.
@@ -212,9 +212,9 @@ impl Probe for RedisStore {
         NAME
     }
 
+    /// Writes: a server that is full, or read-only, or cut off from its replicas still answers a PING.
     async fn check(&self) -> Result<(), StoreError> {
-        self.connections.run_on_all(&redis::cmd("PING")).await?;
-        Ok(())
+        Ok(self.connections.write_to_all(&self.prefix).await?)
     }
 
     async fn warnings(&self) -> Vec<String> {
@@ -225,6 +225,8 @@ impl Probe for RedisStore {
         vec![self.connections.stats()]
     }
 
-    /// Connections close by themselves when the last clone is gone.
-    async fn close(&self) {}
+    /// The connections themselves close when the last clone is gone.
+    async fn close(&self) {
+        self.connections.close().await;
+    }
 }

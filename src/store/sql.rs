@@ -5,7 +5,7 @@
 //! store's deadline, so that it finishes at all. A connection goes back to the pool only after a whole answer;
 //! any other is closed. So neither a caller that goes away nor a server that falls silent costs a connection.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ mod pool;
 mod rows;
 mod schema;
 mod sessions;
+mod silence;
 mod users;
 
 /// What opening a network database needs to know.
@@ -145,7 +146,7 @@ pub(in crate::store) type Outcome<'c, T> = Pin<Box<dyn Future<Output = Result<T,
 impl<D: Dialect> SqlStore<D> {
     /// A store whose reads and writes share the connections.
     pub(in crate::store) fn over_network(options: &NetworkOptions, connect: D::Options) -> Self {
-        let pool = Pool::new(connect, PoolOptions::network(options.connections));
+        let pool = Pool::new(connect, PoolOptions::network(options.connections, options.statement_limit()));
         Self { readers: pool.clone(), writers: pool, time: options.time.clone(), deadline: options.deadline }
     }
 
@@ -212,9 +213,20 @@ impl<D: Dialect> SqlStore<D> {
     {
         let (time, deadline) = (self.time.clone(), self.deadline.min(limit));
         let pool = if mode == Mode::Read { self.readers.clone() } else { self.writers.clone() };
+        let doubtful = self.deadline / 5;
         let task = tokio::spawn(async move {
+            if pool.is_silent() {
+                return Err(Failure::Silent);
+            }
             let work = attempt(&pool, &time, mode, &arguments, work);
-            tokio::time::timeout(deadline, work).await.unwrap_or(Err(Failure::Late(deadline)))
+            let mut work = pin!(tokio::time::timeout(deadline, work));
+            let outcome = if let Ok(outcome) = tokio::time::timeout(doubtful, &mut work).await {
+                outcome
+            } else {
+                pool.doubt();
+                work.await
+            };
+            outcome.unwrap_or(Err(Failure::Late(deadline)))
         });
         let outcome = task.await.unwrap_or_else(|cut_off| Err(Failure::CutOff(cut_off)));
         outcome.map_err(Failure::of::<D>)

@@ -13,7 +13,8 @@ use opentelemetry::context::{FutureExt as _, WithContext};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
@@ -61,8 +62,11 @@ fn endpoint(config: &Telemetry) -> Option<String> {
 /// be there at [`flush`].
 pub(super) fn begin(config: &Telemetry) -> Result<Option<SdkTracer>, InvalidCollector> {
     let Some(endpoint) = endpoint(config) else { return Ok(None) };
+    let is_tls = endpoint.starts_with("https://");
+    let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(PATIENCE);
     let exporter =
-        SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(PATIENCE).build()?;
+        if is_tls { exporter.with_tls_config(ClientTlsConfig::new().with_enabled_roots()) } else { exporter };
+    let exporter = exporter.build()?;
     let queue = BatchConfigBuilder::default()
         .with_max_queue_size(QUEUE)
         .with_max_export_batch_size(BATCH)

@@ -89,6 +89,7 @@ fn the_environment_alone_is_enough() {
 
 /// Every wrong value: the layer that has it, and what the one line must say.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, a line for each case")]
 fn a_bad_value_is_named_with_its_key_and_its_source() {
     let cases: &[(&str, &[&str])] = &[
         ("[grpc]\nlisten = 'localhost:1'", &["grpc.listen", "localhost:1", "IP address"]),
@@ -185,6 +186,8 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ),
         ("[edge]\nenvelope = true\nerrors = 'status'", &["edge.envelope", "edge.errors"]),
         ("[edge]\nallowed_origins = ['*']", &["edge.allowed_origins", "\"*\" is not an origin"]),
+        ("[ext_authz]\ncookie = 'a b'", &["ext_authz.cookie", "blank"]),
+        ("[ext_authz]\ncookie = 'a;b'", &["ext_authz.cookie", "not the name of a cookie"]),
         ("[edge]\nallowed_origins = ['https://a.example/']", &["edge.allowed_origins", "not an origin"]),
         ("[edge]\nallowed_origins = ['https://a.example:443']", &["edge.allowed_origins", "not an origin"]),
         ("[edge]\nhsts = '4000d'", &["edge.hsts", "between 0s and 3650d"]),

@@ -60,7 +60,8 @@ macro_rules! topic {
             the_same_login_again_finds_its_session, a_session_is_found_by_its_user_alone,
             sessions_are_listed_by_last_refresh, a_session_dies_of_idleness_unless_it_is_refreshed,
             no_refresh_outlives_the_absolute_end, a_full_house_denies_one_more,
-            a_full_house_ends_the_session_refreshed_longest_ago, the_dead_and_the_revoked_take_no_room,
+            a_full_house_ends_the_session_refreshed_longest_ago,
+            a_login_that_nobody_heard_of_ends_no_session, the_dead_and_the_revoked_take_no_room,
             deleting_forgets_those_named_and_no_others, purging_forgets_the_dead_alone);
     };
     ($backend:ty, rotation) => {

@@ -10,5 +10,6 @@ mod overtaken;
 mod parts;
 mod postgres;
 mod redis;
+mod silence;
 mod topology;
 mod traffic;

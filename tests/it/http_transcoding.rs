@@ -169,11 +169,11 @@ fn without_chance(json: &mut Value) {
                         *value = token.split('.').next().unwrap_or_default().into();
                     }
                     ("refreshToken" | "id" | "sessionId" | "tokenId", Some(text)) => {
-                        *value = text.len().into()
+                        *value = text.len().into();
                     }
                     ("revocationStaleness", Some(text)) => *value = text.ends_with('s').into(),
                     (name, Some(time)) if name.ends_with("At") || name == "authTime" => {
-                        *value = shape(time).into()
+                        *value = shape(time).into();
                     }
                     _ => without_chance(value),
                 }

@@ -1,4 +1,4 @@
-//! Random histories of the real use cases over the real store, on one clock that only the test moves: clients,
+//! Random histories of the real use cases over every kind of store, on one clock that only the test moves: clients,
 //! thieves, operators, restarts, outages and callers that go away. After every step the invariants of the design
 //! hold, by a model of what was issued and acknowledged.
 //!
@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::TestRunner;
 
 use crate::conformance::{DEADLINE, GRACE, IDLE, MS, SETTLED, START, just_before};
+use crate::support::landscape::{Landscape, on_every_landscape};
 use run::Run;
 use service::{ACCESS_TTL, MAX_STALENESS};
 
@@ -37,7 +39,7 @@ enum Step {
     Poll,
     /// All that is in memory is lost.
     Restart,
-    /// Another process takes the write lock.
+    /// The stores can be read and not written: another process has the write lock, or took the right away.
     Lock,
     /// The store's connections are gone.
     Close,
@@ -127,21 +129,30 @@ fn pause() -> impl Strategy<Value = Duration> {
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+/// How many histories there are for each kind of store.
+const HISTORIES: u32 = 16;
 
-    #[test]
-    fn the_invariants_hold_whatever_clients_thieves_operators_and_outages_do(
-        steps in proptest::collection::vec(step(), 30)
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+fn the_invariants_hold_whatever_clients_thieves_operators_and_outages_do<L: Landscape>(test: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let config = ProptestConfig {
+        cases: HISTORIES,
+        failure_persistence: None,
+        max_shrink_iters: 50,
+        ..ProptestConfig::default()
+    };
+    let steps = proptest::collection::vec(step(), 30);
+    let outcome = TestRunner::new(config).run(&steps, |steps| {
         runtime.block_on(async {
-            let mut run = Run::new(START).await;
+            let Some(mut run) = Run::<L>::new(test, START).await else { return };
             for step in steps {
                 run.step(step).await;
                 run.check().await;
             }
             run.finish().await;
         });
-    }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
+
+on_every_landscape!(the_invariants_hold_whatever_clients_thieves_operators_and_outages_do);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::model::throttle::{
-    AccountDigest, Admission, BackOff, LoginAttempt, Rate, Source, ThrottlePolicy,
+    AccountDigest, Admission, BackOff, KNOWN_FOR, LoginAttempt, Rate, Source, ThrottlePolicy,
 };
 use countersign::model::{Clock as _, ManualClock};
 use countersign::store::LoginThrottle;
@@ -127,6 +127,31 @@ async fn a_ceiling_holds_for_all_together(world: World) {
     assert_eq!(world.admit("ada", "198.51.100.7").await, Duration::ZERO);
 }
 
+/// A flood from everywhere holds up those who were never seen, and nobody at a place where they have logged in before.
+async fn a_full_ceiling_does_not_lock_out_who_is_known(world: World) {
+    world.succeed("ada", "198.51.100.7").await;
+    let flood = async || {
+        for number in 0..60 {
+            world.admit(&format!("user-{number}"), &format!("192.0.2.{number}")).await;
+        }
+    };
+    flood().await;
+    assert!(world.admit("grace", "198.51.100.8").await > Duration::ZERO, "the ceiling is reached");
+    assert!(world.admit("ada", "198.51.100.8").await > Duration::ZERO, "nobody knows who that is");
+    assert!(world.admit("grace", "198.51.100.7").await > Duration::ZERO, "nor that");
+    for _ in 0..5 {
+        assert_eq!(world.admit("ada", "198.51.100.7").await, Duration::ZERO);
+    }
+    assert_eq!(world.admit("ada", "198.51.100.7").await, SECOND, "to be known is no licence to guess");
+
+    world.clock.advance(just_before(KNOWN_FOR));
+    flood().await;
+    assert_eq!(world.admit("ada", "198.51.100.7").await, Duration::ZERO);
+    world.clock.advance(MS);
+    flood().await;
+    assert!(world.admit("ada", "198.51.100.7").await > Duration::ZERO, "it is forgotten");
+}
+
 async fn success_counts_for_nothing(world: World) {
     for number in 0..200 {
         world.succeed(&format!("user-{}", number % 7), "192.0.2.1").await;
@@ -185,7 +210,7 @@ macro_rules! every_case {
     ($($name:ident),+) => {
         $(every_case!($name: guesses_at_once_are_no_more_than_the_limit, pauses_grow_and_refusals_do_not_count,
             an_attacker_does_not_lock_the_owner_out, a_source_that_tries_many_accounts_is_held_up,
-            a_ceiling_holds_for_all_together, success_counts_for_nothing);)+
+            a_ceiling_holds_for_all_together, a_full_ceiling_does_not_lock_out_who_is_known, success_counts_for_nothing);)+
     };
 }
 

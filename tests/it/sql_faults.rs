@@ -122,6 +122,35 @@ pub(crate) async fn a_newer_schema_is_refused<S: Server>(test: &str) {
     }
 }
 
+/// Whoever asks first waits for the whole deadline. Once the server has been silent for that long nobody else does, and
+/// it is heard again as soon as it speaks.
+pub(crate) async fn nobody_waits_for_a_server_that_is_known_to_be_silent<S: Server>(test: &str) {
+    let Some(Scene { server, store, .. }) = Scene::<S>::set(test).await else { return };
+    let refused = async || store.standing(new_user_id(), session_id()).await.unwrap_err().to_string();
+    server.process().freeze();
+    in_time(refused()).await;
+    let clock = SystemClock::new();
+    while !refused().await.contains("silent") {
+        assert!(clock.monotonic().0 < Duration::from_secs(5), "it is never known");
+    }
+    let known = clock.monotonic();
+    for _ in 0..100 {
+        assert!(refused().await.contains("silent"));
+    }
+    let took = clock.monotonic().since(known) / 100;
+    println!("refused within {took:?} each");
+    assert!(took < Duration::from_millis(50), "{took:?}");
+
+    server.process().thaw();
+    let thawed = clock.monotonic();
+    while store.standing(new_user_id(), session_id()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let took = clock.monotonic().since(thawed);
+    println!("heard again after {took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
 /// A reader that polls between two commits can pass over neither, because a number is taken from the head only
 /// when the one before it is committed.
 pub(crate) async fn no_commit_becomes_visible_behind_a_later_one<S: Server>(test: &str) {
@@ -336,6 +365,7 @@ macro_rules! every_fault {
             every_connection_may_be_ended_and_nobody_hears_of_it,
             a_server_that_crashes_is_used_again_as_soon_as_it_is_back,
             a_server_that_falls_silent_costs_each_call_no_more_than_the_deadline,
+            nobody_waits_for_a_server_that_is_known_to_be_silent,
             callers_that_go_away_cost_no_connection,
             a_call_that_finds_no_connection_is_answered_in_time,
             a_read_only_server_is_left_for_one_that_writes);

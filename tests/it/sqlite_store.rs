@@ -88,7 +88,7 @@ impl File {
     }
 
     /// A connection of another program.
-    async fn connect(&self) -> SqliteConnection {
+    pub(crate) async fn connect(&self) -> SqliteConnection {
         SqliteConnectOptions::new().filename(self.path()).connect().await.unwrap()
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod fake_watch;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod in_process;
+pub(crate) mod landscape;
 pub(crate) mod mariadb;
 pub(crate) mod otlp;
 pub(crate) mod postgres;

@@ -52,6 +52,8 @@ fn one<'a>(spans: &'a [Told], name: &str) -> &'a Told {
     found[0]
 }
 
+const LOGIN: &str = "countersign.v1.AuthService/Login";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callers_trace_goes_on_through_the_call_to_the_stores() {
     let (data, collector) = (tempfile::tempdir().unwrap(), Collector::start().await);
@@ -60,7 +62,6 @@ async fn a_callers_trace_goes_on_through_the_call_to_the_stores() {
 
     let (trace, header) = traceparent(0xa1, SAMPLED);
     let tokens = client.login(asked(login(&dev), &header)).await.unwrap().into_inner().tokens.unwrap();
-    const LOGIN: &str = "countersign.v1.AuthService/Login";
     let spans = collector.trace(&trace, &[LOGIN]).await;
     let call = one(&spans, LOGIN);
     assert_eq!((call.parent.as_str(), call.service.as_str()), (PARENT, "countersign"));
@@ -150,4 +151,27 @@ async fn a_collector_that_is_not_there_holds_nobody_up() {
         client.login(login(&dev)).await.unwrap();
     }
     assert_eq!(dev.terminate(), Some(0), "{}", "the exit code tells of calls, not of traces");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_behind_tls_must_be_one_that_the_systems_authorities_vouch_for() {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = own.cert.pem();
+    let collector = Collector::start_with_tls(&certificate, &own.signing_key.serialize_pem()).await;
+    let directory = tempfile::tempdir().unwrap();
+    let authorities = directory.path().join("authorities.pem");
+    std::fs::write(&authorities, &certificate).unwrap();
+    for (vouched_for, authorities) in [(false, None), (true, authorities.to_str())] {
+        let endpoint = collector.endpoint();
+        let mut variables = vec![
+            ("COUNTERSIGN__TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()),
+            ("COUNTERSIGN__TELEMETRY__TRACES_PER_THOUSAND", "1000"),
+        ];
+        variables.extend(authorities.map(|file| ("SSL_CERT_FILE", file)));
+        let data = tempfile::tempdir().unwrap();
+        let dev = Dev::start_with_env(data.path(), &variables);
+        client(&dev).await.login(login(&dev)).await.unwrap();
+        assert_eq!(dev.terminate(), Some(0));
+        assert_eq!(!collector.spans().is_empty(), vouched_for, "{:?}", collector.spans());
+    }
 }

@@ -29,7 +29,7 @@ const watch: Watch = {
 };
 const client = createAuthClient({
   baseUrl: location.origin,
-  checkEvery: 1_000,
+  checkEvery: 800,
   environment: { fetch: watchedFetch(watch) },
 });
 

@@ -255,7 +255,7 @@ const watch = {
 };
 const client = createAuthClient({
     baseUrl: location.origin,
-    checkEvery: 1_000,
+    checkEvery: 800,
     environment: { fetch: watchedFetch(watch) },
 });
 function say() {

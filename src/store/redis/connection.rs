@@ -46,18 +46,21 @@ impl Deadline<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) connections: usize,
-    pub(super) in_flight: usize,
+    pub(super) in_flight: u32,
     pub(super) deadline: Duration,
 }
 
 /// All connections of one store.
 pub(super) struct Connections {
     servers: Servers,
+    /// So many as [`Bounds::in_flight`] says; closed when the store is.
     in_flight: Semaphore,
-    in_flight_limit: usize,
+    bounds: Bounds,
     opened: Arc<dial::Opened>,
-    deadline: Duration,
 }
+
+/// How long what the probe has written is kept.
+const PROBE_LIVES: Duration = Duration::from_mins(1);
 
 enum Servers {
     One { lanes: Lanes, target: Target },
@@ -82,23 +85,22 @@ impl Connections {
                 Servers::Cluster(Cluster::open(dialer.clone(), seeds.clone(), bounds.connections))
             }
         };
-        let in_flight_limit = bounds.in_flight.max(1);
+        let bounds = Bounds { in_flight: bounds.in_flight.max(1), ..bounds };
         Self {
             servers,
-            in_flight: Semaphore::new(in_flight_limit),
-            in_flight_limit,
+            in_flight: Semaphore::new(bounds.in_flight as usize),
+            bounds,
             opened: Arc::clone(&dialer.opened),
-            deadline: bounds.deadline,
         }
     }
 
     /// What they do now.
     pub(super) fn stats(&self) -> PoolStats {
-        let in_flight = self.in_flight_limit.saturating_sub(self.in_flight.available_permits());
+        let limit = u64::from(self.bounds.in_flight);
         PoolStats {
             pool: "all",
-            in_flight: in_flight as u64,
-            in_flight_limit: self.in_flight_limit as u64,
+            in_flight: limit.saturating_sub(self.in_flight.available_permits() as u64),
+            in_flight_limit: limit,
             connections: self.opened.now(),
             opened: self.opened.ever(),
         }
@@ -106,8 +108,8 @@ impl Connections {
 
     /// Runs a command that concerns `key`.
     pub(super) async fn run(&self, key: &[u8], command: &Cmd) -> Result<Value, Failure> {
-        let sleep = pin!(tokio::time::sleep(self.deadline));
-        let mut deadline = Deadline { sleep, limit: self.deadline };
+        let limit = self.bounds.deadline;
+        let mut deadline = Deadline { sleep: pin!(tokio::time::sleep(limit)), limit };
         let _permit = self.enter(&mut deadline).await?;
         self.send(key, command, &mut deadline).await
     }
@@ -121,8 +123,8 @@ impl Connections {
         arguments: &Arguments,
     ) -> Result<Value, Failure> {
         let key = keys.first().copied().unwrap_or_default();
-        let sleep = pin!(tokio::time::sleep(self.deadline));
-        let mut deadline = Deadline { sleep, limit: self.deadline };
+        let limit = self.bounds.deadline;
+        let mut deadline = Deadline { sleep: pin!(tokio::time::sleep(limit)), limit };
         let _permit = self.enter(&mut deadline).await?;
         match self.send(key, &script.by_digest(keys, arguments), &mut deadline).await {
             Err(failure) if failure.is_forgotten_script() => {
@@ -150,8 +152,9 @@ impl Connections {
     /// Runs a command on every master: the one there is, or every one that serves a slot. An error of any is the
     /// answer.
     pub(super) async fn run_on_all(&self, command: &Cmd) -> Result<Vec<(String, Value)>, Failure> {
-        let sleep = pin!(tokio::time::sleep(self.deadline));
-        let mut deadline = Deadline { sleep, limit: self.deadline };
+        let limit = self.bounds.deadline;
+        let mut deadline = Deadline { sleep: pin!(tokio::time::sleep(limit)), limit };
+        let _permit = self.enter(&mut deadline).await?;
         match &self.servers {
             Servers::One { lanes, target } => {
                 let answer = lanes.send(command, Manner::Plain, &mut deadline).await?;
@@ -159,6 +162,31 @@ impl Connections {
             }
             Servers::Cluster(cluster) => cluster.send_to_all(command, &mut deadline).await,
         }
+    }
+
+    /// Writes something small to every master, under this prefix: the one there is, or every one that serves a slot.
+    pub(super) async fn write_to_all(&self, prefix: &str) -> Result<(), Failure> {
+        let limit = self.bounds.deadline;
+        let mut deadline = Deadline { sleep: pin!(tokio::time::sleep(limit)), limit };
+        let _permit = self.enter(&mut deadline).await?;
+        let key = |number| format!("{prefix}{{probe-{number}}}");
+        let keys = match &self.servers {
+            Servers::One { .. } => vec![key(0)],
+            Servers::Cluster(cluster) => cluster.keys_of_all(key, &mut deadline).await?,
+        };
+        for key in keys {
+            let mut command = redis::cmd("SET");
+            command.arg(&key).arg(1).arg("PX").arg(PROBE_LIVES.as_millis().to_string());
+            self.send(key.as_bytes(), &command, &mut deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for what is under way, which is answered within the deadline, and lets nothing more in.
+    pub(super) async fn close(&self) {
+        let all = self.in_flight.acquire_many(self.bounds.in_flight).await;
+        self.in_flight.close();
+        drop(all);
     }
 
     /// Whether it is a Cluster.

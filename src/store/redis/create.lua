@@ -1,5 +1,6 @@
--- Begins a session, and makes room for it. Sessions that are over, by time or by their epoch, are dropped. The
--- answer begins with what was decided and the time.
+-- Begins a session, and tells which others must make room for it: they stay until their end is in the ledger, since
+-- this answer may be lost. Sessions that are over, by time or by their epoch, are dropped. The answer begins with what
+-- was decided and the time.
 local id, epoch, mac_key, facts = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local idle, absolute = tonumber(ARGV[5]), tonumber(ARGV[6])
 local most, may_evict = tonumber(ARGV[7]), ARGV[8] == '1'
@@ -56,10 +57,8 @@ if most > 0 and #kept >= most then
     end
     return a.place < b.place
   end)
-  kept = {}
-  for place, session in ipairs(order) do
-    local list = place <= #order - most + 1 and evicted or kept
-    list[#list + 1] = session.record
+  for place = 1, #order - most + 1 do
+    evicted[place] = order[place].record
   end
 end
 
@@ -71,10 +70,8 @@ local record = struct.pack('>I3c16c8I4I4BI6c4I6I6I6', length, id, epoch, 0, 0, 0
 
 if is_hash then
   redis.call('HSET', KEYS[1], id, record)
-  for _, list in ipairs({ over, evicted }) do
-    for _, gone in ipairs(list) do
-      redis.call('HDEL', KEYS[1], id_of(gone))
-    end
+  for _, gone in ipairs(over) do
+    redis.call('HDEL', KEYS[1], id_of(gone))
   end
 else
   local lives = redis.call('PTTL', KEYS[1])

@@ -79,7 +79,7 @@ impl Scripts {
             list: of_sessions(include_str!("list.lua")),
             delete: of_sessions(include_str!("delete.lua")),
             admit: Script::new(&[time, include_str!("admit.lua")]),
-            succeed: Script::new(&[include_str!("succeed.lua")]),
+            succeed: Script::new(&[time, include_str!("succeed.lua")]),
         }
     }
 }

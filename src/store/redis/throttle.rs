@@ -10,7 +10,7 @@ use redis::Value;
 use super::RedisStore;
 use super::failure::Failure;
 use super::scripts::Arguments;
-use crate::model::throttle::{Admission, LoginAttempt, Rate, ThrottlePolicy};
+use crate::model::throttle::{Admission, KNOWN_FOR, LoginAttempt, Rate, ThrottlePolicy};
 use crate::store::{LoginThrottle, StoreError};
 
 /// Login throttling in the same Redis as the sessions. Its keys share one slot, since one bound is for all logins
@@ -27,7 +27,7 @@ impl RedisThrottle {
         Self { store, policy }
     }
 
-    fn keys(&self, attempt: LoginAttempt) -> [String; 3] {
+    fn keys(&self, attempt: LoginAttempt) -> [String; 4] {
         let prefix = format!("{}{{login}}:", self.store.prefix);
         let account = URL_SAFE_NO_PAD.encode(attempt.account.as_bytes());
         let source = URL_SAFE_NO_PAD.encode(attempt.source.as_bytes());
@@ -35,6 +35,7 @@ impl RedisThrottle {
             format!("{prefix}account:{account}:{source}"),
             format!("{prefix}source:{source}"),
             format!("{prefix}all"),
+            format!("{prefix}known:{account}:{source}"),
         ]
     }
 }
@@ -48,7 +49,9 @@ impl LoginThrottle for RedisThrottle {
             .number(account.first.as_millis())
             .number(account.longest.as_millis())
             .number(account.forget.as_millis());
-        let arguments = rate(rate(arguments, source), global).bytes(self.store.now().as_bytes());
+        let arguments = rate(rate(arguments, source), global)
+            .bytes(self.store.now().as_bytes())
+            .number(KNOWN_FOR.as_millis());
         let keys = self.keys(attempt);
         let script = &self.store.scripts.admit;
         match self
@@ -67,8 +70,11 @@ impl LoginThrottle for RedisThrottle {
 
     async fn succeeded(&self, attempt: LoginAttempt) -> Result<(), StoreError> {
         let ThrottlePolicy { source, global, .. } = self.policy;
-        let arguments =
-            Arguments::default().number(source.interval.as_millis()).number(global.interval.as_millis());
+        let arguments = Arguments::default()
+            .number(source.interval.as_millis())
+            .number(global.interval.as_millis())
+            .bytes(self.store.now().as_bytes())
+            .number(KNOWN_FOR.as_millis());
         let keys = self.keys(attempt);
         let script = &self.store.scripts.succeed;
         self.store.connections.script(script, &keys.each_ref().map(String::as_bytes), &arguments).await?;

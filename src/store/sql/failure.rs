@@ -23,6 +23,9 @@ pub enum Failure {
     /// The deadline passed.
     #[error("no answer within {0:?}")]
     Late(Duration),
+    /// The server does not even greet a new connection.
+    #[error("the server is silent")]
+    Silent,
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,

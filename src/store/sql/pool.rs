@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::dialect::{Dialect, Raw, RowOf};
 use super::driver::{Driver as _, Value, Values};
+use super::silence::Silence;
 use super::{Failure, TimeSource};
 use crate::model::{Clock as _, Monotonic, SystemClock};
 use crate::store::PoolStats;
@@ -23,15 +24,18 @@ pub(in crate::store) struct PoolOptions {
     idle: Option<Duration>,
     /// One that is so old is closed, so that load finds its way to servers that have been added.
     age: Option<Duration>,
+    /// A server that does not greet a new connection within this time is silent; `None` for what cannot be.
+    greets: Option<Duration>,
 }
 
 impl PoolOptions {
-    pub(in crate::store) fn network(size: u32) -> Self {
-        Self { size: size.max(1), idle: Some(Duration::from_secs(20)), age: Some(Duration::from_mins(15)) }
+    pub(in crate::store) fn network(size: u32, greets: Duration) -> Self {
+        let (idle, age) = (Some(Duration::from_secs(20)), Some(Duration::from_mins(15)));
+        Self { size: size.max(1), idle, age, greets: Some(greets) }
     }
 
     pub(in crate::store) fn file(size: u32) -> Self {
-        Self { size: size.max(1), idle: None, age: None }
+        Self { size: size.max(1), idle: None, age: None, greets: None }
     }
 }
 
@@ -56,6 +60,7 @@ struct Shared<D: Dialect> {
     generation: AtomicU64,
     /// How many were opened since the start.
     opened: AtomicU64,
+    silence: Silence,
     clock: SystemClock,
 }
 
@@ -70,9 +75,47 @@ impl<D: Dialect> Pool<D> {
     /// A pool without connections: they are opened when they are needed.
     pub(in crate::store) fn new(connect: D::Options, options: PoolOptions) -> Self {
         let permits = Arc::new(Semaphore::new(options.size as usize));
-        let (idle, generation, opened) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
-        let clock = SystemClock::new();
-        Self { shared: Arc::new(Shared { connect, options, permits, idle, generation, opened, clock }) }
+        Self {
+            shared: Arc::new(Shared {
+                connect,
+                options,
+                permits,
+                idle: Mutex::default(),
+                generation: AtomicU64::new(0),
+                opened: AtomicU64::new(0),
+                silence: Silence::default(),
+                clock: SystemClock::new(),
+            }),
+        }
+    }
+
+    /// Whether the server is known to be silent: until it has greeted again, nothing need be asked of it.
+    pub(in crate::store) fn is_silent(&self) -> bool {
+        self.shared.silence.is_known()
+    }
+
+    /// Something takes long. Finds out, in a task of its own, whether the server is merely slow: greets it over one
+    /// connection more, again and again until it answers. Meanwhile it is known to be silent.
+    pub(in crate::store) fn doubt(&self) {
+        let Some(limit) = self.shared.options.greets else { return };
+        if !self.shared.silence.begin_to_ask(self.shared.clock.monotonic(), limit) {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            while !shared.permits.is_closed() {
+                match tokio::time::timeout(limit, D::connect(&shared.connect)).await {
+                    Ok(Ok(greeted)) => {
+                        greeted.close().await.ok();
+                        break;
+                    }
+                    // Whatever is wrong, it answers, and the callers will be told what it is.
+                    Ok(Err(_)) => break,
+                    Err(_) => shared.silence.found::<D>(),
+                }
+            }
+            shared.silence.ended::<D>();
+        });
     }
 
     /// What it does now; `pool` is what it is called.

@@ -82,7 +82,7 @@ async fn create<D: Dialect>(
     if let Some(session) = found {
         return Ok(Created::Session(Box::new(session), Vec::new()));
     }
-    let Some(evicted) = make_room(connection, now, new, policy.limit).await? else {
+    let Some(evicted) = room_for(connection, now, new, policy.limit).await? else {
         return Ok(Created::LimitReached);
     };
     let expires_at = now + policy.absolute;
@@ -107,9 +107,9 @@ fn lock_number(user: UserId) -> i64 {
     user.as_bytes()[8..].iter().fold(0, |number, &byte| number << 8 | i64::from(byte))
 }
 
-/// Ends as many sessions as must go for one more, and returns them; `None` when there is no room and none may be
-/// made. Sessions of an earlier epoch are revoked and take no room.
-async fn make_room<D: Dialect>(
+/// The sessions that must go for one more; `None` when there is no room and none may be made. They stay until their
+/// end is in the ledger. Sessions of an earlier epoch are revoked and take no room.
+async fn room_for<D: Dialect>(
     connection: &mut Connection<D>,
     now: UnixMillis,
     new: &NewSession,
@@ -128,10 +128,7 @@ async fn make_room<D: Dialect>(
     if !may_evict {
         return Ok(None);
     }
-    let evicted: Vec<Session> = too_many.iter().map(rows::session).collect::<Result<_, _>>()?;
-    let ids: Vec<SessionId> = evicted.iter().map(|session| session.id).collect();
-    delete(connection, new.user, &ids).await?;
-    Ok(Some(evicted))
+    too_many.iter().map(rows::session).collect::<Result<_, _>>().map(Some)
 }
 
 /// How often a line is read again that moved between the read and the write. Whoever moved it was answered, and

@@ -1,146 +1,21 @@
-//! Does with the rendered chart what kubelet would: lays out the volumes, starts the binary with the container's
-//! arguments, asks its probes, and runs what `helm test` and the notes say.
+//! The binary, started as the rendered chart says: the same arguments, files, paths and ports. Its probes answer, and what
+//! the notes and `helm test` do works.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
-use tonic::transport::Endpoint;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::{Value, json};
 
+use super::kubelet::{Node, Running, becomes_true, probe};
 use super::rendered::{Chart, Manifests};
 use crate::support::client::{Client, Verified};
 use crate::support::database::free_port;
-use crate::support::http::Http;
 
 const TEST: &str = "the_binary_starts_as_the_chart_says_and_takes_a_login";
 const PASSWORD: &str = "correct horse battery";
-
-/// What the volumes of a pod are mounted into, instead of the container's root.
-struct Node {
-    root: tempfile::TempDir,
-}
-
-impl Node {
-    /// Lays out every volume that the container mounts, as kubelet does.
-    fn with_volumes(manifests: &Manifests, pod: &Value) -> Self {
-        let node = Self { root: tempfile::tempdir().unwrap() };
-        for mount in pod["containers"][0]["volumeMounts"].as_array().unwrap() {
-            let volumes = pod["volumes"].as_array().unwrap();
-            let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
-            let path = node.path(mount["mountPath"].as_str().unwrap());
-            fs::create_dir_all(&path).unwrap();
-            if let Some(name) = volume["configMap"]["name"].as_str() {
-                let data = &manifests.named("ConfigMap", name)["data"];
-                lay_out(&path, data, 0o644, |text| node.inside(text).into_bytes());
-            } else if let Some(name) = volume["secret"]["secretName"].as_str() {
-                let mode = volume["secret"]["defaultMode"].as_u64().unwrap().try_into().unwrap();
-                let data = &manifests.named("Secret", name)["data"];
-                lay_out(&path, data, mode, |text| STANDARD.decode(text).unwrap());
-            } else {
-                assert!(volume["persistentVolumeClaim"].is_object(), "{volume}");
-            }
-        }
-        node
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.root.path().join(path.trim_start_matches('/'))
-    }
-
-    /// The text with the container's paths as they are here.
-    fn inside(&self, text: &str) -> String {
-        let root = self.root.path().to_str().unwrap();
-        ["/etc/countersign", "/var/lib/countersign"]
-            .iter()
-            .fold(text.to_owned(), |text, path| text.replace(path, &format!("{root}{path}")))
-    }
-
-    /// The container's process: its arguments and environment, and nothing of ours.
-    fn command(&self, container: &Value) -> Command {
-        assert!(container["env"].is_null() && container["command"].is_null());
-        let arguments = container["args"].as_array().unwrap().iter();
-        self.binary(arguments.map(|argument| argument.as_str().unwrap()))
-    }
-
-    fn binary<'a>(&self, arguments: impl Iterator<Item = &'a str>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        command.args(arguments.map(|it| self.inside(it))).env_clear();
-        command.current_dir(self.root.path()).stdin(Stdio::null());
-        command
-    }
-}
-
-/// A file for each entry, behind links, so that all of them change in one step.
-fn lay_out(folder: &Path, data: &Value, mode: u32, decode: impl Fn(&str) -> Vec<u8>) {
-    let version = folder.join("..2026_01_01");
-    fs::create_dir(&version).unwrap();
-    symlink("..2026_01_01", folder.join("..data")).unwrap();
-    for (name, text) in data.as_object().unwrap() {
-        fs::write(version.join(name), decode(text.as_str().unwrap())).unwrap();
-        fs::set_permissions(version.join(name), fs::Permissions::from_mode(mode)).unwrap();
-        symlink(Path::new("..data").join(name), folder.join(name)).unwrap();
-    }
-}
-
-struct Running(Child);
-
-impl Running {
-    /// SIGTERM, and its exit code.
-    fn terminate(mut self) -> Option<i32> {
-        assert!(Command::new("kill").arg(self.0.id().to_string()).status().unwrap().success());
-        self.0.wait().unwrap().code()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A port of the container, by its name or its number.
-fn port(container: &Value, named: &Value) -> u16 {
-    let ports = container["ports"].as_array().unwrap();
-    let found = ports.iter().find(|it| it["name"] == *named || it["containerPort"] == *named);
-    found.unwrap_or_else(|| panic!("no port {named}"))["containerPort"].as_u64().unwrap().try_into().unwrap()
-}
-
-/// Asks a probe as kubelet does, once.
-async fn probe(container: &Value, name: &str) -> bool {
-    let probe = &container[name];
-    if probe["grpc"].is_object() {
-        let port = port(container, &probe["grpc"]["port"]);
-        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap();
-        let Ok(channel) = endpoint.connect().await else { return false };
-        let service = probe["grpc"]["service"].as_str().unwrap().to_owned();
-        let answer = HealthClient::new(channel).check(HealthCheckRequest { service }).await;
-        return answer.is_ok_and(|it| it.into_inner().status() == ServingStatus::Serving);
-    }
-    let address = ([127, 0, 0, 1], port(container, &probe["httpGet"]["port"])).into();
-    if std::net::TcpStream::connect(address).is_err() {
-        return false;
-    }
-    Http(address).get(probe["httpGet"]["path"].as_str().unwrap(), &[]).await.status.is_success()
-}
-
-async fn becomes_true(container: &Value, name: &str) {
-    for _ in 0..600 {
-        if probe(container, name).await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{name} fails");
-}
 
 fn succeed(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -169,7 +44,7 @@ async fn the_binary_starts_as_the_chart_says_and_takes_a_login() {
     let manifests = chart.render("examples/1-embedded.yaml", &set).unwrap();
     let pod = &manifests.only("Deployment")["spec"]["template"]["spec"];
     let container = &pod["containers"][0];
-    let node = Node::with_volumes(&manifests, pod);
+    let node = Node::with_volumes(&manifests, pod, &[]);
     let running = Running(node.command(container).stderr(Stdio::null()).spawn().unwrap());
 
     becomes_true(container, "startupProbe").await;
@@ -187,16 +62,87 @@ async fn the_binary_starts_as_the_chart_says_and_takes_a_login() {
     let Verified::As { roles, .. } = client.verify(&tokens.access_token).await.unwrap() else { panic!() };
     assert_eq!(roles, ["admin"]);
 
-    // `helm test`: the name of the Service is this machine here.
+    helm_test(&node, &manifests);
+    let stopped = tokio::task::spawn_blocking(move || running.terminate()).await.unwrap();
+    assert_eq!(stopped, Some(0));
+}
+
+/// Runs what `helm test` runs; the name of the Service is this machine here.
+fn helm_test(node: &Node, manifests: &Manifests) {
     let mut check = manifests.only("Pod")["spec"]["containers"][0].clone();
     for argument in check["args"].as_array_mut().unwrap() {
         *argument = argument.as_str().unwrap().replace("countersign.default.svc", "127.0.0.1").into();
     }
     let told = succeed(&node.command(&check).output().unwrap());
     assert!(told.contains("logged in, verified, refreshed, logged out"), "{told}");
+}
 
+/// Secrets as cert-manager makes them: of the server and of a client, by one authority.
+fn certificates() -> [Value; 2] {
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    [("server", "127.0.0.1"), ("client", "test.example")].map(|(name, subject)| {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new([subject.to_owned()]).unwrap();
+        let certificate = certificate.signed_by(&key, &authority).unwrap();
+        let encode = |text: String| STANDARD.encode(text);
+        json!({ "metadata": { "name": name }, "data": {
+            "ca.crt": encode(authority.pem()),
+            "tls.crt": encode(certificate.pem()),
+            "tls.key": encode(key.serialize_pem()),
+        } })
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_mtls_the_operations_port_is_probed_and_helm_test_has_a_certificate() {
+    let test = "under_mtls_the_operations_port_is_probed_and_helm_test_has_a_certificate";
+    let Some(chart) = Chart::find(test) else { return };
+    let (grpc, http, operations) =
+        (free_port().to_string(), free_port().to_string(), free_port().to_string());
+    let set = [
+        ("ports.grpc", grpc.as_str()),
+        ("ports.http", &http),
+        ("ports.operations", &operations),
+        ("shutdown.drainSeconds", "0"),
+        ("tls.grpc.enabled", "true"),
+        ("tls.grpc.existingSecret", "server"),
+        ("tls.grpc.clientCertificates", "required"),
+        ("tls.grpc.clientCaSecret", "client"),
+        ("test.clientSecret", "client"),
+    ];
+    let manifests = chart.render("values.yaml", &set).unwrap();
+    let pod = &manifests.only("Deployment")["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let secrets = certificates();
+    let node = Node::with_volumes(&manifests, pod, &secrets);
+    let running = Running(node.command(container).stderr(Stdio::null()).spawn().unwrap());
+    assert!(container["readinessProbe"]["grpc"].is_null());
+    becomes_true(container, "readinessProbe").await;
+
+    // A pod of its own, with the same database.
+    let pod = &manifests.only("Pod")["spec"];
+    node.lay_out_missing(&manifests, pod, &secrets);
+    helm_test(&node, &manifests);
+
+    let mut without = node.command(&without_certificate(&manifests));
+    let refused = without.output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
     let stopped = tokio::task::spawn_blocking(move || running.terminate()).await.unwrap();
     assert_eq!(stopped, Some(0));
+}
+
+/// What `helm test` runs, less the client's certificate.
+fn without_certificate(manifests: &Manifests) -> Value {
+    let mut check = manifests.only("Pod")["spec"]["containers"][0].clone();
+    let arguments = check["args"].as_array().unwrap().iter().map(|it| it.as_str().unwrap());
+    let mut kept: Vec<String> =
+        arguments.map(|it| it.replace("countersign.default.svc", "127.0.0.1")).collect();
+    let at = kept.iter().position(|it| it == "--certificate-file").unwrap();
+    kept.truncate(at);
+    check["args"] = json!(kept);
+    check
 }
 
 #[test]
@@ -206,7 +152,7 @@ fn every_example_is_a_configuration_that_the_binary_takes() {
         let manifests = chart.render(example, &[]).unwrap();
         for file in manifests.all("ConfigMap") {
             let Some(text) = file["data"]["countersign.toml"].as_str() else { continue };
-            let node = Node { root: tempfile::tempdir().unwrap() };
+            let node = Node::empty();
             fs::create_dir_all(node.path("/etc/countersign/secrets")).unwrap();
             for (secret, value) in [
                 ("database-url", "postgres://countersign@postgres:5432/countersign"),

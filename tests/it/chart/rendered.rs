@@ -27,13 +27,13 @@ impl Chart {
         Some(Self { helm: tool::find("helm", test)? })
     }
 
-    pub(super) fn path(&self, file: &str) -> PathBuf {
+    pub(super) fn path(file: &str) -> PathBuf {
         root().join("helm/countersign").join(file)
     }
 
     fn helm(&self, arguments: &[&str], values: &str, set: &[(&str, &str)]) -> Result<String, String> {
         let mut command = Command::new(&self.helm);
-        command.args(arguments).arg("--values").arg(self.path(values));
+        command.args(arguments).arg("--values").arg(Self::path(values));
         for (key, value) in set {
             command.args(["--set", &format!("{key}={value}")]);
         }
@@ -43,21 +43,21 @@ impl Chart {
     }
 
     pub(super) fn lint(&self, values: &str) {
-        let path = self.path("");
+        let path = Self::path("");
         let arguments = ["lint", "--strict", "--kube-version", KUBERNETES, path.to_str().unwrap()];
         self.helm(&arguments, values, &[]).unwrap_or_else(|error| panic!("{values}: {error}"));
     }
 
     /// Renders the chart with these values, or says why helm does not.
     pub(super) fn render(&self, values: &str, set: &[(&str, &str)]) -> Result<Manifests, String> {
-        let path = self.path("");
+        let path = Self::path("");
         let arguments = ["template", "countersign", path.to_str().unwrap(), "--kube-version", KUBERNETES];
         self.helm(&arguments, values, set).map(|text| Manifests::parse(&text))
     }
 
     /// Renders as an upgrade does, which looks at what is in the cluster.
     pub(super) fn render_in(&self, cluster: &ApiServer, values: &str) -> Result<Manifests, String> {
-        let path = self.path("");
+        let path = Self::path("");
         let (path, url) = (path.to_str().unwrap(), cluster.url());
         let cluster = ["--dry-run=server", "--validate=false", "--kube-apiserver", &url];
         let arguments = ["template", "countersign", path, "--kube-version", KUBERNETES];
@@ -69,7 +69,7 @@ impl Chart {
     pub(super) fn notes(&self, values: &str, set: &[(&str, &str)]) -> String {
         const QUOTE: &str = r#"notes: {{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}"#;
         let copy = tempfile::tempdir().unwrap();
-        run(Command::new("cp").arg("-r").arg(self.path(".")).arg(copy.path().join("countersign"))).unwrap();
+        run(Command::new("cp").arg("-r").arg(Self::path(".")).arg(copy.path().join("countersign"))).unwrap();
         let path = copy.path().join("countersign");
         fs::write(path.join("templates/quote.yaml"), QUOTE).unwrap();
         let arguments = ["template", "countersign", path.to_str().unwrap(), "--kube-version", KUBERNETES];

@@ -41,7 +41,7 @@ fn the_schema_knows_every_key_that_the_binary_reads() {
     let mut schema: Value = serde_json::from_str(&read(SCHEMA)).unwrap();
     let Value::Object(sections) = serde_json::to_value(Config::default()).unwrap() else { panic!() };
     let sections = sections.iter().map(|(name, keys)| (name.clone(), type_of(name, keys)));
-    let expected = object(sections.collect());
+    let expected = object(&sections.collect());
     if env::var_os("UPDATE_DOCS").is_some() {
         schema["properties"]["config"] = expected.clone();
         fs::write(root().join(SCHEMA), serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
@@ -64,13 +64,13 @@ fn type_of(path: &str, default: &Value) -> Value {
             };
             let keys = keys.iter().map(|(key, value)| (key, format!("{path}.{key}"), value));
             let keys = keys.filter(|(key, path, _)| !ours(path, key));
-            object(keys.map(|(key, path, value)| (key.clone(), type_of(&path, value))).collect())
+            object(&keys.map(|(key, path, value)| (key.clone(), type_of(&path, value))).collect())
         }
         Value::String(_) | Value::Null => json!({ "type": "string" }),
     }
 }
 
-fn object(properties: BTreeMap<String, Value>) -> Value {
+fn object(properties: &BTreeMap<String, Value>) -> Value {
     json!({ "type": "object", "additionalProperties": false, "properties": properties })
 }
 

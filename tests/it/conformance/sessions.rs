@@ -143,11 +143,31 @@ pub(crate) async fn a_full_house_ends_the_session_refreshed_longest_ago(world: W
 
     let policy = limited(SessionLimit::EvictOldest(THREE));
     let (new, evicted) = began(world.sessions.create(new_session(user, Epoch(0)), &policy).await.unwrap());
-    let evicted: HashSet<SessionId> = evicted.iter().map(|session| session.id).collect();
-    assert_eq!(evicted, ids(&sessions[1..4]).into_iter().collect(), "so many that the limit holds again");
+    let evicted: Vec<SessionId> = ids(&evicted);
+    let wanted: HashSet<SessionId> = ids(&sessions[1..4]).into_iter().collect();
+    assert_eq!(evicted.iter().copied().collect::<HashSet<_>>(), wanted, "so many that the limit holds again");
+    world.sessions.delete(user, &evicted).await.unwrap();
     let left = world.sessions.list(user).await.unwrap();
     assert_eq!(left, [new, sessions[0].clone(), sessions[4].clone()]);
     assert_eq!(world.present(&sessions[1], sessions[1].current()).await, Rotation::Unknown);
+}
+
+/// A session ends with a row in the ledger, and there is none when the answer is lost that named the session.
+pub(crate) async fn a_login_that_nobody_heard_of_ends_no_session(world: World) {
+    let user = new_user_id();
+    let held = world.login(user, Epoch(0)).await;
+    world.clock.advance(GRACE + HOUR);
+    let policy = limited(SessionLimit::EvictOldest(NonZeroU32::MIN));
+    let lost = began(world.sessions.create(new_session(user, Epoch(0)), &policy).await.unwrap()).0;
+    world.clock.advance(MS);
+    let held = world.refresh(&held).await;
+
+    world.clock.advance(MS);
+    let (new, evicted) = began(world.sessions.create(new_session(user, Epoch(0)), &policy).await.unwrap());
+    let evicted: HashSet<SessionId> = ids(&evicted).into_iter().collect();
+    assert_eq!(evicted, HashSet::from([held.id, lost.id]), "the next login is told of all");
+    world.sessions.delete(user, &[held.id, lost.id]).await.unwrap();
+    assert_eq!(world.sessions.list(user).await.unwrap(), [new]);
 }
 
 pub(crate) async fn the_dead_and_the_revoked_take_no_room(world: World) {

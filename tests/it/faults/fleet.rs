@@ -25,13 +25,23 @@ pub(super) struct Fleet {
     pub(super) database: String,
     /// Holds the keys.
     _deployment: Deployment,
-    _turn: MutexGuard<'static, ()>,
+    /// None where another fleet of the same test has it.
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Fleet {
     /// On a database of its own, with this configuration beside what is the default, once no other test has one.
     pub(super) async fn start(postgres: &Postgres, redis: &str, configuration: &[(&str, &str)]) -> Self {
         let turn = TURN.lock().await;
+        Self { _turn: Some(turn), ..Self::start_beside(postgres, redis, configuration).await }
+    }
+
+    /// The same, beside another fleet of the same test.
+    pub(super) async fn start_beside(
+        postgres: &Postgres,
+        redis: &str,
+        configuration: &[(&str, &str)],
+    ) -> Self {
         let database = postgres.create_database().await;
         let mut deployment = Deployment::on(&postgres.url(&database), Some(redis))
             .with("ROTATION__GRACE", "500ms")
@@ -46,27 +56,42 @@ impl Fleet {
             }
             [deployment.start(), deployment.start()]
         });
-        Self { replicas, database, _deployment: deployment, _turn: turn }
+        Self { replicas, database, _deployment: deployment, _turn: None }
     }
 
     /// Lets clients go about their business while `hurt` does something to a store, and judges what they heard.
     pub(super) async fn lives_through(&self, what: &str, hurt: impl AsyncFnOnce(&SystemClock) -> Fault) {
+        self.history(what, hurt, RECOVERY + Duration::from_millis(1500)).await;
+    }
+
+    /// The same; and nobody waits for a store that is known to be silent.
+    pub(super) async fn lives_through_silence(
+        &self,
+        what: &str,
+        hurt: impl AsyncFnOnce(&SystemClock) -> Fault,
+    ) {
+        // Those that were logged out meanwhile first have to log in again.
+        let (history, fault) = self.history(what, hurt, Duration::from_secs(12)).await;
+        history.judge_haste(what, &fault);
+    }
+
+    async fn history(
+        &self,
+        what: &str,
+        hurt: impl AsyncFnOnce(&SystemClock) -> Fault,
+        afterwards: Duration,
+    ) -> (History, Fault) {
         let traffic = Traffic::begin(self);
         pause(Duration::from_millis(2500)).await;
         let fault = hurt(&traffic.clock).await;
-        pause(RECOVERY + Duration::from_millis(1500)).await;
-        let calls = traffic.end().await;
-        History::new(calls).judge(what, &fault);
+        pause(afterwards).await;
+        let history = History::new(traffic.end().await);
+        history.judge(what, &fault);
         for replica in &self.replicas {
             assert!(replica.is_ready(), "{what}: no restart is needed");
         }
+        (history, fault)
     }
-}
-
-/// How long a store stays away that is merely silent.
-pub(super) fn silence() -> Duration {
-    let long = std::env::var("COUNTERSIGN_TEST_LONG").as_deref() == Ok("1");
-    Duration::from_secs(if long { 30 } else { 5 })
 }
 
 /// Lets the traffic go on.

@@ -17,6 +17,9 @@ const SPREAD: Duration = Duration::from_secs(2);
 /// What an answer may take beyond its deadline: this machine has two cores for all servers and clients.
 const SLACK: Duration = Duration::from_millis(500);
 
+/// How long an answer may take while a store is silent, but for the few who find out that it is.
+const HASTE: Duration = Duration::from_millis(150);
+
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Ask {
@@ -152,6 +155,31 @@ impl History {
         let needless: Vec<_> = self.needlessly_put_off(fault).collect();
         assert!(needless.len() * NOISE <= self.calls.len(), "{what}: put off without a cause: {needless:#?}");
         self.proves_something(what, fault);
+    }
+
+    /// Judges how soon those were answered who asked while a store was silent, and prints it. Verify asks no store: what
+    /// it takes is what this machine takes.
+    pub(super) fn judge_haste(&self, what: &str, fault: &Fault) {
+        let p99 = |ask: Ask| {
+            let mut took: Vec<_> = self
+                .of(ask)
+                .filter(|call| call.sent >= fault.began && call.sent <= fault.returned)
+                .map(|call| call.answered.since(call.sent))
+                .collect();
+            took.sort_unstable();
+            let longest = *took.last()?;
+            let (median, p99) = (took[took.len() / 2], took[took.len() * 99 / 100]);
+            let asked = took.len();
+            println!(
+                "{what}: meanwhile {asked} {ask:?}: p50 {median:.1?}, p99 {p99:.1?}, longest {longest:.0?}"
+            );
+            (asked >= 200).then_some(p99)
+        };
+        let machine = p99(Ask::Verify).expect("there were enough");
+        for ask in [Ask::Login, Ask::Refresh, Ask::Logout] {
+            let p99 = p99(ask).unwrap_or_default();
+            assert!(p99 <= HASTE + machine, "{what}: p99 of {ask:?} while the store is silent is {p99:?}");
+        }
     }
 
     /// What was put off though every store had been there all the time, or back for long enough.

@@ -1,11 +1,12 @@
 //! What happens between two steps of one call.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::auth::Verification;
-use countersign::model::{ManualClock, UserId};
+use countersign::model::{ManualClock, SessionLimit, UserId};
 use countersign::reason::Reason;
 use countersign::store::UserStore;
 use countersign_verifier::InvalidReason;
@@ -82,6 +83,36 @@ async fn a_reuse_that_was_found_by_a_process_that_died_is_found_again() {
         assert_eq!(replica.verify(&third.access), Verification::Invalid(InvalidReason::Revoked));
         assert_eq!(replica.refresh(&third.refresh).await, Err(Reason::SessionRevoked));
         assert_eq!(replica.refresh(&stolen.refresh).await, Err(Reason::SessionRevoked));
+    }
+}
+
+/// The login began its session, and the process is gone before it has ended the one that must make room: that one
+/// lives, with all its tokens, until a login is heard of; then it is dead, with all its tokens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_died_before_it_made_room_has_ended_nothing() {
+    let test = "a_login_that_died_before_it_made_room_has_ended_nothing";
+    let Some(mut world) = World::new(test).await else { return };
+    world.limit = SessionLimit::EvictOldest(NonZeroU32::MIN);
+    let replica = world.replica().await;
+    let held = replica.login().await;
+    world.clock.advance(SETTLED + MS);
+
+    let killed = Arc::new(Killed(Semaphore::new(0)));
+    let ledger = Arc::new(Interposed(world.ledger.clone(), killed.clone()));
+    let dying = world.replica_on(ledger, world.sessions().await).await;
+    tokio::select! {
+        _ = dying.login() => panic!("it was answered"),
+        reached = killed.0.acquire() => drop(reached.unwrap()),
+    }
+    drop(dying);
+
+    assert!(matches!(replica.verify(&held.access), Verification::Verified(_)));
+    let held = replica.refresh(&held.refresh).await.unwrap();
+    let next = replica.login().await;
+    for replica in [replica, world.replica().await] {
+        assert_eq!(replica.verify(&held.access), Verification::Invalid(InvalidReason::Revoked));
+        assert_eq!(replica.refresh(&held.refresh).await, Err(Reason::SessionRevoked));
+        replica.refresh(&next.refresh).await.unwrap();
     }
 }
 

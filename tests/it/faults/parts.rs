@@ -9,7 +9,7 @@ use countersign::auth::{
     RefreshRequest, Verification, VerifyRequest,
 };
 use countersign::config::Algorithm;
-use countersign::model::{ClientFacts, Clock, ManualClock, Monotonic, NewUser, UserId};
+use countersign::model::{ClientFacts, Clock, ManualClock, Monotonic, NewUser, SessionLimit, UserId};
 use countersign::password::{HashParameters, HashingPool, Password, PoolOptions};
 use countersign::readiness::Readiness;
 use countersign::reason::Reason;
@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) users: Arc<dyn UserStore>,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) user: UserId,
+    /// How many sessions the user may have.
+    pub(super) limit: SessionLimit,
     keys: Arc<Keyring>,
     passwords: Arc<HashingPool>,
     redis_options: countersign::store::redis::RedisOptions,
@@ -60,6 +62,7 @@ impl World {
             redis_options: options(&redis.url()),
             keys: Arc::new(keys(clock.as_ref())),
             passwords: Arc::new(passwords),
+            limit: SessionLimit::Unlimited,
             users: sql.users,
             ledger: sql.ledger,
             clock,
@@ -104,7 +107,7 @@ impl World {
             throttle: None,
             clock,
         };
-        Replica { auth: Authenticator::new(parts, policy()), clock: self.clock.clone() }
+        Replica { auth: Authenticator::new(parts, policy(self.limit)), clock: self.clock.clone() }
     }
 }
 
@@ -118,10 +121,10 @@ fn keys(clock: &dyn Clock) -> Keyring {
 }
 
 /// The defaults, but that a session may rest for a month.
-fn policy() -> Policy {
+fn policy(limit: SessionLimit) -> Policy {
     let audience = "countersign".to_owned();
     Policy {
-        session: SessionPolicy { idle: 30 * DAY, absolute: 90 * DAY, ..POLICY },
+        session: SessionPolicy { idle: 30 * DAY, absolute: 90 * DAY, limit, ..POLICY },
         access_ttl: ACCESS_TTL,
         audiences: vec![audience.clone()],
         access_tokens: AccessTokenIssuer::new("countersign"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::model::SystemClock;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::fleet::{Fleet, meanwhile, pause, silence};
+use super::fleet::{Fleet, meanwhile, pause};
 use crate::support::database::Server as _;
 use crate::support::postgres::Postgres;
 use crate::support::redis::{Server as Redis, is_installed};
@@ -26,23 +26,6 @@ impl Scene {
         let fleet = Fleet::start(&postgres, &redis.url(), configuration).await;
         Some(Self { fleet, postgres, redis })
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn postgres_falls_silent() {
-    let Some(Scene { fleet, postgres, redis: _redis }) = Scene::set("postgres_falls_silent", &[], &[]).await
-    else {
-        return;
-    };
-    let hurt = async |clock: &SystemClock| {
-        meanwhile(clock, async {
-            tokio::task::block_in_place(|| postgres.process().freeze());
-            pause(silence()).await;
-            postgres.process().thaw();
-        })
-        .await
-    };
-    fleet.lives_through("PostgreSQL SIGSTOP", hurt).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

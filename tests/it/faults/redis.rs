@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::model::{Clock as _, Monotonic, SystemClock};
 use tokio::task::block_in_place;
 
-use super::fleet::{Fleet, meanwhile, pause, silence};
+use super::fleet::{Fleet, meanwhile, pause};
 use super::history::Fault;
 use crate::support::database::Server as _;
 use crate::support::postgres::Postgres;
@@ -22,20 +22,6 @@ async fn scene(test: &str, settings: &[&str]) -> Option<(Fleet, Server)> {
     let redis = Server::start_with(settings);
     let fleet = Fleet::start(postgres, &redis.url(), &[]).await;
     Some((fleet, redis))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn redis_falls_silent() {
-    let Some((fleet, redis)) = scene("redis_falls_silent", &[]).await else { return };
-    let hurt = async |clock: &SystemClock| {
-        meanwhile(clock, async {
-            redis.signal("STOP");
-            pause(silence()).await;
-            redis.signal("CONT");
-        })
-        .await
-    };
-    fleet.lives_through("Redis SIGSTOP", hurt).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

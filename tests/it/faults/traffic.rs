@@ -18,7 +18,7 @@ const CLIENTS: usize = 12;
 /// Between two turns of a client.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Every third client logs out after so many turns, and in again.
-const TURNS: usize = 40;
+const TURNS: usize = 20;
 
 /// The clients at work.
 pub(super) struct Traffic {

@@ -15,7 +15,7 @@ use crate::support::http::Http;
 const CLIENTS: usize = 4;
 /// Between two calls of a client.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Longer than Envoy takes to notice by the recipes: an interval of a second and a timeout of half of one.
+/// Longer than it takes by the recipes until Envoy asks for health: a second.
 const DRAIN_DELAY: &str = "2s";
 
 /// How many of each call succeeded, and what failed.

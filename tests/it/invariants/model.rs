@@ -106,6 +106,8 @@ impl Chain {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Worth {
     Refused(Reason),
+    /// Refused for that reason; or as unknown, for a store may forget what is over.
+    Over(Reason),
     /// The current token, as it is.
     Current {
         unchanged: bool,
@@ -194,7 +196,7 @@ impl Model {
         now: UnixMillis,
         monotonic: Monotonic,
     ) -> (Worth, Reach) {
-        use Worth::{Current, Next, Refused, Reuse};
+        use Worth::{Current, Next, Over, Refused, Reuse};
         if chain.expires_at <= now {
             return (Refused(Reason::RefreshTokenExpired), Reach::Memory);
         }
@@ -208,10 +210,10 @@ impl Model {
             return (Refused(Reason::SessionRevoked), Reach::Reads);
         }
         if chain.idle_expires_at <= now {
-            return (Refused(Reason::RefreshTokenExpired), Reach::Reads);
+            return (Over(Reason::RefreshTokenExpired), Reach::Reads);
         }
         if chain.epoch != self.accounts[chain.account].epoch {
-            return (Refused(Reason::SessionRevoked), Reach::Reads);
+            return (Over(Reason::SessionRevoked), Reach::Reads);
         }
         let (current, presented) = (chain.current(), chain.minted[index].place);
         let elapsed = now.since(current.place.issued_at);

@@ -10,7 +10,6 @@ use countersign::auth::{
 use countersign::model::{ClientFacts, Clock as _, Epoch, Presented, Role, Username};
 use countersign::password::Password;
 use countersign::reason::Reason;
-use countersign::store::{Ledger as _, SessionStore};
 use proptest::sample::Index;
 use secrecy::ExposeSecret as _;
 
@@ -19,8 +18,9 @@ use super::run::Run;
 use super::service::{DEADLINE, call, revocation};
 use super::{Change, Heard, Means, Patience, Typed};
 use crate::conformance;
+use crate::support::landscape::Landscape;
 
-impl Run {
+impl<L: Landscape> Run<L> {
     pub(super) async fn login(&mut self, account: usize, typed: Typed, patience: Patience) {
         let wrong = self.new_password();
         let user = &self.model.accounts[account];
@@ -127,6 +127,10 @@ impl Run {
                 assert_eq!(told, reason);
                 return Some(Err(told));
             }
+            (Worth::Over(reason), Err(told)) => {
+                assert!([reason, Reason::RefreshTokenInvalid].contains(&told), "{told:?}");
+                return Some(Err(told));
+            }
             (Worth::Reuse, Err(told)) => {
                 assert_eq!(told, Reason::RefreshTokenReused);
                 let session = &mut self.model.chains[chain];
@@ -177,6 +181,9 @@ impl Run {
                 account.known_epoch = account.epoch;
             }
             End::Nothing(expected) => assert_eq!(answer, expected),
+            End::Superseded => {
+                assert!([Ok(()), Err(Reason::RefreshTokenInvalid)].contains(&answer), "{answer:?}");
+            }
         }
     }
 
@@ -192,7 +199,7 @@ impl Run {
         } else if session.idle_expires_at <= self.clock.now() {
             (End::Nothing(Err(Reason::RefreshTokenInvalid)), Reach::Reads)
         } else if session.epoch != self.model.accounts[session.account].epoch {
-            (End::Nothing(Ok(())), Reach::Reads)
+            (End::Superseded, Reach::Reads)
         } else if presented != current.place && Some(presented) != current.parent {
             (End::Reuse, Reach::Writes)
         } else {
@@ -235,7 +242,8 @@ impl Run {
     pub(super) async fn revoke_elsewhere(&mut self, chain: usize) {
         let session = &mut self.model.chains[chain];
         let user = self.model.accounts[session.account].id;
-        let done = self.elsewhere.revoke_sessions(&[revocation(session.id, user, &self.clock)]).await;
+        let revocation = revocation(session.id, user, &self.clock);
+        let done = self.elsewhere.ledger.revoke_sessions(&[revocation]).await;
         assert_eq!(done.is_err(), self.outage == Outage::Locked);
         session.revoked |= done.is_ok();
     }
@@ -255,7 +263,8 @@ impl Run {
 
     /// Waits for what was left under way. Invariant 8: it is in nobody's way.
     async fn settle(&self) {
-        let settled = tokio::time::timeout(2 * DEADLINE, self.service.settle(&self.clock)).await;
+        let users = self.model.accounts.iter().map(|account| account.id);
+        let settled = tokio::time::timeout(2 * DEADLINE, self.service.settle(&self.clock, users)).await;
         assert_eq!(settled.expect("it is answered"), self.outage == Outage::None, "the store works on");
     }
 
@@ -264,13 +273,13 @@ impl Run {
         self.settle().await;
         let (now, session) = (self.clock.now(), &mut self.model.chains[chain]);
         let account = &mut self.model.accounts[session.account];
-        let standing = self.elsewhere.standing(account.id, session.id).await.unwrap();
+        let standing = self.elsewhere.ledger.standing(account.id, session.id).await.unwrap();
         assert!(standing.session_revoked || !session.revoked, "what is revoked stays revoked");
         session.revoked = standing.session_revoked;
         let epoch = standing.user.unwrap().epoch;
         assert!((account.epoch.0..=account.epoch.0 + 1).contains(&epoch.0));
         account.epoch = epoch;
-        let found = SessionStore::find(&*self.elsewhere, account.id, session.id).await.unwrap();
+        let found = self.elsewhere.sessions.find(account.id, session.id).await.unwrap();
         let Some(found) = found.filter(|found| found.current() != session.current().place) else { return };
         let mut places = session.minted.iter().map(|minted| minted.place);
         let parent = places.find(|place| Some(place.generation) == found.line.predecessor).unwrap();
@@ -291,6 +300,9 @@ enum End {
     /// Every session of the user.
     All,
     Nothing(Result<(), Reason>),
+    /// Nothing that has not ended; or the store has forgotten the session, and cannot say whether the token is one
+    /// that it would honour.
+    Superseded,
 }
 
 /// The answer, which comes within the store's deadline; none where the caller goes away before it.

@@ -1,4 +1,4 @@
-//! One history: the service, the store, the clock, and the model beside them.
+//! One history: the service, the stores, the clock, and the model beside them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,43 +7,40 @@ use countersign::auth::{Authenticate as _, RefreshRequest, UserAdmin, Verificati
 use countersign::model::{Clock as _, CustomClaims, ManualClock, UnixMillis, Username};
 use countersign::password::Password;
 use countersign::reason::Reason;
-use countersign::store::sqlite::SqliteStore;
 use countersign::token::KeyDirectory;
 use countersign_verifier::{Algorithm, InvalidReason};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use super::model::{Access, Account, Answer, Chain, Model, Outage};
 use super::service::{self, Service, call};
 use super::traces::Traces;
 use super::{Patience, Step, Typed};
+use crate::support::landscape::{Landscape, Opened};
 
-pub(super) struct Run {
+pub(super) struct Run<L> {
     pub(super) clock: Arc<ManualClock>,
     pub(super) service: Service,
-    /// The store as other processes see it.
-    pub(super) elsewhere: Arc<SqliteStore>,
+    /// The stores as other processes see them.
+    pub(super) elsewhere: Opened,
     pub(super) operator: UserAdmin,
     pub(super) model: Model,
     pub(super) outage: Outage,
     pub(super) traces: Traces,
-    data: TempDir,
+    landscape: L,
     keys: TempDir,
-    lock: Option<SqliteConnection>,
     passwords: u32,
 }
 
-impl Run {
-    pub(super) async fn new(start: UnixMillis) -> Self {
+impl<L: Landscape> Run<L> {
+    /// None when what the stores need is not installed.
+    pub(super) async fn new(test: &str, start: UnixMillis) -> Option<Self> {
         let clock = Arc::new(ManualClock::new(start));
-        let (data, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (landscape, keys) = (L::new(test).await?, tempfile::tempdir().unwrap());
         let key_files = Self::key_files(&keys);
         KeyDirectory::create_missing(&key_files, Algorithm::EdDSA, start).unwrap();
-        let elsewhere = Arc::new(service::open(data.path(), clock.clone()).await);
-        elsewhere.migrate().await.unwrap();
-        let operator = service::operator(elsewhere.clone(), clock.clone());
-        let service = Service::start(data.path(), &key_files, clock.clone()).await;
+        let elsewhere = landscape.open(clock.clone()).await;
+        let operator = service::operator(elsewhere.users.clone(), clock.clone());
+        let service = Service::start(&landscape, &key_files, clock.clone()).await;
         let mut run = Self {
             clock,
             service,
@@ -52,9 +49,8 @@ impl Run {
             model: Model::default(),
             outage: Outage::None,
             traces: Traces::default(),
-            data,
+            landscape,
             keys,
-            lock: None,
             passwords: 0,
         };
         for username in ["ada", "grace"] {
@@ -62,7 +58,7 @@ impl Run {
         }
         run.poll().await;
         run.login(0, Typed::Right, Patience::Stays).await;
-        run
+        Some(run)
     }
 
     fn key_files(keys: &TempDir) -> PathBuf {
@@ -121,9 +117,12 @@ impl Run {
                 self.mend().await;
                 self.restart().await;
             }
-            Step::Lock if self.outage == Outage::None => self.take_lock().await,
+            Step::Lock if self.outage == Outage::None => {
+                self.landscape.set_writable(false).await;
+                self.outage = Outage::Locked;
+            }
             Step::Close if self.outage == Outage::None => {
-                self.service.store.close().await;
+                self.service.stores.close().await;
                 self.outage = Outage::Closed;
             }
             Step::Lock | Step::Close => {}
@@ -138,20 +137,11 @@ impl Run {
         }
     }
 
-    async fn take_lock(&mut self) {
-        let path = service::path(self.data.path());
-        let mut other = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-        sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
-        self.lock = Some(other);
-        self.outage = Outage::Locked;
-    }
-
     async fn mend(&mut self) {
         match self.outage {
             Outage::None => {}
             Outage::Locked => {
-                let other = self.lock.take().unwrap();
-                other.close().await.unwrap();
+                self.landscape.set_writable(true).await;
                 self.outage = Outage::None;
             }
             Outage::Closed => self.restart().await,
@@ -160,9 +150,9 @@ impl Run {
 
     /// Everything in memory is lost. Nothing is said to be good before the ledger is loaded.
     async fn restart(&mut self) {
-        self.service.store.close().await;
+        self.service.stores.close().await;
         let keys = Self::key_files(&self.keys);
-        self.service = Service::start(self.data.path(), &keys, self.clock.clone()).await;
+        self.service = Service::start(&self.landscape, &keys, self.clock.clone()).await;
         self.outage = Outage::None;
         self.model.polled_at = None;
         self.verify_everything();
@@ -245,10 +235,10 @@ impl Run {
                 self.traces.add_access_token(&access.token);
             }
         }
-        // What is in the write-ahead log is looked at, too; afterwards it is in the database.
-        self.traces.assert_none_in(self.data.path());
-        self.service.store.close().await;
+        // As it is while the service runs, and when everything has been put in its place.
+        self.traces.assert_none_in(&self.landscape.contents().await);
+        self.service.stores.close().await;
         self.elsewhere.close().await;
-        self.traces.assert_none_in(self.data.path());
+        self.traces.assert_none_in(&self.landscape.contents().await);
     }
 }

@@ -1,6 +1,6 @@
 //! The real use cases over the real store, without a socket, on a clock that stands still until it is moved.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use countersign::readiness::Readiness;
 use countersign::revocation::Revocations;
 use countersign::revocation::follower::Follower;
 use countersign::secret;
-use countersign::store::sqlite::{SqliteOptions, SqliteStore};
-use countersign::store::{Cause, SessionRevocation};
+use countersign::store::{Cause, SessionRevocation, UserStore};
 use countersign::token::{AccessTokenIssuer, KeyDirectory, Keyring, Permissions};
 use countersign_verifier::Rules;
 
-use crate::conformance::{ABSOLUTE, HOUR, POLICY};
+use crate::conformance::{ABSOLUTE, HOUR, POLICY, session_id};
+use crate::support::landscape::{Landscape, Opened};
 
 pub(super) const ACCESS_TTL: Duration = Duration::from_mins(5);
 pub(super) const MAX_STALENESS: Duration = Duration::from_mins(1);
@@ -27,42 +27,46 @@ const AUDIENCE: &str = "orders";
 pub(super) struct Service {
     pub(super) auth: Authenticator,
     pub(super) keys: Arc<Keyring>,
-    pub(super) store: Arc<SqliteStore>,
+    pub(super) stores: Opened,
     revocations: Revocations,
     follower: Follower,
 }
 
 impl Service {
     /// A process that has just started: it has not loaded the ledger yet.
-    pub(super) async fn start(directory: &Path, keys: &Path, clock: Arc<ManualClock>) -> Self {
-        let store = Arc::new(open(directory, clock.clone()).await);
+    pub(super) async fn start<L: Landscape>(landscape: &L, keys: &Path, clock: Arc<ManualClock>) -> Self {
+        let stores = landscape.open(clock.clone()).await;
         let keys = Arc::new(Keyring::new(KeyDirectory::open(keys, Permissions::Strict).unwrap()));
         let horizon = ACCESS_TTL + 2 * MAX_STALENESS;
-        let revocations = Revocations::new(store.clone(), None, clock.clone(), horizon);
+        let revocations = Revocations::new(stores.ledger.clone(), None, clock.clone(), horizon);
         let readiness = Readiness::new(Some(MAX_STALENESS));
         let follower = Follower::new(revocations.clone(), readiness, Duration::from_secs(1));
         let parts = Parts {
-            users: store.clone(),
-            ledger: store.clone(),
-            sessions: store.clone(),
+            users: stores.users.clone(),
+            ledger: stores.ledger.clone(),
+            sessions: stores.sessions.clone(),
             revocations: revocations.clone(),
             keys: keys.clone(),
             passwords: Arc::new(hashing(clock.clone())),
             throttle: None,
             clock,
         };
-        Self { auth: Authenticator::new(parts, policy()), keys, store, revocations, follower }
+        Self { auth: Authenticator::new(parts, policy()), keys, stores, revocations, follower }
     }
 
     pub(super) async fn poll(&mut self) {
         self.follower.step().await;
     }
 
-    /// Waits for what was left under way: the store has one writer, and this is written after all else. The
-    /// session that it ends is nobody's.
-    pub(super) async fn settle(&self, clock: &ManualClock) -> bool {
-        let (session, user) = (SessionId::from_bytes(secret::random()), UserId::from_bytes(secret::random()));
-        self.revocations.revoke_session(revocation(session, user, clock)).await.is_ok()
+    /// Waits for what was left under way for these users: each store does one thing after the other, and this is
+    /// asked for after all else. The session that it ends is nobody's. Says whether the ledger could be written.
+    pub(super) async fn settle(&self, clock: &ManualClock, users: impl Iterator<Item = UserId>) -> bool {
+        let (session, user) = (session_id(), UserId::from_bytes(secret::random()));
+        let written = self.revocations.revoke_session(revocation(session, user, clock)).await.is_ok();
+        for user in users {
+            self.stores.sessions.find(user, session_id()).await.ok();
+        }
+        written
     }
 }
 
@@ -73,26 +77,11 @@ pub(super) fn revocation(session: SessionId, user: UserId, clock: &ManualClock) 
     SessionRevocation { session, user, cause }
 }
 
-/// A store in its own process, as it were. Nobody else writes while the test does, except where the test holds the
-/// lock: so there is no point in waiting for it. The deadline is one that a busy machine keeps.
-pub(super) async fn open(directory: &Path, clock: Arc<ManualClock>) -> SqliteStore {
-    let options = SqliteOptions {
-        busy_timeout: Duration::from_millis(5),
-        deadline: DEADLINE,
-        ..SqliteOptions::new(path(directory))
-    };
-    SqliteStore::open(options, clock).await.unwrap()
-}
-
-/// The store's deadline.
+/// Within what time a store answers, however busy the machine is.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 
-pub(super) fn path(directory: &Path) -> PathBuf {
-    directory.join("countersign.db")
-}
-
-pub(super) fn operator(store: Arc<SqliteStore>, clock: Arc<ManualClock>) -> UserAdmin {
-    UserAdmin::new(store, Arc::new(hashing(clock.clone())), clock, ABSOLUTE)
+pub(super) fn operator(users: Arc<dyn UserStore>, clock: Arc<ManualClock>) -> UserAdmin {
+    UserAdmin::new(users, Arc::new(hashing(clock.clone())), clock, ABSOLUTE)
 }
 
 pub(super) fn call(clock: &ManualClock) -> CallContext {

@@ -158,6 +158,7 @@ async fn a_replica_is_not_believed() {
             until("it follows", || server.cli(&["INFO", "replication"]).contains("master_link_status:up"));
         }
         nothing_is_answered(&store, &session).await;
+        is_unavailable(&store.check().await);
         server.cli(&["REPLICAOF", "NO", "ONE"]);
         if with_our_data {
             let (took, _) = recovers(&store, &session, session.current()).await;
@@ -183,6 +184,8 @@ async fn a_full_server_is_unavailable_and_loses_nothing() {
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
     is_unavailable(&store.rotate(presentation(&session, session.current()), &EAGER).await);
     is_unavailable(&store.create(third.clone(), &POLICY).await);
+    let error = store.check().await.unwrap_err().to_string();
+    assert!(error.contains("OOM"), "the probe says what is wrong: {error}");
     assert_eq!(store.find(session.user, session.id).await.unwrap().as_ref(), Some(&session));
     store.delete(other.user, &[other.id]).await.unwrap();
     assert_eq!(store.list(session.user).await.unwrap(), std::slice::from_ref(&session), "logging out works");
@@ -247,6 +250,27 @@ async fn slots_of_a_cluster_move_unnoticed() {
     store.check().await.unwrap();
 }
 
+/// Sessions are spread over the nodes, and so is what the probe writes: one node that is full is not overlooked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_full_node_of_a_cluster_is_noticed() {
+    if !is_installed("one_full_node_of_a_cluster_is_noticed") {
+        return;
+    }
+    let cluster = Cluster::start();
+    let store = open(&cluster.url());
+    login(&store).await;
+    for node in &cluster.nodes {
+        store.check().await.unwrap();
+        node.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+        is_unavailable(&store.check().await);
+        node.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    }
+    store.check().await.unwrap();
+    store.close().await;
+    is_unavailable(&store.check().await);
+    is_unavailable(&store.find(new_user_id(), session_id()).await);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_frozen_node_of_a_cluster_holds_up_its_own_slots_alone() {
     if !is_installed("one_frozen_node_of_a_cluster_holds_up_its_own_slots_alone") {
@@ -292,7 +316,9 @@ async fn two_thousand_cancelled_calls_leave_nothing_behind() {
         return;
     }
     let server = Server::start();
-    let store = open(&server.url());
+    // A deadline that a busy machine keeps: what would be left behind is a place among those under way.
+    let options = RedisOptions { in_flight: 1000, ..options(&server.url()) };
+    let store = RedisStore::open(&options, TimeSource::Server);
     let session = login(&store).await;
     for round in 0..2000_u64 {
         let call = store.rotate(presentation(&session, session.current()), &POLICY);
@@ -305,8 +331,7 @@ async fn two_thousand_cancelled_calls_leave_nothing_behind() {
     }
     let answers = calls.join_all().await;
     let answered = answers.iter().filter(|answered| **answered).count();
-    println!("{answered} of 2000 calls at once were answered in time");
-    assert!(answered >= 1000, "{answered}");
+    assert_eq!(answered, 2000, "every place is free");
     let connections = server.cli(&["CLIENT", "LIST", "TYPE", "NORMAL"]);
     assert!(connections.lines().filter(|line| line.contains("countersign")).count() <= 2, "{connections}");
     let found = store.find(session.user, session.id).await.unwrap().unwrap();

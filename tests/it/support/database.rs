@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use countersign::store::sql::{Dialect, NetworkOptions, SqlStore};
+use sqlx::{ColumnIndex, Row};
 
 use super::tls::Authority;
 use super::tool;
@@ -45,11 +46,41 @@ pub(crate) trait Server: Send + Sync + Sized + 'static {
     /// Makes it refuse to write, as a standby does, or write again.
     async fn read_only(&self, database: &str, on: bool);
 
+    /// Makes an account named as a database, which may read and write in the tables that are there and do nothing
+    /// else; returns its address.
+    async fn create_account(&self, database: &str) -> String;
+
+    /// Forbids that account to write, or allows it again; it may always read.
+    async fn set_writable(&self, database: &str, writable: bool);
+
+    /// Every value in the tables of a database.
+    async fn contents(&self, database: &str) -> Vec<Vec<u8>>;
+
     fn open(options: &NetworkOptions) -> SqlStore<Self::Dialect>;
 
     /// A transaction of another program that has numbered a row of the ledger and written it, but has not
     /// committed: committed when told to.
     async fn late_commit(&self, database: &str) -> tokio::sync::oneshot::Sender<()>;
+}
+
+/// The tables of the service, each with what reads all of it.
+pub(crate) const TABLES: [(&str, &str); 4] = [
+    ("users", "SELECT * FROM users"),
+    ("ledger_head", "SELECT * FROM ledger_head"),
+    ("ledger", "SELECT * FROM ledger"),
+    ("sessions", "SELECT * FROM sessions"),
+];
+
+/// Every value of a row, as it came over the network.
+pub(crate) fn values_of<R>(row: &R) -> Vec<Vec<u8>>
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    for<'r> Option<Vec<u8>>: sqlx::Decode<'r, R::Database>,
+{
+    (0..row.columns().len())
+        .filter_map(|column| row.try_get_unchecked::<Option<Vec<u8>>, _>(column).unwrap())
+        .collect()
 }
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);

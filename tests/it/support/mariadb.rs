@@ -9,7 +9,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::sync::oneshot;
 
 use super::database::{
-    Account, Directory, Process, Server, database_name, find, free_port, make_certificates, run, until,
+    Account, Directory, Process, Server, TABLES, database_name, find, free_port, make_certificates, run,
+    until, values_of,
 };
 
 /// A server of a test's own, or the one that they share.
@@ -23,7 +24,7 @@ pub(crate) struct MariaDb {
 /// that may would not notice.
 const ACCOUNTS: &str = "\
     CREATE USER IF NOT EXISTS other@'%' IDENTIFIED BY 'tester';
-GRANT ALL ON *.* TO other@'%';
+GRANT ALL ON *.* TO other@'%' WITH GRANT OPTION;
 CREATE USER IF NOT EXISTS tester@'%' IDENTIFIED BY 'tester';
 GRANT ALL ON *.* TO tester@'%';
 REVOKE READ_ONLY ADMIN ON *.* FROM tester@'%';
@@ -160,6 +161,39 @@ impl Server for MariaDb {
         let set = AssertSqlSafe(format!("SET GLOBAL read_only = {}", u8::from(on)));
         let mut connection = self.connect("mysql").await;
         sqlx::raw_sql(set).execute(&mut connection).await.unwrap();
+    }
+
+    async fn create_account(&self, database: &str) -> String {
+        let mut connection = self.connect(database).await;
+        let create = AssertSqlSafe(format!("CREATE USER {database}@'%' IDENTIFIED BY 'tester'"));
+        sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
+        for (table, _) in TABLES {
+            let grant = AssertSqlSafe(format!("GRANT SELECT ON {database}.{table} TO {database}@'%'"));
+            sqlx::raw_sql(grant).execute(&mut connection).await.unwrap();
+        }
+        self.set_writable(database, true).await;
+        self.url(database).replacen("tester", database, 1)
+    }
+
+    /// Rights on a table, unlike those on a database, are looked at with every statement.
+    async fn set_writable(&self, database: &str, writable: bool) {
+        let (set, whom) = if writable { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
+        let mut connection = self.connect(database).await;
+        for (table, _) in TABLES {
+            let set = AssertSqlSafe(format!(
+                "{set} INSERT, UPDATE, DELETE ON {database}.{table} {whom} {database}@'%'"
+            ));
+            sqlx::raw_sql(set).execute(&mut connection).await.unwrap();
+        }
+    }
+
+    async fn contents(&self, database: &str) -> Vec<Vec<u8>> {
+        let (mut connection, mut values) = (self.connect(database).await, Vec::new());
+        for (_, all) in TABLES {
+            let rows = sqlx::query(all).fetch_all(&mut connection).await.unwrap();
+            values.extend(rows.iter().flat_map(values_of));
+        }
+        values
     }
 
     fn open(options: &NetworkOptions) -> MysqlStore {

@@ -1,6 +1,6 @@
 //! A collector of traces: the real OTLP service over gRPC, which keeps what it is sent.
 
-use std::net::SocketAddr;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 /// The longest that spans may take to arrive; they are sent every second.
@@ -45,7 +45,7 @@ impl Told {
 /// See the module. Serves until the test's runtime ends.
 #[derive(Clone)]
 pub(crate) struct Collector {
-    address: SocketAddr,
+    endpoint: String,
     spans: Arc<Mutex<Vec<Told>>>,
     raw: Arc<Mutex<String>>,
     news: watch::Sender<usize>,
@@ -53,20 +53,28 @@ pub(crate) struct Collector {
 
 impl Collector {
     pub(crate) async fn start() -> Self {
+        Self::serve(Server::builder(), "http://127.0.0.1").await
+    }
+
+    /// The same over TLS, as `localhost`.
+    pub(crate) async fn start_with_tls(certificate: &str, key: &str) -> Self {
+        let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
+        Self::serve(Server::builder().tls_config(tls).unwrap(), "https://localhost").await
+    }
+
+    async fn serve(mut server: Server, origin: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let endpoint = format!("{origin}:{}", listener.local_addr().unwrap().port());
         let collector =
-            Self { address, spans: Arc::default(), raw: Arc::default(), news: watch::Sender::new(0) };
+            Self { endpoint, spans: Arc::default(), raw: Arc::default(), news: watch::Sender::new(0) };
         let service = TraceServiceServer::new(collector.clone());
-        tokio::spawn(
-            Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)),
-        );
+        tokio::spawn(server.add_service(service).serve_with_incoming(TcpListenerStream::new(listener)));
         collector
     }
 
     /// What `telemetry.otlp_endpoint` is set to.
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        self.endpoint.clone()
     }
 
     /// Every span so far.
@@ -110,7 +118,7 @@ impl TraceService for Collector {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let message = request.into_inner();
-        self.raw.lock().unwrap().push_str(&format!("{message:?}\n"));
+        writeln!(self.raw.lock().unwrap(), "{message:?}").unwrap();
         for resource in message.resource_spans {
             let service =
                 resource.resource.map(|resource| attributes(&resource.attributes)).unwrap_or_default();

@@ -9,7 +9,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::sync::oneshot;
 
 use super::database::{
-    Account, Directory, Process, Server, database_name, find, free_port, make_certificates, run, until,
+    Account, Directory, Process, Server, TABLES, database_name, find, free_port, make_certificates, run,
+    until, values_of,
 };
 
 /// A server with one account, `postgres`, which needs no password from this machine.
@@ -149,6 +150,32 @@ impl Server for Postgres {
         if on {
             self.kick(database).await;
         }
+    }
+
+    async fn create_account(&self, database: &str) -> String {
+        let create = AssertSqlSafe(format!(
+            "CREATE ROLE {database} LOGIN;
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {database}"
+        ));
+        sqlx::raw_sql(create).execute(&mut self.connect(database).await).await.unwrap();
+        self.url(database).replacen("postgres@", &format!("{database}@"), 1)
+    }
+
+    async fn set_writable(&self, database: &str, writable: bool) {
+        let (set, whom) = if writable { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
+        let set = AssertSqlSafe(format!(
+            "{set} INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public {whom} {database}"
+        ));
+        sqlx::raw_sql(set).execute(&mut self.connect(database).await).await.unwrap();
+    }
+
+    async fn contents(&self, database: &str) -> Vec<Vec<u8>> {
+        let (mut connection, mut values) = (self.connect(database).await, Vec::new());
+        for (_, all) in TABLES {
+            let rows = sqlx::query(all).fetch_all(&mut connection).await.unwrap();
+            values.extend(rows.iter().flat_map(values_of));
+        }
+        values
     }
 
     fn open(options: &NetworkOptions) -> PostgresStore {

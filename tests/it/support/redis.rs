@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{LazyLock, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -173,12 +173,21 @@ fn answers(child: &mut Child, port: u16) -> bool {
 
 /// Runs a command on the server at this port.
 pub(crate) fn cli(port: u16, arguments: &[&str]) -> String {
-    let output = Command::new("timeout")
+    let output = run_cli(port, arguments);
+    String::from_utf8_lossy(&output.stdout).trim().to_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// The same; returns what it answers as it is.
+pub(crate) fn cli_bytes(port: u16, arguments: &[&str]) -> Vec<u8> {
+    run_cli(port, arguments).stdout
+}
+
+fn run_cli(port: u16, arguments: &[&str]) -> Output {
+    Command::new("timeout")
         .args(["5", "redis-cli", "-h", "127.0.0.1", "-p", &port.to_string()])
         .args(arguments)
         .output()
-        .expect("redis-cli runs");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned() + &String::from_utf8_lossy(&output.stderr)
+        .expect("redis-cli runs")
 }
 
 /// Waits for something that a server does in its own time.

@@ -191,7 +191,7 @@ impl Replica {
 
     /// SIGTERM, and its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        let status = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        let status = Command::new("kill").arg(self.pid().to_string()).status().expect("kill runs");
         assert!(status.success());
         self.child.wait().expect("it can be waited for").code()
     }

@@ -18,7 +18,7 @@ const RULES: &str = r#"[{ methods = ["countersign.v1.RevocationService/*"],
 
 /// Whether there was no answer at all, because the connection never came to be.
 fn is_cut(status: &tonic::Status) -> bool {
-    std::error::Error::source(status).is_some_and(|source| source.is::<tonic::transport::Error>())
+    std::error::Error::source(status).is_some_and(<dyn std::error::Error>::is::<tonic::transport::Error>)
 }
 
 async fn watch(channel: Channel) -> Result<(), tonic::Status> {

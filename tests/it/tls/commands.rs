@@ -55,8 +55,8 @@ async fn the_binary_speaks_tls_on_every_port_and_its_log_names_the_caller() {
     let (ok, said) = healthcheck(&whole);
     assert!(ok, "{said}");
     let by_address = format!("https://{}/readyz", dev.operations);
-    let named = [&["--url", &by_address, "--server-name", "localhost"], &whole[2..]].concat();
-    assert!(healthcheck(&named).0);
+    let by_name = [&["--url", &by_address, "--server-name", "localhost"], &whole[2..]].concat();
+    assert!(healthcheck(&by_name).0);
     for wrong in [&whole[..4], &whole[..2], &[&["--url", by_address.as_str()], &whole[2..]].concat()] {
         assert!(!healthcheck(wrong).0, "{wrong:?}");
     }

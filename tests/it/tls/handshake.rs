@@ -123,7 +123,7 @@ async fn the_edge_and_the_operations_port_speak_tls_too() {
     ])
     .await;
     let old = Offer { protocols: &["http/1.1"], ..Offer::trusting(&authority) };
-    for (address, path) in [(service.http.0, "/.well-known/jwks.json"), (service.operations, "/readyz")] {
+    for (address, path) in [(service.http.0, "/.well-known/jwks.json"), (service.operations.0, "/readyz")] {
         let new = Offer::trusting(&authority).connect(address).await.unwrap();
         assert_eq!(new.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
         let stream = old.connect(address).await.unwrap();

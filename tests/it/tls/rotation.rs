@@ -123,10 +123,10 @@ async fn new_connections_get_the_new_certificate_and_those_that_stream_go_on() {
     watch.beats().await;
 
     let offer = Offer::trusting(&authority);
-    let serves = async |pair: &Pair| presents(&offer.connect(service.grpc).await.unwrap(), pair);
-    assert!(serves(&first).await);
+    let has = async |pair: &Pair| presents(&offer.connect(service.grpc).await.unwrap(), pair);
+    assert!(has(&first).await);
     secret.replace(&files(&second));
-    eventually("new connections get the second", async || serves(&second).await).await;
+    eventually("new connections get the second", async || has(&second).await).await;
     let before = caller.answered.load(Ordering::Relaxed);
     watch.beats().await;
     eventually("the caller goes on", async || caller.answered.load(Ordering::Relaxed) > before).await;
@@ -138,9 +138,9 @@ async fn new_connections_get_the_new_certificate_and_those_that_stream_go_on() {
         })
     })
     .await;
-    assert!(serves(&second).await, "the old one is kept");
+    assert!(has(&second).await, "the old one is kept");
     secret.replace(&files(&third));
-    eventually("the right pair is taken", async || serves(&third).await).await;
+    eventually("the right pair is taken", async || has(&third).await).await;
     eventually("the warning goes", async || warnings(&service).await.is_empty()).await;
 
     let end = v1::LogoutRequest {

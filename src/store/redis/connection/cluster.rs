@@ -13,6 +13,7 @@ use super::Deadline;
 use super::dial::{Dialer, Target};
 use super::lane::{Lanes, Manner};
 use super::scout::Scout;
+use super::slot::{SLOTS, slot_of};
 use super::slot_map::SlotMap;
 
 /// How many times one command is sent on: a slot that moves costs one, a failover in the middle of it two.
@@ -83,12 +84,7 @@ impl Cluster {
         command: &Cmd,
         deadline: &mut Deadline<'_>,
     ) -> Result<Vec<(String, Value)>, Failure> {
-        self.owner(0, deadline).await?;
-        let slots = self.slots.borrow().clone();
-        if let Some(slot) = slots.first_gap() {
-            self.refresh();
-            return Err(Failure::Uncovered(slot));
-        }
+        let slots = self.all_slots(deadline).await?;
         let mut answers = Vec::new();
         for server in slots.servers() {
             let answer = self.nodes.lanes(&server).send(command, Manner::Plain, deadline).await;
@@ -98,6 +94,40 @@ impl Cluster {
             answers.push((server.to_string(), answer?));
         }
         Ok(answers)
+    }
+
+    /// For every node that serves a slot, a key of such a slot: the first of those that `key` makes of numbers.
+    pub(super) async fn keys_of_all(
+        &self,
+        key: impl Fn(u32) -> String,
+        deadline: &mut Deadline<'_>,
+    ) -> Result<Vec<String>, Failure> {
+        let slots = self.all_slots(deadline).await?;
+        let mut nodes = slots.servers();
+        let mut keys = Vec::with_capacity(nodes.len());
+        // Enough that even a node with one slot is missed once in 50,000,000 times.
+        for key in (0..18 * u32::from(SLOTS)).map(key) {
+            let owner = slots.owner(slot_of(key.as_bytes()));
+            if let Some(place) = nodes.iter().position(|node| Some(node) == owner.as_ref()) {
+                nodes.swap_remove(place);
+                keys.push(key);
+            }
+            if nodes.is_empty() {
+                break;
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Who serves which slot, where there is somebody for every slot.
+    async fn all_slots(&self, deadline: &mut Deadline<'_>) -> Result<SlotMap, Failure> {
+        self.owner(0, deadline).await?;
+        let slots = self.slots.borrow().clone();
+        if let Some(slot) = slots.first_gap() {
+            self.refresh();
+            return Err(Failure::Uncovered(slot));
+        }
+        Ok(slots)
     }
 
     /// Who serves a slot, as far as is known.

@@ -63,7 +63,16 @@ struct Open {
 }
 
 /// What is known of the connection: it, or why there is none.
-type State = Result<Open, Arc<str>>;
+type State = Result<Open, Closed>;
+
+/// Why there is no connection.
+#[derive(Clone)]
+struct Closed {
+    why: Arc<str>,
+    /// Whether another one was tried for in vain. Then nobody waits for it any more, and all are refused at once: the
+    /// server is gone or silent, and will be for longer than a call may take.
+    in_vain: bool,
+}
 
 /// What a caller thinks of the connection with a number.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +93,7 @@ struct Lane {
 
 impl Lane {
     fn open(dialer: Dialer, target: Target) -> Self {
-        let (published, state) = watch::channel(Err("not yet".into()));
+        let (published, state) = watch::channel(Err(Closed { why: "not yet".into(), in_vain: false }));
         let (doubts, heard) = mpsc::channel(16);
         let keeper = Keeper { dialer, target, published, doubts: heard, number: 0 };
         Self { state, doubts, _keeper: AbortOnDropHandle::new(tokio::spawn(keeper.run())) }
@@ -116,17 +125,15 @@ impl Lane {
     }
 
     async fn opened(&self, deadline: &mut Deadline<'_>) -> Result<Open, Failure> {
-        let known = self.state.borrow().clone();
-        if let Ok(open) = known {
-            return Ok(open);
-        }
         let mut state = self.state.clone();
+        let is_settled = |state: &State| state.as_ref().map_or_else(|closed| closed.in_vain, |_| true);
         tokio::select! {
-            _ = state.wait_for(Result::is_ok) => {}
+            biased;
+            _ = state.wait_for(is_settled) => {}
             () = deadline.passed() => {}
         }
         let known = state.borrow().clone();
-        known.map_err(Failure::NotConnected)
+        known.map_err(|closed| Failure::NotConnected(closed.why))
     }
 }
 
@@ -185,14 +192,7 @@ impl Keeper {
                 Err(_) => Failure::Late(limit),
             };
             debug!(server = %self.target, %failure, "cannot connect to Redis");
-            // A connection that is merely silent stays in its place until there is a better one.
-            self.published.send_if_modified(|state| {
-                let closed = state.is_err();
-                if closed {
-                    *state = Err(failure.to_string().into());
-                }
-                closed
-            });
+            self.publish(Err(Closed { why: failure.to_string().into(), in_vain: true }));
             tokio::time::sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);
         }
@@ -205,7 +205,7 @@ impl Keeper {
                 Ok(None) => return None,
                 Ok(Some(Doubt::Broken(number))) if number == self.number => {
                     let why: Arc<str> = "it broke, or leads to no master".into();
-                    self.publish(Err(Arc::clone(&why)));
+                    self.publish(Err(Closed { why: Arc::clone(&why), in_vain: false }));
                     return Some(why);
                 }
                 // About an earlier connection.
@@ -217,9 +217,7 @@ impl Keeper {
             let sign = within(self.dialer.patience, ping.query_async::<()>(&mut connection)).await;
             if let Err(failure) = sign {
                 let why: Arc<str> = failure.to_string().into();
-                if failure.ends_connection() {
-                    self.publish(Err(Arc::clone(&why)));
-                }
+                self.publish(Err(Closed { why: Arc::clone(&why), in_vain: true }));
                 return Some(why);
             }
         }
