@@ -14,7 +14,7 @@ use axum::body::Body;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -26,10 +26,8 @@ use tower::{Service, ServiceExt as _};
 
 use crate::cores::Cores;
 
-mod executor;
 pub mod tls;
 
-use executor::AtOnce;
 use tls::{CertificateNames, Tls};
 
 /// What a listener allows its peers.
@@ -304,8 +302,8 @@ fn stamped(
     })
 }
 
-fn builder(limits: Limits) -> auto::Builder<AtOnce> {
-    let mut builder = auto::Builder::new(AtOnce);
+fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.request_head).max_buf_size(64 * 1024);
     builder
         .http2()

@@ -6,9 +6,6 @@ use clap::Parser as _;
 use countersign::cli::{self, BoxError, Cli, Failure, Service};
 use countersign::telemetry;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // Before anything speaks TLS: where two are compiled in, rustls panics rather than choose one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
