@@ -40,6 +40,10 @@ lint: tools ## format check, clippy with warnings as errors, buf lint, cargo-den
 docs: ## write the generated documents anew
 	UPDATE_DOCS=1 cargo test --locked --quiet --test it -- error_catalogue chart::
 
+.PHONY: fuzz
+fuzz: ## present ten million forged tokens to the verifier
+	FUZZ_TOKENS=10000000 cargo test --release --locked --quiet -p countersign-verifier --test it no_forged_token -- --nocapture
+
 .PHONY: bench
 bench: ## measure, print a table, write docs/benchmarks.md; ROW=… measures one row alone
 	@scripts/install-bench-tools

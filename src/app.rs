@@ -26,6 +26,7 @@ use countersign_verifier::Rules;
 
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
+use crate::cores::Cores;
 use crate::grpc::{
     self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, Health, Published, UnknownMethod,
 };
@@ -92,8 +93,8 @@ pub enum StartError {
     /// What a password hash costs.
     #[error("[passwords]: {0}")]
     Hashing(#[from] InvalidHashParameters),
-    /// The operating system gives no thread to hash passwords on.
-    #[error("cannot start the threads that hash passwords: {0}")]
+    /// The operating system gives no thread to hash passwords or to serve connections on.
+    #[error("cannot start the threads that hash passwords and serve connections: {0}")]
     Threads(std::io::Error),
     /// A rule that guards nothing.
     #[error("grpc.allow: {0}")]
@@ -125,6 +126,7 @@ pub struct App {
     http: Option<edge::Edge>,
     operations: Port,
     trusted_proxies: TrustedProxies,
+    cores: Arc<Cores>,
     allow: AllowList,
 }
 
@@ -184,6 +186,7 @@ impl App {
         let operations = bind("operations.listen", config.operations.listen).await?;
         let operations = Port::new(operations, tls.operations.clone());
         let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
+        let cores = Arc::new(Cores::start(config.grpc.threads()).map_err(StartError::Threads)?);
         let allow = allow_list(&config)?;
         let parts = Assembly {
             authenticator: observed::calls(authenticator.clone(), &metrics),
@@ -199,7 +202,7 @@ impl App {
             config,
         };
         parts.metrics.add(Arc::new(Gauges::of(&parts, passwords, authenticator)));
-        Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, allow })
+        Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, allow, cores })
     }
 
     /// Where gRPC is served.
@@ -239,7 +242,7 @@ impl App {
     /// Serves until `until` resolves, then stops by the configuration's bounds. Says whether every call under way
     /// finished.
     pub async fn run(self, until: impl Future<Output = ()>) -> bool {
-        let Self { parts, grpc, http, operations, trusted_proxies, allow } = self;
+        let Self { parts, grpc, http, operations, trusted_proxies, allow, cores } = self;
         let lifecycle = Lifecycle::new();
         let shutdown = parts.config.shutdown.clone();
         background::start(&parts, &lifecycle);
@@ -254,11 +257,11 @@ impl App {
 
         let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
         let options = GrpcOptions { allow, ..grpc_options(&parts, trusted_proxies, &lifecycle) };
-        let routes = grpc::routes(parts.authenticator.clone(), &parts.health, options);
+        let service = grpc::service(parts.authenticator.clone(), &parts.health, options);
         lifecycle.tasks().spawn(listener::serve(
             "grpc",
-            grpc,
-            routes,
+            grpc.on(cores),
+            service,
             tls::stamp,
             limits,
             lifecycle.stopping().clone(),
@@ -317,6 +320,7 @@ fn policy(config: &Config) -> Policy {
         audiences: tokens.audiences.clone(),
         access_tokens: AccessTokenIssuer::new(&tokens.issuer),
         rules: Rules { leeway: tokens.leeway, ..Rules::new(&tokens.issuer, vec![default_audience.clone()]) },
+        verified_cache: tokens.verified_cache,
         default_audience,
         max_staleness: config.revocation.max_staleness,
         serve_when_stale: config.revocation.on_stale == OnStale::Serve,

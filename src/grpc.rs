@@ -12,6 +12,7 @@ use crate::model::Clock;
 use crate::transport::TrustedProxies;
 
 mod allow;
+mod at_once;
 mod auth_service;
 mod call;
 mod convert;
@@ -28,6 +29,7 @@ mod stream_end;
 
 pub use crate::transport::{Deadlines, Peer};
 pub use allow::{Allow, AllowList, UnknownMethod};
+pub use at_once::VerifyAtOnce;
 pub use ext_authz::ExtAuthz;
 pub use health::Health;
 pub use login_check::{LoginCheckFailed, Target, login_check};
@@ -96,6 +98,19 @@ impl GrpcOptions {
             ext_authz: Some(ExtAuthz::default()),
         }
     }
+}
+
+/// Everything that the gRPC port serves, as [`routes`] does, with a short cut for a plain Verify. Put a [`Peer`] into
+/// the extensions of each request.
+pub fn service(
+    auth: Arc<dyn Authenticate>,
+    health: &Health,
+    options: GrpcOptions,
+) -> VerifyAtOnce<AxumRouter> {
+    let (allow, calls) = (Arc::new(options.allow.clone()), options.calls.clone());
+    let max_request_bytes = options.max_request_bytes;
+    let ordinary = routes(Arc::clone(&auth), health, options);
+    VerifyAtOnce { auth, allow, calls, max_request_bytes, ordinary }
 }
 
 /// Everything that the gRPC port serves, layers included: `AuthService`, `RevocationService` where there is

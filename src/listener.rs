@@ -1,4 +1,4 @@
-//! Serving a router on a socket, with every bound that a public listener needs.
+//! Serving HTTP on a socket, with every bound that a public listener needs.
 //!
 //! tonic's own transport has no cap on connections and no limit on how long a peer may take over its first
 //! request, so the accept loop is ours and hyper does the rest. All listeners share it. [`tls`] is what they may
@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -19,10 +18,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
+
+use crate::cores::Cores;
 
 pub mod tls;
 
@@ -66,12 +68,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Port {
     socket: TcpListener,
     tls: Option<Arc<Tls>>,
+    cores: Option<Arc<Cores>>,
 }
 
 impl Port {
     /// The socket with what is spoken there.
     pub const fn new(socket: TcpListener, tls: Option<Arc<Tls>>) -> Self {
-        Self { socket, tls }
+        Self { socket, tls, cores: None }
+    }
+
+    /// Serves on these threads, and not on the runtime that accepts.
+    #[must_use]
+    pub fn on(self, cores: Arc<Cores>) -> Self {
+        Self { cores: Some(cores), ..self }
     }
 
     /// Where it is bound.
@@ -119,18 +128,32 @@ impl Caller {
 /// Notes on each request where it came from, in the words of whoever handles it.
 pub type Stamp = fn(&mut http::Extensions, &Caller);
 
+/// What answers requests.
+pub trait Answers:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
 /// Accepts and serves until `stop` is cancelled; then accepts no more, lets the requests under way finish and
 /// returns. Cancelling `abort` drops whatever is left.
 pub async fn serve(
     name: &'static str,
     port: impl Into<Port>,
-    router: Router,
+    service: impl Answers,
     stamp: Stamp,
     limits: Limits,
     stop: CancellationToken,
     abort: CancellationToken,
 ) {
-    let Port { socket: listener, tls } = port.into();
+    let Port { socket: listener, tls, cores } = port.into();
     let slots = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
     loop {
@@ -152,16 +175,20 @@ pub async fn serve(
             );
             continue;
         };
-        let serving = Serving { router: router.clone(), stamp, limits, stop: stop.clone() };
+        let Ok(stream) = stream.into_std() else { continue };
+        let serving = Serving { service: service.clone(), stamp, limits, stop: stop.clone() };
         let connection = connection(stream, peer, tls.clone(), serving);
         let abort = abort.clone();
-        connections.spawn(async move {
+        let place = cores.as_ref().map(|cores| cores.place());
+        let runtime = place.as_ref().map(|place| place.runtime().clone());
+        let served = async move {
             tokio::select! {
                 () = connection => {}
                 () = abort.cancelled() => {}
             }
-            drop(slot);
-        });
+            drop((slot, place));
+        };
+        connections.spawn_on(served, &runtime.unwrap_or_else(Handle::current));
     }
     drop(listener);
     connections.close();
@@ -179,15 +206,21 @@ async fn survive(name: &'static str, error: &std::io::Error) {
 }
 
 /// How a connection is served.
-struct Serving {
-    router: Router,
+struct Serving<S> {
+    service: S,
     stamp: Stamp,
     limits: Limits,
     stop: CancellationToken,
 }
 
-/// Serves a connection, in TLS where that is spoken.
-async fn connection(stream: TcpStream, address: SocketAddr, tls: Option<Arc<Tls>>, serving: Serving) {
+/// Serves a connection, in TLS where that is spoken. It belongs to the runtime that this is first polled on.
+async fn connection(
+    stream: std::net::TcpStream,
+    address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    serving: Serving<impl Answers>,
+) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
         let caller = Caller { address, is_encrypted: false, certificate: None };
@@ -208,14 +241,14 @@ async fn connection(stream: TcpStream, address: SocketAddr, tls: Option<Arc<Tls>
 }
 
 /// Serves the requests of a connection until it ends, says nothing for too long, or must go.
-async fn requests<S>(stream: S, caller: Caller, serving: Serving)
+async fn requests<S>(stream: S, caller: Caller, serving: Serving<impl Answers>)
 where
     S: Read + Write + Unpin + Send + 'static,
 {
-    let Serving { router, stamp, limits, stop } = serving;
+    let Serving { service, stamp, limits, stop } = serving;
     let peer = caller.address;
     let spoken = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(stamped(router, caller, stamp, spoken.clone()));
+    let service = TowerToHyperService::new(stamped(service, caller, stamp, spoken.clone()));
     let builder = builder(limits);
     let connection = builder.serve_connection(stream, service);
     tokio::pin!(connection);
@@ -253,15 +286,15 @@ where
 
 /// Tells the handlers who calls, and the connection that somebody does.
 fn stamped(
-    router: Router,
+    service: impl Answers,
     caller: Caller,
     stamp: Stamp,
     spoken: Arc<AtomicBool>,
-) -> impl tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
 + 'static {
-    router.map_request(move |request: Request<Incoming>| {
+    service.map_request(move |request: Request<Incoming>| {
         spoken.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
         stamp(request.extensions_mut(), &caller);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign_verifier::{CacheStats, Rules, Verifier};
+use secrecy::ExposeSecret as _;
 
 use super::error::AuthError;
 use super::types::{
@@ -35,6 +36,8 @@ pub struct Policy {
     pub access_tokens: AccessTokenIssuer,
     /// What Verify checks.
     pub rules: Rules,
+    /// How many tokens Verify remembers, see [`Verifier::with_cache`].
+    pub verified_cache: usize,
     /// How old the view of the ledger may be.
     pub max_staleness: Duration,
     /// Whether to go on answering when it is older.
@@ -72,7 +75,7 @@ impl Authenticator {
     /// Use cases over these parts, by this policy.
     pub fn new(parts: Parts, policy: Policy) -> Self {
         let (keys, view) = (parts.keys.trusted().clone(), parts.revocations.view().clone());
-        let verifier = Verifier::new(policy.rules.clone(), keys, view);
+        let verifier = Verifier::new(policy.rules.clone(), keys, view).with_cache(policy.verified_cache);
         Self { parts, policy, verifier }
     }
 
@@ -170,6 +173,16 @@ impl Authenticate for Authenticator {
     }
 
     fn verify(&self, _: &CallContext, request: &VerifyRequest) -> Result<Verify, AuthError> {
-        verify::verify(self, request)
+        let token = request.access_token.expose_secret();
+        verify::verify(self, token, &request.audiences, request.max_staleness)
+    }
+
+    fn verify_at_once(
+        &self,
+        token: &str,
+        audiences: &[String],
+        max_staleness: Option<Duration>,
+    ) -> Option<Verify> {
+        verify::verify(self, token, audiences, max_staleness).ok()
     }
 }

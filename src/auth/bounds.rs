@@ -76,15 +76,20 @@ impl LogoutRequest {
 impl VerifyRequest {
     /// What is wrong with it, all at once. The token is not looked at: a bad one is an answer and not an error.
     pub fn violations(&self) -> Vec<FieldViolation> {
-        let mut violations = Vec::new();
-        audiences(&mut violations, &self.audiences);
-        violations
+        expected_audiences(&self.audiences)
     }
 
     /// Refuses a request with violations.
     pub fn check(&self) -> Result<(), AuthError> {
         verdict(self.violations())
     }
+}
+
+/// What is wrong with the names that an asking service goes by.
+pub fn expected_audiences(names: &[String]) -> Vec<FieldViolation> {
+    let mut violations = Vec::new();
+    audiences(&mut violations, names);
+    violations
 }
 
 /// An error when there are any.

@@ -20,6 +20,9 @@ pub struct Grpc {
     pub reflection: bool,
     /// The most connections at once, 1 to 1,000,000; one more is closed. `COUNTERSIGN__GRPC__MAX_CONNECTIONS`
     pub max_connections: u32,
+    /// The threads that serve connections, each of them with connections of its own; at most 1024, 0 is one for each
+    /// processor. `COUNTERSIGN__GRPC__THREADS`
+    pub threads: usize,
     /// How long a Login may take, the wait for a hashing thread included; 100ms to 1m.
     /// `COUNTERSIGN__GRPC__LOGIN_TIMEOUT`
     #[serde(with = "duration")]
@@ -49,6 +52,7 @@ impl Default for Grpc {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)),
             reflection: false,
             max_connections: 10_000,
+            threads: 0,
             login_timeout: Duration::from_secs(5),
             verify_timeout: Duration::from_secs(1),
             logout_timeout: Duration::from_secs(5),
@@ -66,8 +70,17 @@ impl Grpc {
         bounds::networks("grpc.trusted_proxies", &self.trusted_proxies)
     }
 
+    /// How many threads serve connections: as configured, or as many as this process may use processors.
+    pub fn threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), Problem> {
         bounds::number("grpc.max_connections", self.max_connections, &(1..=1_000_000))?;
+        bounds::number("grpc.threads", self.threads, &(0..=1024))?;
         bounds::time("grpc.login_timeout", self.login_timeout, ["100ms", "1m"])?;
         bounds::time("grpc.verify_timeout", self.verify_timeout, ["10ms", "1m"])?;
         bounds::time("grpc.logout_timeout", self.logout_timeout, ["100ms", "1m"])?;

@@ -27,6 +27,10 @@ pub struct Tokens {
     /// `COUNTERSIGN__TOKENS__LEEWAY`
     #[serde(with = "duration")]
     pub leeway: Duration,
+    /// How many tokens Verify remembers, so that their signature is checked once; at most 16777216, rounded up to
+    /// eight times a power of two, 0 remembers none. A usual token takes about 2 KiB of memory once it was seen, one
+    /// with the most claims about 30 KiB. `COUNTERSIGN__TOKENS__VERIFIED_CACHE`
+    pub verified_cache: usize,
 }
 
 impl Default for Tokens {
@@ -37,6 +41,7 @@ impl Default for Tokens {
             default_audience: String::new(),
             access_ttl: Duration::from_mins(5),
             leeway: Duration::from_secs(5),
+            verified_cache: 65_536,
         }
     }
 }
@@ -71,6 +76,7 @@ impl Tokens {
             let what = format!("{} is not a whole number of seconds", duration::format(self.access_ttl));
             return Err(Problem::new("tokens.access_ttl", what));
         }
-        bounds::time("tokens.leeway", self.leeway, ["0s", "1m"])
+        bounds::time("tokens.leeway", self.leeway, ["0s", "1m"])?;
+        bounds::number("tokens.verified_cache", self.verified_cache, &(0..=16_777_216))
     }
 }

@@ -120,7 +120,7 @@ pub(super) fn longer(a: prost_types::Duration, b: prost_types::Duration) -> pros
 }
 
 /// A duration that has not run backwards and is as `google/protobuf/duration.proto` allows.
-fn duration(message: prost_types::Duration) -> Result<Duration, &'static str> {
+pub(super) fn duration(message: prost_types::Duration) -> Result<Duration, &'static str> {
     const MAX_SECONDS: u64 = 315_576_000_000;
     let seconds = u64::try_from(message.seconds).map_err(|_| "must not be negative")?;
     let nanos = u32::try_from(message.nanos).map_err(|_| "must not be negative")?;

@@ -43,6 +43,12 @@ pub(super) fn take_budget(
     })
 }
 
+/// Whether the caller waits for an answer that comes at once. One that says so in a way of its own is told by
+/// [`take_budget`].
+pub(super) fn allows_an_instant(headers: &HeaderMap) -> bool {
+    headers.get(HEADER).is_none_or(|value| parse(value).is_ok_and(|budget| !budget.is_zero()))
+}
+
 /// One to eight digits and a unit: `Timeout` in the gRPC over HTTP/2 specification.
 fn parse(value: &HeaderValue) -> Result<Duration, MalformedTimeout> {
     let text = value.to_str().map_err(|_| MalformedTimeout)?;

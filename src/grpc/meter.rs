@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::model::Clock;
+use crate::model::{Clock, Monotonic};
 use crate::telemetry::calls::{self, CallNames};
 use crate::telemetry::traces;
 
@@ -78,6 +78,9 @@ const METHODS: [Method; 13] = [
     unary("/other/other", false),
 ];
 
+/// The place of Verify among the methods.
+const VERIFY: usize = 0;
+
 impl Method {
     fn number(path: &str) -> usize {
         METHODS.iter().position(|method| method.path == path).unwrap_or(METHODS.len() - 1)
@@ -111,6 +114,16 @@ impl Calls {
         };
         let kinds = METHODS.iter().map(labels).collect();
         Self(Arc::new(calls::Calls::new(names, kinds, &CODES, clock)))
+    }
+
+    /// The time, for [`Calls::verified`].
+    pub(super) fn now(&self) -> Monotonic {
+        self.0.now()
+    }
+
+    /// A Verify that began at `begun` was answered on the spot.
+    pub(super) fn verified(&self, begun: Monotonic) {
+        self.0.count(VERIFY, OK, begun);
     }
 
     /// For the scrape.
@@ -330,6 +343,7 @@ mod tests {
                 assert_eq!(METHODS[Method::number(&path)].kind, kind, "{path}");
             }
         }
+        assert_eq!(METHODS[VERIFY].path, super::super::at_once::PATH);
         assert_eq!(METHODS[Method::number("/no.such/Method")].names(), ("other", "other"));
     }
 

@@ -102,11 +102,19 @@ pub struct WorkingMemory {
 impl WorkingMemory {
     /// As much as one hash with these parameters needs; grows when another asks for more.
     pub fn new(parameters: HashParameters) -> Self {
-        Self {
-            blocks: vec![Block::new(); parameters.params(TAG_BYTES).block_count()],
-            dirty: false,
-            hashes: 0,
-        }
+        let blocks = vec![Block::new(); parameters.params(TAG_BYTES).block_count()];
+        Self { blocks, ..Self::default() }
+    }
+
+    /// Gives all of it back, wiped.
+    pub fn release(&mut self) {
+        self.wipe();
+        self.blocks = Vec::new();
+    }
+
+    /// How much there is, in bytes.
+    pub const fn bytes(&self) -> usize {
+        size_of::<Block>() * self.blocks.len()
     }
 
     /// Overwrites what the last hash left behind, if there was one.
@@ -146,6 +154,13 @@ impl WorkingMemory {
         }
         self.dirty = true;
         &mut self.blocks
+    }
+}
+
+impl Default for WorkingMemory {
+    /// None as yet: it grows to what a hash needs.
+    fn default() -> Self {
+        Self { blocks: Vec::new(), dirty: false, hashes: 0 }
     }
 }
 

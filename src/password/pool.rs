@@ -21,10 +21,15 @@ use super::policy::Password;
 use crate::model::{Clock, Monotonic, PasswordHash};
 use crate::telemetry::buckets::Histogram;
 
+/// Longer than the pauses of a service that is in use, so that only a quiet one takes its next login's memory from the
+/// operating system anew, which costs that login some milliseconds.
+const KEEP_MEMORY: Duration = Duration::from_secs(30);
+
 /// How large a pool is, and what its hashes cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolOptions {
-    /// How many threads hash; at least one. Each holds the memory of one hash.
+    /// How many threads hash; at least one. Each has the memory of one hash, from its first one until it has been idle
+    /// for a while.
     pub threads: usize,
     /// How many jobs may wait while every thread is busy; at least one.
     pub queue: usize,
@@ -95,6 +100,8 @@ pub struct PoolStats {
     pub abandoned: u64,
     /// Jobs whose hashing panicked.
     pub panicked: u64,
+    /// The memory that the threads hold to hash in; none when all have been idle for a while.
+    pub memory_bytes: usize,
     /// The moving average of the time that one hash takes; zero before the first.
     pub average: Duration,
     /// How long jobs took on their threads.
@@ -191,6 +198,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     parameters: HashParameters,
     decoy: Argon2idHash,
+    /// How long an idle thread keeps its memory.
+    keep_memory: Duration,
     /// Called by a thread before each hash, so that a test can hold the threads or make them panic.
     #[cfg(test)]
     before_hash: Box<dyn Fn() + Send + Sync>,
@@ -204,6 +213,7 @@ impl Shared {
             clock,
             parameters: options.parameters,
             decoy: Argon2idHash::decoy(options.parameters),
+            keep_memory: KEEP_MEMORY,
             #[cfg(test)]
             before_hash: Box::new(|| ()),
         }

@@ -64,6 +64,20 @@ impl Calls {
         Call { shard, row, begun: self.clock.monotonic() }
     }
 
+    /// The time, as it stands in [`Calls::count`].
+    pub fn now(&self) -> Monotonic {
+        self.clock.monotonic()
+    }
+
+    /// A call of the `kind`-th kind has ended with the `code`-th code, having begun at `begun`: for what is known to be
+    /// a call of its own only when it is over.
+    pub fn count(&self, kind: usize, code: usize, begun: Monotonic) {
+        let row = kind * width(self.codes);
+        let shard = Arc::clone(self.cells.mine());
+        shard.add(row + STARTED, 1);
+        self.finish(&Call { shard, row, begun }, code, None);
+    }
+
     /// The call has ended with the `code`-th code. `trace` is its trace where that is recorded.
     pub fn finish(&self, call: &Call, code: usize, trace: Option<&str>) {
         let took = self.clock.monotonic().since(call.begun);

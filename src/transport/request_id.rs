@@ -16,7 +16,12 @@ pub struct RequestId(String);
 impl RequestId {
     /// The caller's, if it sent one that is well-formed; otherwise a fresh one.
     pub fn of(headers: &HeaderMap) -> Self {
-        headers.get(HEADER).and_then(Self::parse).unwrap_or_else(Self::fresh)
+        Self::sent(headers).unwrap_or_else(Self::fresh)
+    }
+
+    /// The caller's, if it sent one that is well-formed.
+    pub fn sent(headers: &HeaderMap) -> Option<Self> {
+        headers.get(HEADER).and_then(Self::parse)
     }
 
     /// The id in a header, if it is well-formed.

@@ -99,7 +99,8 @@ that you do not know by its code.
 Beside it, where they apply: `google.rpc.RetryInfo` says when trying again may help; `google.rpc.BadRequest` which
 fields are wrong; `google.rpc.LocalizedMessage` is a message for people in English or Simplified Chinese, chosen by
 `accept-language`. The status message is the English one. Every answer, an error too, has the `x-request-id` under
-which the log knows the call.
+which the log knows the call; only a Verify that sent none and was answered from memory has none, for the log knows
+nothing of it.
 
 The rule to remember: **only UNAUTHENTICATED is a reason to forget tokens.** On any other code keep them; and on
 `ACCESS_TOKEN_EXPIRED` refresh, for nothing is wrong with the session.

@@ -1,43 +1,67 @@
-//! The tokens that were found authentic lately, under the SHA-256 digest of the whole token: signature included,
-//! so that another spelling of a token is another token.
+//! The tokens that were found authentic lately, under the whole token: signature included, so that another spelling
+//! of a token is another token.
 //!
-//! A table of fixed size instead of a map that grows: buckets of eight places, chosen by bits of the digest. It is
-//! bounded by construction; nothing is ever moved, so a reader needs no lock and waits for nobody; and the digest
-//! is evenly distributed already, so there is nothing to hash again. Who comes into a full bucket takes the place
-//! of a token that is expired or was not asked for lately. A token can displace only the seven others of its
-//! bucket, and whoever wanted to choose which would have to be issued tokens by the thousand.
+//! A table of fixed size instead of a map that grows: buckets of eight places, chosen by bits of a keyed hash. It is
+//! bounded by construction; nothing is ever moved, so a reader needs no lock and waits for nobody. The hash only
+//! finds the place and proves nothing: whether it is the same token is told by all of its bytes. Its key is random
+//! and secret, so that nobody can choose tokens for one bucket. Who comes into a full bucket takes the place of a
+//! token that is expired or was not asked for lately.
 
+use std::hash::Hasher as _;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwapOption, Guard};
-use aws_lc_rs::digest;
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
 
 use crate::{UnixMillis, VerifiedToken};
 
 /// As many tags as a cache line holds.
 const PLACES: usize = 8;
 
-/// SHA-256 of a whole token.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TokenDigest([u8; 32]);
+/// A token as it came, and where to look for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Presented<'t> {
+    pub(crate) token: &'t str,
+    hash: u64,
+}
 
-impl TokenDigest {
-    pub(crate) fn of(token: &str) -> Self {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
-        Self(bytes)
+impl Presented<'_> {
+    /// Compares every byte, wherever the first difference is: how long it takes tells nothing of the token that is
+    /// remembered.
+    fn is(&self, entry: &Entry) -> bool {
+        let (ours, theirs) = (self.token.as_bytes(), entry.text.as_bytes());
+        let difference = || ours.iter().zip(theirs).fold(0, |found, (a, b)| found | (a ^ b));
+        ours.len() == theirs.len() && black_box(difference()) == 0
+    }
+}
+
+/// Where a token is looked for: a hash that whoever does not know the key cannot foresee.
+struct HashKey {
+    first: u64,
+    rest: SharedSeed,
+}
+
+impl HashKey {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server's one source of randomness is not in this crate"
+    )]
+    fn random() -> Self {
+        let number = || {
+            let mut bytes = [0; 8];
+            aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives random bytes");
+            u64::from_ne_bytes(bytes)
+        };
+        Self { first: number(), rest: SharedSeed::from_u64(number()) }
     }
 
-    fn word(&self, place: usize) -> u64 {
-        let (words, _) = self.0.as_chunks::<8>();
-        u64::from_ne_bytes(words[place])
-    }
-
-    /// What a reader looks for before it looks at anything else. Zero is an empty place; that one digest in 2^64
-    /// has this tag too costs nothing but a look.
-    fn tag(&self) -> u64 {
-        self.word(0)
+    fn hash(&self, token: &str) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.first, &self.rest);
+        hasher.write(token.as_bytes());
+        hasher.finish()
     }
 }
 
@@ -49,20 +73,17 @@ pub(crate) struct AuthenticToken {
     pub(crate) not_before: Option<i64>,
 }
 
-pub(crate) struct Entry {
-    digest: TokenDigest,
+/// Has no `Debug`, because the token stands in it.
+struct Entry {
+    text: Box<str>,
     /// How many times a key had been withdrawn before the signature was verified.
     withdrawals: u64,
-    pub(crate) token: AuthenticToken,
+    token: AuthenticToken,
     /// Whether it was asked for since the eviction last came by.
     used: AtomicBool,
 }
 
 impl Entry {
-    pub(crate) const fn new(digest: TokenDigest, withdrawals: u64, token: AuthenticToken) -> Self {
-        Self { digest, withdrawals, token, used: AtomicBool::new(false) }
-    }
-
     fn is_dead(&self, withdrawals: u64, now: UnixMillis) -> bool {
         self.withdrawals != withdrawals || now >= UnixMillis::from_secs(self.token.identity.expires_at)
     }
@@ -76,6 +97,8 @@ struct Bucket {
     hand: Mutex<usize>,
 }
 
+/// The hashes of the tokens in a bucket, which a reader looks at before anything else. Zero is an empty place; that
+/// one token in 2^64 has this hash too costs nothing but a look.
 #[derive(Default)]
 #[repr(align(64))]
 struct Tags([AtomicU64; PLACES]);
@@ -83,6 +106,7 @@ struct Tags([AtomicU64; PLACES]);
 /// See the module.
 pub(crate) struct TokenCache {
     buckets: Box<[Bucket]>,
+    key: HashKey,
 }
 
 impl TokenCache {
@@ -92,7 +116,8 @@ impl TokenCache {
             0 => 0,
             _ => tokens.div_ceil(PLACES).next_power_of_two(),
         };
-        Self { buckets: std::iter::repeat_with(Bucket::default).take(buckets).collect() }
+        let buckets = std::iter::repeat_with(Bucket::default).take(buckets).collect();
+        Self { buckets, key: HashKey::random() }
     }
 
     pub(crate) const fn capacity(&self) -> usize {
@@ -105,45 +130,57 @@ impl TokenCache {
         entries.filter(|entry| entry.load().is_some()).count()
     }
 
-    /// The token with this digest, unless a key was withdrawn since it was verified.
-    pub(crate) fn get(&self, digest: &TokenDigest, withdrawals: u64) -> Option<Found> {
-        let bucket = self.bucket(digest)?;
-        let tag = digest.tag();
+    /// What the other methods take: a token is hashed once.
+    pub(crate) fn look_for<'t>(&self, token: &'t str) -> Presented<'t> {
+        Presented { token, hash: self.key.hash(token) }
+    }
+
+    /// What is known of a token, unless a key was withdrawn since it was verified.
+    pub(crate) fn get(&self, presented: Presented<'_>, withdrawals: u64) -> Option<Found> {
+        let bucket = self.bucket(presented.hash)?;
         for (place, entry) in bucket.tags.0.iter().zip(&bucket.entries) {
-            if place.load(Ordering::Acquire) != tag {
+            if place.load(Ordering::Acquire) != presented.hash {
                 continue;
             }
             let entry = entry.load();
-            if entry.as_ref().is_some_and(|it| it.digest == *digest && it.withdrawals == withdrawals) {
+            if entry.as_ref().is_some_and(|it| it.withdrawals == withdrawals && presented.is(it)) {
                 return Some(Found(entry));
             }
         }
         None
     }
 
-    /// Puts a token in, in the place of the same one, of a dead one, or of one not asked for lately.
-    pub(crate) fn put(&self, entry: Entry, now: UnixMillis) {
-        let Some(bucket) = self.bucket(&entry.digest) else { return };
+    /// Puts a token in, in the place of the same one, of a dead one, or of one not asked for lately. `withdrawals`
+    /// was read before the keys that it was verified with.
+    pub(crate) fn put(
+        &self,
+        presented: Presented<'_>,
+        withdrawals: u64,
+        token: AuthenticToken,
+        now: UnixMillis,
+    ) {
+        let Some(bucket) = self.bucket(presented.hash) else { return };
+        let text = presented.token.into();
+        let entry = Entry { text, withdrawals, token, used: AtomicBool::new(false) };
         let mut hand = bucket.hand.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = bucket.place_of(&entry.digest).unwrap_or_else(|| {
-            let place = bucket.free_place(*hand, entry.withdrawals, now);
+        let place = bucket.place_of(presented).unwrap_or_else(|| {
+            let place = bucket.free_place(*hand, withdrawals, now);
             *hand = (place + 1) % PLACES;
             place
         });
-        let tag = entry.digest.tag();
         bucket.entries[place].store(Some(Arc::new(entry)));
-        bucket.tags.0[place].store(tag, Ordering::Release);
+        bucket.tags.0[place].store(presented.hash, Ordering::Release);
     }
 
-    fn bucket(&self, digest: &TokenDigest) -> Option<&Bucket> {
+    fn bucket(&self, hash: u64) -> Option<&Bucket> {
         let last = u64::try_from(self.buckets.len()).ok()?.checked_sub(1)?;
-        self.buckets.get(usize::try_from(digest.word(1) & last).ok()?)
+        self.buckets.get(usize::try_from(hash & last).ok()?)
     }
 }
 
 impl Bucket {
-    fn place_of(&self, digest: &TokenDigest) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.load().as_ref().is_some_and(|it| it.digest == *digest))
+    fn place_of(&self, presented: Presented<'_>) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.load().as_ref().is_some_and(|it| presented.is(it)))
     }
 
     /// An empty place or a dead token's; otherwise, from the hand on, the first token that was not asked for since
@@ -173,5 +210,59 @@ impl Found {
             entry.used.store(true, Ordering::Relaxed);
         }
         Some(&entry.token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Epoch, SessionId, UserId};
+
+    const NOW: UnixMillis = UnixMillis(0);
+
+    fn token_of(user: u8) -> AuthenticToken {
+        let identity = VerifiedToken {
+            subject: UserId::from_bytes([user; 16]),
+            username: String::new(),
+            session: SessionId::from_bytes([user; 16]),
+            roles: Vec::new(),
+            audiences: Vec::new(),
+            token_id: String::new(),
+            issued_at: 0,
+            expires_at: 1,
+            auth_time: 0,
+            amr: Vec::new(),
+            epoch: Epoch(0),
+            session_expires_at: 1,
+            custom: serde_json::Map::new(),
+            memo: crate::Memo::default(),
+        };
+        AuthenticToken { identity: Arc::new(identity), not_before: None }
+    }
+
+    fn user(cache: &TokenCache, token: &str, hash: u64) -> Option<u8> {
+        let found = cache.get(Presented { token, hash }, 0)?;
+        found.token().map(|it| it.identity.subject.as_bytes()[0])
+    }
+
+    #[test]
+    fn tokens_of_one_hash_are_told_apart_by_their_bytes() {
+        for hash in [0, 1, u64::MAX] {
+            let cache = TokenCache::with_capacity(64);
+            let put = |token, number| cache.put(Presented { token, hash }, 0, token_of(number), NOW);
+            put("token-a", 1);
+            put("token-b", 2);
+            assert_eq!(user(&cache, "token-a", hash), Some(1));
+            assert_eq!(user(&cache, "token-b", hash), Some(2));
+            for other in ["", "token-", "token-c", "token-aa", "Token-a", "token-a\0"] {
+                assert_eq!(user(&cache, other, hash), None, "{other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_caches_hash_alike() {
+        let hash = || TokenCache::with_capacity(8).look_for("token").hash;
+        assert_ne!(hash(), hash());
     }
 }

@@ -15,6 +15,7 @@ mod invalid;
 mod json;
 mod jws;
 mod key;
+mod memo;
 mod revocation;
 mod tally;
 mod trusted_keys;
@@ -29,6 +30,7 @@ pub use invalid::InvalidReason;
 pub use key::{
     Algorithm, DuplicateKeyId, InvalidKey, InvalidKeyId, KeyId, KeySet, UnknownAlgorithm, VerifyingKey,
 };
+pub use memo::Memo;
 pub use revocation::{Reload, RevocationIndex, Revoked};
 pub use tally::CacheStats;
 pub use trusted_keys::TrustedKeys;

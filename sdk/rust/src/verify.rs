@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::jws::Jws;
-use crate::{Claims, Epoch, InvalidReason, KeySet, RevocationIndex, SessionId, UnixMillis, UserId};
+use crate::{Claims, Epoch, InvalidReason, KeySet, Memo, RevocationIndex, SessionId, UnixMillis, UserId};
 
 /// What an access token is held to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub struct VerifiedToken {
     pub session_expires_at: i64,
     /// Every other claim: the operator's own.
     pub custom: Map<String, Value>,
+    /// Room for what a transport makes of this identity time and again. Not part of it.
+    pub memo: Memo,
 }
 
 /// Decides whether an access token may be used at `now` with a service that goes by one of `audiences` (by one
@@ -146,6 +148,7 @@ pub(crate) fn identity(claims: Claims) -> VerifiedToken {
         epoch: claims.epoch,
         session_expires_at: claims.session_expires_at,
         custom: claims.custom,
+        memo: Memo::default(),
     }
 }
 

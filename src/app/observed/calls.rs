@@ -1,6 +1,7 @@
 //! What the use cases answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign_verifier::InvalidReason;
@@ -59,6 +60,14 @@ fn count<T>(counters: &Counters, outcome: &Result<T, AuthError>) {
     counters.count(number);
 }
 
+/// The number of what was found.
+const fn answer(verify: &Verify) -> usize {
+    match verify.verification {
+        Verification::Verified(_) => SUCCEEDED,
+        Verification::Invalid(reason) => FIRST_INVALID + reason as usize,
+    }
+}
+
 #[async_trait]
 impl Authenticate for Observed {
     async fn login(&self, context: CallContext, request: LoginRequest) -> Result<Login, AuthError> {
@@ -82,13 +91,21 @@ impl Authenticate for Observed {
     fn verify(&self, context: &CallContext, request: &VerifyRequest) -> Result<Verify, AuthError> {
         let outcome = self.inner.verify(context, request);
         self.verifications.count(match &outcome {
-            Ok(Verify { verification: Verification::Verified(_), .. }) => SUCCEEDED,
-            Ok(Verify { verification: Verification::Invalid(reason), .. }) => {
-                FIRST_INVALID + *reason as usize
-            }
+            Ok(verify) => answer(verify),
             Err(error) => FIRST_REASON_OF_VERIFY + error.reason as usize,
         });
         outcome
+    }
+
+    fn verify_at_once(
+        &self,
+        token: &str,
+        audiences: &[String],
+        max_staleness: Option<Duration>,
+    ) -> Option<Verify> {
+        let verify = self.inner.verify_at_once(token, audiences, max_staleness)?;
+        self.verifications.count(answer(&verify));
+        Some(verify)
     }
 }
 

@@ -128,6 +128,11 @@ impl Queue {
         };
     }
 
+    /// The memory of one thread is of another size than before, in bytes.
+    pub(super) const fn hold_memory(&mut self, before: usize, now: usize) {
+        self.stats.memory_bytes = self.stats.memory_bytes - before + now;
+    }
+
     /// Lets nothing more in, and answers whoever waits.
     pub(super) fn close(&mut self) {
         self.closed = true;

@@ -257,3 +257,24 @@ async fn a_thousand_at_once_on_two_threads_are_all_answered() {
     assert_eq!((stats.hashed, stats.hashed + stats.refused), (hashed, 1001));
     assert_eq!((stats.busy, stats.queued), (0, 0));
 }
+
+#[tokio::test]
+async fn memory_is_taken_for_the_first_hash_and_given_back_by_an_idle_thread() {
+    let options = PoolOptions { threads: 2, queue: 8, parameters: small() };
+    let pool = HashingPool::start(options, manual_clock()).unwrap();
+    assert_eq!(pool.stats().memory_bytes, 0, "nothing is held before there is anything to hash");
+    pool.hash(password("correct horse"), LATER).await.unwrap();
+    assert_eq!(pool.stats().memory_bytes, 8 * 1024, "by the one thread that hashed");
+    pool.shutdown();
+
+    let hasty = Shared { keep_memory: Duration::ZERO, ..Shared::new(options, manual_clock()) };
+    let pool = HashingPool::launch(hasty, options).unwrap();
+    pool.hash(password("correct horse"), LATER).await.unwrap();
+    // Bounded, so that a pool that keeps its memory fails the test instead of running for ever.
+    let given_back = (0..10_000_000).any(|_| {
+        thread::yield_now();
+        pool.stats().memory_bytes == 0
+    });
+    assert!(given_back);
+    assert!(pool.hash(password("battery staple"), LATER).await.is_ok(), "and takes it again");
+}

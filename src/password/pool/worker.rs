@@ -12,7 +12,8 @@ use crate::secret::random;
 
 /// Does one job after the other until the queue is closed.
 pub(super) fn run(shared: &Shared) {
-    let mut memory = WorkingMemory::new(shared.parameters);
+    yield_to_others();
+    let mut memory = WorkingMemory::default();
     while let Some(Job { password, task, .. }) = next(shared, &mut memory) {
         match task {
             Task::Hash { reply } => {
@@ -24,12 +25,20 @@ pub(super) fn run(shared: &Shared) {
                 });
             }
         }
-        memory.shrink_to(shared.parameters);
     }
 }
 
+/// Hashing yields to everything else: a login takes a little longer under load, and whoever asks for a microsecond of
+/// a processor need not wait for one who takes milliseconds. Where it is not granted, all are equal.
+fn yield_to_others() {
+    const NICENESS: i32 = 10;
+    #[cfg(target_os = "linux")] // elsewhere it would be the whole process that yields
+    let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
 /// Waits for a job. Before it waits, it wipes what the last hash left in memory: under load the next hash
-/// overwrites that anyway, so only an idle thread takes the time.
+/// overwrites that anyway, so only an idle thread takes the time. When it has waited for long enough, it gives the
+/// memory back.
 fn next(shared: &Shared, memory: &mut WorkingMemory) -> Option<Job> {
     let mut queue = shared.queue();
     loop {
@@ -43,8 +52,19 @@ fn next(shared: &Shared, memory: &mut WorkingMemory) -> Option<Job> {
             drop(queue);
             memory.wipe();
             queue = shared.queue();
-        } else {
+        } else if memory.bytes() == 0 {
             queue = shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        } else {
+            let waited = shared.work.wait_timeout(queue, shared.keep_memory);
+            let (locked, wait) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = locked;
+            if wait.timed_out() {
+                drop(queue);
+                let bytes = memory.bytes();
+                memory.release();
+                queue = shared.queue();
+                queue.hold_memory(bytes, 0);
+            }
         }
     }
 }
@@ -56,7 +76,7 @@ fn answer<T>(
     memory: &mut WorkingMemory,
     work: impl FnOnce(&mut WorkingMemory) -> Result<T, PoolError>,
 ) {
-    let hashes = memory.hashes();
+    let (hashes, bytes) = (memory.hashes(), memory.bytes());
     let started = shared.clock.monotonic();
     // The memory is the only thing that a panic could leave half done, and every hash fills it anew.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -65,7 +85,11 @@ fn answer<T>(
         work(memory)
     }));
     let took = shared.clock.monotonic().since(started);
-    shared.queue().finish(took, memory.hashes() - hashes, outcome.is_err());
+    memory.shrink_to(shared.parameters);
+    let mut queue = shared.queue();
+    queue.hold_memory(bytes, memory.bytes());
+    queue.finish(took, memory.hashes() - hashes, outcome.is_err());
+    drop(queue);
     // Whoever has gone meanwhile needs no answer.
     let _ = reply.send(outcome.unwrap_or(Err(PoolError::Panicked)));
 }

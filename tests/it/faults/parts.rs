@@ -132,6 +132,7 @@ fn policy(limit: SessionLimit) -> Policy {
         default_audience: audience,
         max_staleness: Duration::from_mins(1),
         serve_when_stale: true,
+        verified_cache: countersign_verifier::Verifier::CACHED_TOKENS,
     }
 }
 

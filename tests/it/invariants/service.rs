@@ -104,5 +104,6 @@ fn policy() -> Policy {
         rules: Rules::new(ISSUER, vec![AUDIENCE.to_owned()]),
         max_staleness: MAX_STALENESS,
         serve_when_stale: false,
+        verified_cache: countersign_verifier::Verifier::CACHED_TOKENS,
     }
 }

@@ -247,6 +247,7 @@ fn authenticator(
         rules: rules(),
         max_staleness: MAX_STALENESS,
         serve_when_stale: false,
+        verified_cache: Verifier::CACHED_TOKENS,
     };
     Authenticator::new(parts, policy)
 }

@@ -9,6 +9,7 @@ use countersign::auth::{
     SessionSummary, TokenPair, Verification, VerifiedToken, Verify, VerifyRequest,
 };
 use countersign::model::{Epoch, SessionId, UnixMillis, UserId};
+use countersign_verifier::Memo;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -160,5 +161,6 @@ pub(crate) fn verified() -> Arc<VerifiedToken> {
         epoch: Epoch(0),
         session_expires_at: 4000,
         custom: custom.as_object().unwrap().clone(),
+        memo: Memo::default(),
     })
 }

@@ -24,6 +24,8 @@ const SESSIONS: u8 = 6;
 enum Event {
     /// A token is presented to a service that goes by the audience.
     Present { token: usize, audience: usize },
+    /// A token is presented with one of its characters changed.
+    PresentChanged { token: usize, place: usize },
     /// Time passes.
     Advance { seconds: i64 },
     /// Somebody sets the clock back.
@@ -39,6 +41,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         20 => (0..TOKENS, 0..4_usize).prop_map(|(token, audience)| Event::Present { token, audience }),
+        4 => (0..TOKENS, 0..10_000_usize).prop_map(|(token, place)| Event::PresentChanged { token, place }),
         2 => (1..200_i64).prop_map(|seconds| Event::Advance { seconds }),
         1 => (1..400_i64).prop_map(|seconds| Event::SetBack { seconds }),
         1 => (0..SESSIONS).prop_map(|session| Event::RevokeSession { session }),
@@ -115,6 +118,16 @@ fn tell(cast: &Cast, story: &[Event]) -> Result<(), TestCaseError> {
                 let remembered = verifier.verify(token, audiences, now);
                 let anew = verify(token, &rules, &keys.current(), audiences, &view.index, now);
                 prop_assert_eq!(remembered.as_deref(), anew.as_ref());
+            }
+            Event::PresentChanged { token, place } => {
+                let mut changed = cast.tokens[token].clone();
+                let place = place % changed.len();
+                let new = if changed.as_bytes()[place] == b'A' { "B" } else { "A" };
+                changed.replace_range(place..=place, new);
+                let remembered = verifier.verify(&changed, &[], now);
+                let anew = verify(&changed, &rules, &keys.current(), &[], &view.index, now);
+                prop_assert_eq!(remembered.as_deref(), anew.as_ref());
+                prop_assert!(remembered.is_err());
             }
             Event::Advance { seconds } => now = UnixMillis(now.0 + seconds * 1000),
             Event::SetBack { seconds } => now = UnixMillis(now.0 - seconds * 1000),

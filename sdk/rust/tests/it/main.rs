@@ -6,6 +6,8 @@ mod bad_claims;
 mod bad_header;
 mod bad_shape;
 mod cache;
+mod fuzz;
+mod numbers;
 mod properties;
 mod rules;
 mod support;

@@ -2,37 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::numbers::Numbers;
 use crate::support::{Signer, WORLD, base64url, claims};
-
-/// A small generator of numbers (`SplitMix64`), seeded, so that a failure can be repeated.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
-    }
-
-    /// A character that a token is made of, or now and then any other.
-    fn character(&mut self) -> char {
-        const COMMON: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n";
-        match self.below(20) {
-            0 => char::from_u32(u32::try_from(self.below(0x11_0000)).unwrap()).unwrap_or('\u{fffd}'),
-            _ => char::from(COMMON[self.below(COMMON.len())]),
-        }
-    }
-}
 
 #[test]
 fn no_change_of_one_byte_is_accepted() {
@@ -57,7 +28,7 @@ fn no_change_of_one_byte_is_accepted() {
 
 #[test]
 fn garbage_and_mutated_tokens_are_refused_and_never_panic() {
-    let mut numbers = Numbers(1);
+    let mut numbers = Numbers::new(1);
     let valid: Vec<String> = WORLD.signers.iter().map(Signer::valid).collect();
     for round in 0..20_000 {
         let token = if round % 4 == 0 { garbage(&mut numbers) } else { mutated(&mut numbers, &valid) };
@@ -109,7 +80,7 @@ fn mutated(numbers: &mut Numbers, valid: &[String]) -> String {
 
 #[test]
 fn authentic_nonsense_never_panics() {
-    let mut numbers = Numbers(2);
+    let mut numbers = Numbers::new(2);
     let signer = &WORLD.signers[0];
     let (header, body) = (signer.header().to_string(), claims().to_string());
     let mut accepted = 0;
