@@ -23,6 +23,7 @@ pub mod password_input;
 mod program;
 pub mod serve;
 mod service;
+pub mod tls;
 pub mod user;
 
 pub use failure::Failure;

@@ -12,11 +12,8 @@ use tokio::net::TcpStream;
 
 use super::Failure;
 use super::program::BoxError;
+use super::tls::Tls;
 use crate::config::duration;
-
-mod tls;
-
-pub use tls::Tls;
 
 /// How much of an answer is read: the reason why a service is not ready is short.
 const MAX_BODY_BYTES: usize = 4096;
@@ -80,7 +77,7 @@ async fn get(url: &Uri, tls: &Tls) -> Result<(StatusCode, String), BoxError> {
     let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
     let stream = TcpStream::connect(format!("{host}:{port}")).await?;
     if is_https {
-        return ask(url, TokioIo::new(tls.connect(host, stream).await?)).await;
+        return ask(url, TokioIo::new(tls.connect(host, stream, &[]).await?)).await;
     }
     ask(url, TokioIo::new(stream)).await
 }

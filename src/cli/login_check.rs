@@ -1,20 +1,26 @@
 //! `countersign login-check`: a login for real, for images in which there is nothing else to log in with.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use http::Uri;
+use hyper_util::rt::TokioIo;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 use super::Failure;
 use super::data::Data;
 use super::program::{BoxError, Program};
+use super::tls::Tls;
 use crate::config::duration;
 use crate::grpc::{Target, login_check};
 use crate::model::{CustomClaims, Username};
 use crate::secret;
+
+/// Where gRPC is served unless the address says otherwise.
+const PORT: u16 = 50051;
 
 /// Logs in for real, as a user that exists for as long as the check lasts.
 #[derive(Debug, Args)]
@@ -22,15 +28,9 @@ pub struct LoginCheck {
     /// The gRPC service to log in at; https:// for TLS
     #[arg(long, default_value = "http://127.0.0.1:50051", value_parser = address)]
     pub grpc: Uri,
-    /// The authorities to trust, in PEM; required for https://
-    #[arg(long, value_name = "FILE")]
-    pub ca_file: Option<PathBuf>,
-    /// A client certificate of our own, in PEM
-    #[arg(long, value_name = "FILE", requires = "key_file")]
-    pub certificate_file: Option<PathBuf>,
-    /// The key of the client certificate, in PEM
-    #[arg(long, value_name = "FILE", requires = "certificate_file")]
-    pub key_file: Option<PathBuf>,
+    /// How TLS is spoken with it.
+    #[command(flatten)]
+    pub tls: Tls,
     /// How long connecting, and each call, may take, such as 10s
     #[arg(long, default_value = "10s", value_parser = duration::parse)]
     pub timeout: Duration,
@@ -49,11 +49,12 @@ fn address(text: &str) -> Result<Uri, String> {
 
 impl LoginCheck {
     pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
-        let Self { grpc, ca_file, certificate_file, key_file, timeout, data } = self;
-        if grpc.scheme_str() == Some("https") && ca_file.is_none() {
+        let Self { grpc, tls, timeout, data } = self;
+        if grpc.scheme_str() == Some("https") && tls.ca_file.is_none() {
             return Err(Failure::Usage("https:// needs --ca-file".to_owned()));
         }
-        let target = Target { address: grpc, ca_file, identity: certificate_file.zip(key_file), timeout };
+        let connector = tower::service_fn(move |address| connect(address, tls.clone()));
+        let target = Target { address: grpc.clone(), connector, timeout };
         let users = program.users(&data.load()?).await?;
 
         let name = format!("login-check-{}", hex::encode(secret::random::<8>()));
@@ -63,14 +64,28 @@ impl LoginCheck {
             .create(username.clone(), password.clone(), Vec::new(), CustomClaims::default())
             .await
             .map_err(BoxError::from)?;
-        let outcome = login_check(&target, &name, password.expose_secret()).await;
+        let outcome = login_check(target, &name, password.expose_secret()).await;
         // Whatever came of it, the user must not stay behind.
         let forgotten = users.delete(&username).await;
         outcome.map_err(BoxError::from)?;
         forgotten.map_err(BoxError::from)?;
-        writeln!(out, "{} takes logins: logged in, verified, refreshed, logged out", target.address)?;
+        writeln!(out, "{grpc} takes logins: logged in, verified, refreshed, logged out")?;
         Ok(())
     }
+}
+
+/// Either kind of connection.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+async fn connect(address: Uri, tls: Tls) -> Result<TokioIo<Box<dyn Stream>>, BoxError> {
+    let host = address.host().unwrap_or_default();
+    let stream = TcpStream::connect(format!("{host}:{}", address.port_u16().unwrap_or(PORT))).await?;
+    let stream: Box<dyn Stream> = match address.scheme_str() {
+        Some("https") => Box::new(tls.connect(host, stream, &[b"h2"]).await?),
+        _ => Box::new(stream),
+    };
+    Ok(TokioIo::new(stream))
 }
 
 #[cfg(test)]

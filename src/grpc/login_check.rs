@@ -1,18 +1,10 @@
-//! A login as a client makes it: over the network, with TLS where the address says so, and to its end.
+//! A login as a client makes it: over the network, and to its end.
 
-use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use hyper::rt::{Read, Write};
 use tonic::transport::{Channel, Endpoint, Uri};
+use tower::Service;
 
 use super::proto::v1::auth_service_client::AuthServiceClient;
 use super::proto::v1::logout_request::Token;
@@ -26,13 +18,11 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The service that is asked, and how it is reached.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct Target<C> {
     /// `http://host:port` or `https://host:port`.
     pub address: Uri,
-    /// The authorities that the server's certificate is held against, in PEM; required for `https`.
-    pub ca_file: Option<PathBuf>,
-    /// The client's own certificate and its key, in PEM.
-    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Opens the connection, in TLS where the address says so.
+    pub connector: C,
     /// The longest that connecting, and each call, may take.
     pub timeout: Duration,
 }
@@ -53,7 +43,10 @@ impl LoginCheckFailed {
 
 /// Logs in, verifies, refreshes and logs out, and sees that the access token is refused afterwards. All of it goes over
 /// one connection, and so to one replica.
-pub async fn login_check(target: &Target, username: &str, password: &str) -> Result<(), LoginCheckFailed> {
+pub async fn login_check<C>(target: Target<C>, username: &str, password: &str) -> Result<(), LoginCheckFailed>
+where
+    C: Service<Uri, Response: Read + Write + Send + Unpin, Error = BoxError, Future: Send> + Send + 'static,
+{
     let channel = connect(target).await.map_err(LoginCheckFailed::at("connecting"))?;
     let mut client = AuthServiceClient::new(channel);
 
@@ -108,50 +101,11 @@ async fn verdict(
     answer.into_inner().result.ok_or("the answer says nothing").map_err(LoginCheckFailed::at(STEP))
 }
 
-/// Either kind of connection.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-async fn connect(target: &Target) -> Result<Channel, BoxError> {
-    let tls = if target.address.scheme_str() == Some("https") { Some(tls(target)?) } else { None };
-    let host = target.address.host().unwrap_or_default().to_owned();
-    let authority = format!("{host}:{}", target.address.port_u16().unwrap_or(50051));
-    let connector = tower::service_fn(move |_: Uri| {
-        let (tls, host, authority) = (tls.clone(), host.clone(), authority.clone());
-        async move {
-            let stream = TcpStream::connect(authority).await?;
-            let stream: Box<dyn Stream> = match tls {
-                None => Box::new(stream),
-                Some(tls) => {
-                    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
-                    let name = name.map_err(io::Error::other)?;
-                    Box::new(tls.connect(name, stream).await?)
-                }
-            };
-            Ok::<_, io::Error>(TokioIo::new(stream))
-        }
-    });
-    let endpoint = Endpoint::from(target.address.clone()).timeout(target.timeout);
-    let connecting = endpoint.connect_with_connector(connector);
-    Ok(tokio::time::timeout(target.timeout, connecting).await??)
-}
-
-fn tls(target: &Target) -> Result<TlsConnector, BoxError> {
-    let ca_file = target.ca_file.as_ref().ok_or("https needs the file of an authority")?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(ca_file)? {
-        roots.add(certificate?)?;
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots);
-    let mut config = match &target.identity {
-        None => config.with_no_client_auth(),
-        Some((certificates, key)) => {
-            let chain = CertificateDer::pem_file_iter(certificates)?.collect::<Result<Vec<_>, _>>()?;
-            config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?
-        }
-    };
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
+async fn connect<C>(target: Target<C>) -> Result<Channel, BoxError>
+where
+    C: Service<Uri, Response: Read + Write + Send + Unpin, Error = BoxError, Future: Send> + Send + 'static,
+{
+    let Target { address, connector, timeout } = target;
+    let endpoint = Endpoint::from(address).timeout(timeout);
+    Ok(tokio::time::timeout(timeout, endpoint.connect_with_connector(connector)).await??)
 }

@@ -89,7 +89,6 @@ fn the_environment_alone_is_enough() {
 
 /// Every wrong value: the layer that has it, and what the one line must say.
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table, a line for each case")]
 fn a_bad_value_is_named_with_its_key_and_its_source() {
     let cases: &[(&str, &[&str])] = &[
         ("[grpc]\nlisten = 'localhost:1'", &["grpc.listen", "localhost:1", "IP address"]),

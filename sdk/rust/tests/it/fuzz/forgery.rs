@@ -214,7 +214,8 @@ fn spelled_otherwise(numbers: &mut Numbers, token: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// With another header or other claims, and the signature as it was.
@@ -229,11 +230,11 @@ fn says_otherwise(numbers: &mut Numbers, token: &str) -> String {
         3 => body = with(body, "sub", json!(UserId::from_bytes([numbers.byte(); 16]).to_string())),
         4 => {
             header =
-                with(header, "alg", json!(*numbers.one_of(&["EdDSA", "ES256", "RS256", "none", "HS256"])))
+                with(header, "alg", json!(*numbers.one_of(&["EdDSA", "ES256", "RS256", "none", "HS256"])));
         }
         5 => {
             header =
-                with(header, "kid", json!(*numbers.one_of(&["ed-1", "es-1", "rs-1", "ed-2", "../ed-1", ""])))
+                with(header, "kid", json!(*numbers.one_of(&["ed-1", "es-1", "rs-1", "ed-2", "../ed-1", ""])));
         }
         6 => header = with(header, "crit", json!(["exp"])),
         7 => header = with(header, "typ", json!(*numbers.one_of(&["AT+JWT", "application/at+jwt", "JWT"]))),

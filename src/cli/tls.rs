@@ -1,4 +1,4 @@
-//! How `countersign healthcheck` speaks TLS.
+//! How the commands that ask a running service speak TLS.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::super::program::BoxError;
+use super::program::BoxError;
 
 /// Whom to trust, and who we are.
 #[derive(Debug, Clone, Default, Args)]
@@ -32,15 +32,18 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Shakes hands with the server that is meant.
+    /// Shakes hands with the server that is meant, for one of these protocols; none for HTTP/1.1.
     pub(super) async fn connect(
         &self,
         host: &str,
         stream: TcpStream,
+        protocols: &[&[u8]],
     ) -> Result<TlsStream<TcpStream>, BoxError> {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(self.server_name.as_deref().unwrap_or(host).to_owned())?;
-        Ok(TlsConnector::from(Arc::new(self.config()?)).connect(name, stream).await?)
+        let mut config = self.config()?;
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Ok(TlsConnector::from(Arc::new(config)).connect(name, stream).await?)
     }
 
     fn config(&self) -> Result<ClientConfig, BoxError> {
