@@ -53,7 +53,8 @@ impl LoginCheck {
         if grpc.scheme_str() == Some("https") && tls.ca_file.is_none() {
             return Err(Failure::Usage("https:// needs --ca-file".to_owned()));
         }
-        let connector = tower::service_fn(move |address| connect(address, tls.clone()));
+        let address = grpc.clone();
+        let connector = tower::service_fn(move |_| connect(address.clone(), tls.clone()));
         let target = Target { address: grpc.clone(), connector, timeout };
         let users = program.users(&data.load()?).await?;
 

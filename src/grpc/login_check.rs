@@ -21,7 +21,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Target<C> {
     /// `http://host:port` or `https://host:port`.
     pub address: Uri,
-    /// Opens the connection, in TLS where the address says so.
+    /// Opens the connection to the address, in TLS where that says so, whatever it is asked for.
     pub connector: C,
     /// The longest that connecting, and each call, may take.
     pub timeout: Duration,
@@ -106,6 +106,7 @@ where
     C: Service<Uri, Response: Read + Write + Send + Unpin, Error = BoxError, Future: Send> + Send + 'static,
 {
     let Target { address, connector, timeout } = target;
-    let endpoint = Endpoint::from(address).timeout(timeout);
+    // The connector knows where to go, and speaks TLS: tonic refuses https of its own where its TLS is switched on.
+    let endpoint = Endpoint::from_static("http://countersign").origin(address).timeout(timeout);
     Ok(tokio::time::timeout(timeout, endpoint.connect_with_connector(connector)).await??)
 }

@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn every_call_is_counted_where_it_belongs_and_all_others_stand_at_zero() {
-        let clock = Arc::new(ManualClock::new(UnixMillis(1_500)));
+        let clock = Arc::new(ManualClock::new(UnixMillis(1_247)));
         let names = CallNames { started: "a", handled: "b", seconds: "c", code: "code" };
         let kinds = vec![vec![("method", "One".to_owned())], vec![("method", "Two".to_owned())]];
         let calls = Calls::new(names, kinds, &["OK", "Internal"], clock.clone());
@@ -171,7 +171,7 @@ mod tests {
             "b_total{method=\"Two\",code=\"OK\"} 0",
             "b_total{method=\"Two\",code=\"Internal\"} 1",
             "c_bucket{method=\"Two\",le=\"0.0025\"} 0",
-            "c_bucket{method=\"Two\",le=\"0.005\"} 1 # {trace_id=\"abcd\"} 0.003 1.503",
+            "c_bucket{method=\"Two\",le=\"0.005\"} 1 # {trace_id=\"abcd\"} 0.003 1.25",
             "c_count{method=\"One\"} 0",
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");

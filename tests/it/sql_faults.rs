@@ -283,6 +283,11 @@ pub(crate) async fn a_server_that_falls_silent_costs_each_call_no_more_than_the_
 
     scene.server.process().thaw();
     let clock = SystemClock::new();
+    // Until it has greeted again, calls are refused at once.
+    while scene.store.check().await.is_err() {
+        assert!(clock.monotonic().0 < Duration::from_secs(2), "it is not found to be back");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     assert_eq!(scene.use_all().await, 0, "no place in the pool was lost");
     println!("{test}: {} calls after the silence took {:?}", 8 * CONNECTIONS, clock.monotonic().0);
     assert!(clock.monotonic().0 < Duration::from_secs(2));

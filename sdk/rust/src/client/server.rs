@@ -66,13 +66,18 @@ impl Server {
     /// The server at `https://host[:port]` (443 where no port is given).
     pub fn with_tls(url: &str, tls: ClientTls) -> Result<Self, InvalidServer> {
         let uri: Uri = url.parse().map_err(|_| InvalidServer::Url)?;
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or(InvalidServer::Url)?.to_owned();
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or(InvalidServer::Url)?;
         if uri.scheme() != Some(&Scheme::HTTPS) || !matches!(uri.path(), "" | "/") {
             return Err(InvalidServer::Url);
         }
+        let port = match uri.port() {
+            Some(port) => port.as_u16(),
+            // `http` tells a port that is no number as none.
+            None if uri.authority().is_some_and(|it| it.as_str().ends_with(host)) => 443,
+            None => return Err(InvalidServer::Url),
+        };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(tls.server_name.clone().unwrap_or_else(|| host.clone()))?;
-        let port = uri.port_u16().unwrap_or(443);
         // TLS is the connector's business. tonic refuses https of its own where a program has switched its TLS on.
         let mut parts = uri.clone().into_parts();
         parts.scheme = Some(Scheme::HTTP);
