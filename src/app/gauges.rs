@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Assembly;
+use super::{Assembly, ListenersTls};
 use crate::auth::Authenticator;
 use crate::model::{Clock, UnixMillis};
 use crate::password::HashingPool;
@@ -23,6 +23,7 @@ pub(super) struct Gauges {
     probes: Vec<Arc<dyn Probe>>,
     authenticator: Arc<Authenticator>,
     reload_failures: Arc<AtomicU64>,
+    tls: ListenersTls,
 }
 
 impl Source for Gauges {
@@ -33,6 +34,7 @@ impl Source for Gauges {
         self.hashing(out);
         self.pools(out);
         self.keys(out);
+        self.certificates(out);
     }
 }
 
@@ -52,6 +54,7 @@ impl Gauges {
             probes: parts.stores.probes.clone(),
             authenticator,
             reload_failures: Arc::clone(&parts.key_reload_failures),
+            tls: parts.tls.clone(),
         }
     }
 
@@ -190,5 +193,23 @@ impl Gauges {
             "Times that the directory of keys could not be read, and those loaded before stayed.",
             self.reload_failures.load(Ordering::Relaxed),
         );
+    }
+
+    fn certificates(&self, out: &mut Exposition) {
+        let listeners =
+            [("grpc", &self.tls.grpc), ("http", &self.tls.edge), ("operations", &self.tls.operations)];
+        out.family(
+            "countersign_certificate_expires_timestamp_seconds",
+            Kind::Gauge,
+            "When the certificate that new connections get expires, since 1970; 0 where no TLS is spoken.",
+        );
+        for (listener, tls) in listeners {
+            let expires = tls.as_ref().map_or(0, |tls| tls.certificate_not_after().as_secs());
+            out.sample(&[("listener", listener)], expires);
+        }
+        out.family("countersign_failed_handshakes", Kind::Counter, "TLS handshakes that failed.");
+        for (listener, tls) in listeners {
+            out.sample(&[("listener", listener)], tls.as_ref().map_or(0, |tls| tls.failed_handshakes()));
+        }
     }
 }
