@@ -141,7 +141,10 @@ pub struct Standing {
     pub session_revoked: bool,
 }
 
-/// The ledger as a starting replica loads it.
+/// The most rows that a snapshot has.
+pub const SNAPSHOT_ROWS: u32 = 2_000;
+
+/// The ledger's beginning as a starting replica loads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerSnapshot {
     /// The rows that were asked for, in order.
@@ -172,7 +175,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Everything that a Refresh must know beside the session itself, in one indexed read.
     async fn standing(&self, user: UserId, session: SessionId) -> Result<Standing, StoreError>;
 
-    /// Every row written at or after `since`, with the cursor that continues it.
+    /// The first rows written at or after `since`, at most [`SNAPSHOT_ROWS`], with the cursor from which a poll goes
+    /// on: a ledger of any length is loaded in pieces, each of which has a deadline of its own.
     async fn snapshot(&self, since: UnixMillis) -> Result<LedgerSnapshot, StoreError>;
 
     /// At most `limit` rows after the cursor.

@@ -74,7 +74,13 @@ impl Follower {
         view.index.purge(self.revocations.clock.now());
     }
 
+    /// The ledger from its first row that still matters, piece by piece: it may be long.
     async fn load(&mut self) -> Result<(), StoreError> {
+        let from = self.begin().await?;
+        self.poll(from).await
+    }
+
+    async fn begin(&mut self) -> Result<Cursor, StoreError> {
         let since = self.revocations.clock.now() - self.revocations.horizon;
         let snapshot = self.revocations.ledger.snapshot(since).await?;
         // Nothing is taken out: what was revoked before the ledger was replaced by an older one stays revoked.
@@ -82,7 +88,7 @@ impl Follower {
             self.revocations.apply(row);
         }
         self.cursor = Some(snapshot.cursor);
-        Ok(())
+        Ok(snapshot.cursor)
     }
 
     async fn poll(&mut self, from: Cursor) -> Result<(), StoreError> {
@@ -106,7 +112,7 @@ impl Follower {
                     );
                     self.cursor = None;
                     self.readiness.set_ledger_loaded(false);
-                    return self.load().await;
+                    from = self.begin().await?;
                 }
             }
         }

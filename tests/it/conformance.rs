@@ -51,6 +51,7 @@ macro_rules! topic {
         $crate::conformance::topic!($backend, ledger: an_empty_ledger_has_a_cursor,
             a_batch_is_numbered_in_the_order_asked_for, a_session_may_be_revoked_twice,
             a_poll_goes_on_page_by_page, a_snapshot_begins_at_its_time_and_is_continued_by_a_poll,
+            a_long_ledger_is_loaded_in_pieces,
             a_cursor_of_another_incarnation_is_found_out, standing_is_the_user_now_and_this_session_alone,
             rows_are_purged_after_they_matter_but_never_the_last,
             a_reader_behind_a_purge_is_told_or_misses_nothing_that_is_left);

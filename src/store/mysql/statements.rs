@@ -86,7 +86,7 @@ pub(super) const STATEMENTS: Statements = Statements {
         "SELECT h.seq AS head_seq, h.mark AS head_mark, ",
         ledger_columns!(),
         " FROM ledger_head AS h LEFT JOIN ledger AS l ON l.written_at >= ?
-          WHERE h.only_row = 1 ORDER BY l.seq"
+          WHERE h.only_row = 1 ORDER BY l.written_at, l.seq LIMIT ?"
     ),
     poll: concat!(
         "SELECT CASE ? WHEN 0 THEN h.birth_mark WHEN h.seq THEN h.mark

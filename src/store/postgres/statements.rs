@@ -84,7 +84,7 @@ pub(super) const STATEMENTS: Statements = Statements {
         "SELECT h.seq AS head_seq, h.mark AS head_mark, ",
         ledger_columns!(),
         " FROM ledger_head AS h LEFT JOIN ledger AS l ON l.written_at >= $1
-          WHERE h.only_row = 1 ORDER BY l.seq"
+          WHERE h.only_row = 1 ORDER BY l.written_at, l.seq LIMIT $2"
     ),
     poll: concat!(
         "SELECT CASE $1 WHEN 0 THEN h.birth_mark WHEN h.seq THEN h.mark

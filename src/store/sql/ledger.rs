@@ -10,7 +10,9 @@ use super::pool::Connection;
 use super::{Mode, SqlStore, rows};
 use crate::model::{Cursor, Revocation, RevocationScope, SessionId, UnixMillis, UserId};
 use crate::secret;
-use crate::store::{Cause, Ledger, LedgerPoll, LedgerSnapshot, SessionRevocation, Standing, StoreError};
+use crate::store::{
+    Cause, Ledger, LedgerPoll, LedgerSnapshot, SNAPSHOT_ROWS, SessionRevocation, Standing, StoreError,
+};
 
 #[async_trait]
 impl<D: Dialect> Ledger for SqlStore<D> {
@@ -46,11 +48,19 @@ impl<D: Dialect> Ledger for SqlStore<D> {
     async fn snapshot(&self, since: UnixMillis) -> Result<LedgerSnapshot, StoreError> {
         self.run(Mode::Read, since, |&since, connection| {
             Box::pin(async move {
-                let found = connection.fetch(D::STATEMENTS.snapshot, values![since]).await?;
+                let found = connection.fetch(D::STATEMENTS.snapshot, values![since, SNAPSHOT_ROWS]).await?;
                 let head = found.first().ok_or(NO_HEAD)?;
-                let cursor =
+                let head =
                     Cursor { seq: rows::unsigned(head, "head_seq")?, mark: rows::mark(head, "head_mark")? };
-                Ok(LedgerSnapshot { rows: rows::joined(&found, "seq", rows::revocation)?, cursor })
+                // No row's time lies before that of an earlier one, so the times' order is the rows'.
+                let rows = rows::joined(&found, "seq", rows::revocation)?;
+                let cursor = match rows.last() {
+                    Some(last) if rows.len() == SNAPSHOT_ROWS as usize => {
+                        Cursor { seq: last.seq, mark: last.mark }
+                    }
+                    _ => head,
+                };
+                Ok(LedgerSnapshot { rows, cursor })
             })
         })
         .await

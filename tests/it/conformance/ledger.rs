@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use countersign::model::{
     Actor, Cursor, Epoch, RevocationReason, RevocationScope, SessionId, UnixMillis, UserId, new_user_id,
 };
-use countersign::store::{Cause, LedgerPoll, LedgerSnapshot, SessionRevocation};
+use countersign::store::{Cause, LedgerPoll, LedgerSnapshot, SNAPSHOT_ROWS, SessionRevocation};
 
 use super::{HOUR, MS, OPERATOR, START, World, session_id};
 
@@ -110,6 +110,19 @@ pub(crate) async fn a_snapshot_begins_at_its_time_and_is_continued_by_a_poll(wor
     let cursor = world.head().await;
     let next = world.ledger.revoke_sessions(&[revoking(START + HOUR)]).await.unwrap();
     assert_eq!(world.rows_after(cursor).await, next);
+}
+
+pub(crate) async fn a_long_ledger_is_loaded_in_pieces(world: World) {
+    let mut written = Vec::new();
+    for _ in 0..5 {
+        let batch: Vec<_> = (0..=SNAPSHOT_ROWS / 5).map(|_| revoking(START + HOUR)).collect();
+        written.extend(world.ledger.revoke_sessions(&batch).await.unwrap());
+    }
+    let LedgerSnapshot { rows, cursor } = world.ledger.snapshot(START).await.unwrap();
+    let first = SNAPSHOT_ROWS as usize;
+    assert_eq!((rows.len(), cursor.seq), (first, u64::from(SNAPSHOT_ROWS)));
+    assert_eq!(rows, written[..first]);
+    assert_eq!(world.rows_after(cursor).await, written[first..]);
 }
 
 pub(crate) async fn a_cursor_of_another_incarnation_is_found_out(world: World) {
