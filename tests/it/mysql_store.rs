@@ -51,7 +51,7 @@ async fn the_hot_path_is_read_by_index() {
         (statements.standing, vec![id.as_str(), id.as_str()], vec!["ledger_by_session", "PRIMARY"]),
         (statements.session, vec!["1", id.as_str(), id.as_str()], vec!["PRIMARY"]),
         (statements.poll, vec!["58", "58", "58", "1"], vec!["PRIMARY"]),
-        (statements.snapshot, vec!["9000000000000"], vec!["ledger_by_written_at"]),
+        (statements.snapshot, vec!["9000000000000", "2000"], vec!["ledger_by_written_at"]),
     ] {
         let mut explain = format!("EXPLAIN {statement}");
         for argument in arguments {

@@ -42,7 +42,7 @@ async fn the_hot_path_is_read_by_index() {
         (statements.standing, vec!["''", "''"], vec!["ledger_by_session", "users_pkey"]),
         (statements.session, vec!["1", "''", "''"], vec!["sessions_pkey"]),
         (statements.poll, vec!["1", "1", "1", "1"], vec!["ledger_pkey"]),
-        (statements.snapshot, vec!["1"], vec!["ledger_by_written_at"]),
+        (statements.snapshot, vec!["1", "1"], vec!["ledger_by_written_at"]),
     ] {
         // Generic, as for a statement that is prepared once.
         let types: Vec<_> = arguments
