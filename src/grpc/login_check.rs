@@ -47,8 +47,13 @@ pub async fn login_check<C>(target: Target<C>, username: &str, password: &str) -
 where
     C: Service<Uri, Response: Read + Write + Send + Unpin, Error = BoxError, Future: Send> + Send + 'static,
 {
-    let channel = connect(target).await.map_err(LoginCheckFailed::at("connecting"))?;
-    let mut client = AuthServiceClient::new(channel);
+    const CONNECTING: &str = "connecting";
+    let Target { address, connector, timeout } = target;
+    // The connector knows where to go, and speaks TLS: tonic refuses https of its own where its TLS is switched on.
+    let endpoint = Endpoint::from_static("http://countersign").origin(address).timeout(timeout);
+    let connecting = tokio::time::timeout(timeout, endpoint.connect_with_connector(connector));
+    let channel = connecting.await.map_err(LoginCheckFailed::at(CONNECTING))?;
+    let mut client = AuthServiceClient::new(channel.map_err(LoginCheckFailed::at(CONNECTING))?);
 
     let credentials =
         LoginRequest { username: username.into(), password: password.into(), ..LoginRequest::default() };
@@ -99,14 +104,4 @@ async fn verdict(
     let request = VerifyAccessTokenRequest { access_token, ..VerifyAccessTokenRequest::default() };
     let answer = client.verify_access_token(request).await.map_err(LoginCheckFailed::at(STEP))?;
     answer.into_inner().result.ok_or("the answer says nothing").map_err(LoginCheckFailed::at(STEP))
-}
-
-async fn connect<C>(target: Target<C>) -> Result<Channel, BoxError>
-where
-    C: Service<Uri, Response: Read + Write + Send + Unpin, Error = BoxError, Future: Send> + Send + 'static,
-{
-    let Target { address, connector, timeout } = target;
-    // The connector knows where to go, and speaks TLS: tonic refuses https of its own where its TLS is switched on.
-    let endpoint = Endpoint::from_static("http://countersign").origin(address).timeout(timeout);
-    Ok(tokio::time::timeout(timeout, endpoint.connect_with_connector(connector)).await??)
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::TestRunner;
 
 use crate::conformance::{DEADLINE, GRACE, IDLE, MS, SETTLED, START, just_before};
+use crate::support::histories::histories;
 use crate::support::landscape::{Landscape, on_every_landscape};
 use run::Run;
 use service::{ACCESS_TTL, MAX_STALENESS};
@@ -133,26 +133,14 @@ fn pause() -> impl Strategy<Value = Duration> {
 const HISTORIES: u32 = 16;
 
 fn the_invariants_hold_whatever_clients_thieves_operators_and_outages_do<L: Landscape>(test: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let config = ProptestConfig {
-        cases: HISTORIES,
-        failure_persistence: None,
-        max_shrink_iters: 50,
-        ..ProptestConfig::default()
-    };
-    let steps = proptest::collection::vec(step(), 30);
-    let outcome = TestRunner::new(config).run(&steps, |steps| {
-        runtime.block_on(async {
-            let Some(mut run) = Run::<L>::new(test, START).await else { return };
-            for step in steps {
-                run.step(step).await;
-                run.check().await;
-            }
-            run.finish().await;
-        });
-        Ok(())
+    histories(HISTORIES, 30, step(), async |steps| {
+        let Some(mut run) = Run::<L>::new(test, START).await else { return };
+        for step in steps {
+            run.step(step).await;
+            run.check().await;
+        }
+        run.finish().await;
     });
-    outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 on_every_landscape!(the_invariants_hold_whatever_clients_thieves_operators_and_outages_do);

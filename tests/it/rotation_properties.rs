@@ -14,12 +14,12 @@ use countersign::model::{
 use countersign::store::{Honoured, Presentation, Rotation, SessionRevocation};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::TestRunner;
 
 use crate::conformance::{
     ABSOLUTE, DEADLINE, GRACE, IDLE, MS, OPERATOR, POLICY, SETTLED, START, began, just_before, new_session,
     new_user, presentation,
 };
+use crate::support::histories::histories;
 use crate::support::landscape::{Landscape, Opened, on_every_landscape};
 
 /// What may happen next.
@@ -343,26 +343,14 @@ fn assert_one_line(before: &Model, session: SessionId, presented: Presented, ans
 const HISTORIES: u32 = 20;
 
 fn no_history_forks_a_session_or_logs_an_honest_client_out<L: Landscape>(test: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let config = ProptestConfig {
-        cases: HISTORIES,
-        failure_persistence: None,
-        max_shrink_iters: 50,
-        ..ProptestConfig::default()
-    };
-    let steps = proptest::collection::vec(step(), 40);
-    let outcome = TestRunner::new(config).run(&steps, |steps| {
-        runtime.block_on(async {
-            let Some(mut run) = Run::<L>::new(test).await else { return };
-            run.login().await;
-            for step in steps {
-                run.step(step).await;
-            }
-            run.stores.close().await;
-        });
-        Ok(())
+    histories(HISTORIES, 40, step(), async |steps| {
+        let Some(mut run) = Run::<L>::new(test).await else { return };
+        run.login().await;
+        for step in steps {
+            run.step(step).await;
+        }
+        run.stores.close().await;
     });
-    outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 on_every_landscape!(no_history_forks_a_session_or_logs_an_honest_client_out);

@@ -6,6 +6,7 @@ pub(crate) mod database;
 pub(crate) mod envoy;
 pub(crate) mod fake_watch;
 pub(crate) mod grpc;
+pub(crate) mod histories;
 pub(crate) mod http;
 pub(crate) mod in_process;
 pub(crate) mod landscape;

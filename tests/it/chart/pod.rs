@@ -30,17 +30,37 @@ fn user_create(notes: &str) -> Vec<&str> {
     notes[start + 1..end].iter().copied().filter(|word| *word != "\\").collect()
 }
 
+/// Where the pods of one test listen.
+struct Ports {
+    grpc: String,
+    http: String,
+    operations: String,
+}
+
+impl Ports {
+    fn free() -> Self {
+        let port = || free_port().to_string();
+        Self { grpc: port(), http: port(), operations: port() }
+    }
+
+    /// The values that say so, no time to drain, and others.
+    fn set<'a>(&'a self, others: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let mut set = vec![
+            ("ports.grpc", self.grpc.as_str()),
+            ("ports.http", &self.http),
+            ("ports.operations", &self.operations),
+            ("shutdown.drainSeconds", "0"),
+        ];
+        set.extend(others);
+        set
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_binary_starts_as_the_chart_says_and_takes_a_login() {
     let Some(chart) = Chart::find(TEST) else { return };
-    let (grpc, http, operations) =
-        (free_port().to_string(), free_port().to_string(), free_port().to_string());
-    let set = [
-        ("ports.grpc", grpc.as_str()),
-        ("ports.http", &http),
-        ("ports.operations", &operations),
-        ("shutdown.drainSeconds", "0"),
-    ];
+    let ports = Ports::free();
+    let set = ports.set(&[]);
     let manifests = chart.render("examples/1-embedded.yaml", &set).unwrap();
     let pod = &manifests.only("Deployment")["spec"]["template"]["spec"];
     let container = &pod["containers"][0];
@@ -57,7 +77,7 @@ async fn the_binary_starts_as_the_chart_says_and_takes_a_login() {
     let mut create = node.binary(user_create(&notes).into_iter());
     let created = create.stdin(fs::File::open(password).unwrap()).output().unwrap();
     assert!(succeed(&created).starts_with("ada is created"));
-    let mut client = Client::connect(([127, 0, 0, 1], grpc.parse().unwrap()).into());
+    let mut client = Client::connect(([127, 0, 0, 1], ports.grpc.parse().unwrap()).into());
     let tokens = client.login("ada", PASSWORD).await.unwrap();
     let Verified::As { roles, .. } = client.verify(&tokens.access_token).await.unwrap() else { panic!() };
     assert_eq!(roles, ["admin"]);
@@ -99,19 +119,14 @@ fn certificates() -> [Value; 2] {
 async fn under_mtls_the_operations_port_is_probed_and_helm_test_has_a_certificate() {
     let test = "under_mtls_the_operations_port_is_probed_and_helm_test_has_a_certificate";
     let Some(chart) = Chart::find(test) else { return };
-    let (grpc, http, operations) =
-        (free_port().to_string(), free_port().to_string(), free_port().to_string());
-    let set = [
-        ("ports.grpc", grpc.as_str()),
-        ("ports.http", &http),
-        ("ports.operations", &operations),
-        ("shutdown.drainSeconds", "0"),
+    let ports = Ports::free();
+    let set = ports.set(&[
         ("tls.grpc.enabled", "true"),
         ("tls.grpc.existingSecret", "server"),
         ("tls.grpc.clientCertificates", "required"),
         ("tls.grpc.clientCaSecret", "client"),
         ("test.clientSecret", "client"),
-    ];
+    ]);
     let manifests = chart.render("values.yaml", &set).unwrap();
     let pod = &manifests.only("Deployment")["spec"]["template"]["spec"];
     let container = &pod["containers"][0];
