@@ -5,7 +5,7 @@
 //! both made. The paths and the JSON of the four RPCs come from the contract's own descriptors, so that a transcoding
 //! gateway gives the same.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -158,11 +158,10 @@ pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
     let pages = std::mem::take(&mut options.pages);
     let cors = cors::layer(&options.allowed_origins);
     let table = routes::table(&options);
-    let document = openapi::document(&table, &options);
     let paths = table.iter().map(|operation| (operation.path.as_str(), operation.id));
     let meter = Arc::new(Meter::new(&options.calls, paths));
     let (refresh_cookie, csrf_cookie) = (cookie::refresh_token(&options), cookie::csrf_token(&options));
-    let edge = Arc::new(Edge { auth, options, refresh_cookie, csrf_cookie, document });
+    let edge = Arc::new(Edge { auth, options, refresh_cookie, csrf_cookie, document: OnceLock::new() });
     let mut router = Router::new();
     for operation in table {
         router = router.route(&operation.path, (operation.mount)());

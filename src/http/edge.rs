@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::response::{IntoResponse as _, Response};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use crate::model::Monotonic;
 use crate::reason::Reason;
 use crate::transport::{bearer_of, carry_through};
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The use cases, and how they are offered.
 pub(super) struct Edge {
@@ -26,8 +27,8 @@ pub(super) struct Edge {
     pub(super) refresh_cookie: Cookie,
     /// The double-submit token's.
     pub(super) csrf_cookie: Cookie,
-    /// The OpenAPI document.
-    pub(super) document: Value,
+    /// The OpenAPI document, from the first time that somebody asks for it: few do, and a start need not wait for it.
+    pub(super) document: OnceLock<Bytes>,
 }
 
 impl Edge {

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
 use http::Method;
-use serde_json::Value;
+use http::header::CONTENT_TYPE;
 
 use super::contract;
 use super::edge::Edge;
-use super::{HttpOptions, auth_routes, csrf, forward_auth, introspection, jwks, revocation};
+use super::{HttpOptions, auth_routes, body, csrf, forward_auth, introspection, jwks, openapi, revocation};
 use crate::reason::Reason;
 
 /// One operation.
@@ -229,8 +229,9 @@ fn oauth() -> Vec<Operation> {
     ]
 }
 
-async fn document(State(edge): State<Arc<Edge>>) -> Json<Value> {
-    Json(edge.document.clone())
+async fn document(State(edge): State<Arc<Edge>>) -> impl IntoResponse {
+    let describe = || openapi::document(&table(&edge.options), &edge.options).to_string().into();
+    ([(CONTENT_TYPE, body::JSON)], edge.document.get_or_init(describe).clone())
 }
 
 #[cfg(test)]
