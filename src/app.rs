@@ -153,7 +153,8 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let keys = Arc::new(Keyring::new(load_keys(&config, clock.as_ref())?));
         let tls = ListenersTls::load(&config)?;
-        let stores = Stores::open(&config, &clock, migrate).await?;
+        let cores = Arc::new(Cores::start(config.grpc.threads()).map_err(StartError::Threads)?);
+        let stores = Stores::open(&config, &clock, migrate, Some(&cores)).await?;
         stores.log_warnings().await;
         let metrics = Metrics::new();
         let stores = observed::stores(stores, &config, &clock, &metrics);
@@ -186,7 +187,6 @@ impl App {
         let operations = bind("operations.listen", config.operations.listen).await?;
         let operations = Port::new(operations, tls.operations.clone());
         let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
-        let cores = Arc::new(Cores::start(config.grpc.threads()).map_err(StartError::Threads)?);
         let allow = allow_list(&config)?;
         let parts = Assembly {
             authenticator: observed::calls(authenticator.clone(), &metrics),
@@ -260,7 +260,7 @@ impl App {
         let service = grpc::service(parts.authenticator.clone(), &parts.health, options);
         lifecycle.tasks().spawn(listener::serve(
             "grpc",
-            grpc.on(cores),
+            grpc.on(cores.clone()),
             service,
             tls::stamp,
             limits,
@@ -284,6 +284,8 @@ impl App {
         parts.readiness.set_draining();
         let finished = lifecycle.stop(shutdown.drain_delay, shutdown.grace).await;
         parts.stores.close().await;
+        // Not before the last call of any listener has ended: connections to the stores live there.
+        drop(cores);
         finished
     }
 }

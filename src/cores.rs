@@ -40,6 +40,11 @@ impl Cores {
         Ok(cores)
     }
 
+    /// The threads' runtimes.
+    pub fn runtimes(&self) -> Vec<Handle> {
+        self.cores.iter().map(|core| core.runtime.clone()).collect()
+    }
+
     /// The thread with the fewest connections, which has one more until the place is dropped.
     pub fn place(&self) -> Place {
         let least = self.cores.iter().min_by_key(|core| core.connections.load(Ordering::Relaxed));

@@ -19,7 +19,7 @@ impl Administration {
     /// Opens the database that the configuration names; its schema must be this release's.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let stores = Stores::open(config, &clock, false).await?;
+        let stores = Stores::open(config, &clock, false, None).await?;
         Ok(Self { users: user_admin(config, stores.users, clock)? })
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 
 use super::StartError;
-use crate::config::{Config, Database, DatabaseLocation, Redis, SessionsStore};
+use crate::config::{Config, Database, DatabaseLocation, SessionsStore};
+use crate::cores::Cores;
 use crate::model::Clock;
 use crate::store::in_process::InProcessThrottle;
 use crate::store::mysql::MysqlStore;
@@ -35,8 +36,13 @@ pub struct Stores {
 
 impl Stores {
     /// Opens what the configuration names, and checks that the database's schema is this release's; `migrate`
-    /// brings it there first.
-    pub async fn open(config: &Config, clock: &Arc<dyn Clock>, migrate: bool) -> Result<Self, StartError> {
+    /// brings it there first. What is shared by many calls lives on the threads that serve them, where there are such.
+    pub async fn open(
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+        migrate: bool,
+        cores: Option<&Cores>,
+    ) -> Result<Self, StartError> {
         let Config { database, .. } = config;
         let options = NetworkOptions {
             connections: database.connections,
@@ -52,7 +58,7 @@ impl Stores {
         }?;
         let policy = config.throttle.policy();
         if config.redis.is_configured() {
-            let redis = open_redis(&config.redis)?;
+            let redis = open_redis(config, cores)?;
             if config.sessions.store != SessionsStore::Sql {
                 stores.sessions = Arc::new(redis.clone());
             }
@@ -117,7 +123,9 @@ async fn open_sqlite(
     Ok(SqliteStore::open(options, clock.clone()).await?)
 }
 
-fn open_redis(config: &Redis) -> Result<RedisStore, StartError> {
+fn open_redis(config: &Config, cores: Option<&Cores>) -> Result<RedisStore, StartError> {
+    let connections = config.redis.connections(config.grpc.threads());
+    let Config { redis: config, .. } = config;
     let url: RedisUrl = config.url.expose_secret().parse()?;
     let ca_file = readable("redis.ca_file", &config.ca_file)?;
     let certificate = readable("redis.certificate_file", &config.certificate_file)?;
@@ -129,7 +137,8 @@ fn open_redis(config: &Redis) -> Result<RedisStore, StartError> {
         sentinel_username: username,
         sentinel_password: password,
         prefix: config.prefix.clone(),
-        connections: config.connections,
+        connections,
+        runtimes: cores.map(Cores::runtimes).unwrap_or_default(),
         in_flight: config.in_flight,
         deadline: config.timeout,
         connect_timeout: config.connect_timeout,

@@ -75,7 +75,7 @@ impl Program for Service {
 
     async fn migrate(&self, config: &Config) -> Result<(), BoxError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        Stores::open(config, &clock, true).await?.close().await;
+        Stores::open(config, &clock, true, None).await?.close().await;
         Ok(())
     }
 

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::error::Problem;
 use super::{Sessions, SessionsStore, bounds, duration, secret};
 
+/// To each master.
+const MOST_CONNECTIONS: usize = 64;
+
 /// The Redis or Valkey that replicas share: sessions, pushed revocations, rate limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,7 +22,8 @@ pub struct Redis {
     pub url: SecretString,
     /// What every key begins with, 1 to 64 bytes, without braces. `COUNTERSIGN__REDIS__PREFIX`
     pub prefix: String,
-    /// How many connections there are to each master; 1 to 64. `COUNTERSIGN__REDIS__CONNECTIONS`
+    /// How many connections there are to each master; at most 64, 0 is one for each thread of `grpc.threads`.
+    /// `COUNTERSIGN__REDIS__CONNECTIONS`
     pub connections: usize,
     /// How many calls may be under way at once; more wait, within their time; 1 to 100000.
     /// `COUNTERSIGN__REDIS__IN_FLIGHT`
@@ -49,7 +53,7 @@ impl Default for Redis {
         Self {
             url: SecretString::default(),
             prefix: "countersign:".to_owned(),
-            connections: 2,
+            connections: 0,
             in_flight: 1024,
             timeout: Duration::from_millis(150),
             connect_timeout: Duration::from_millis(500),
@@ -68,6 +72,14 @@ impl Redis {
         !self.url.expose_secret().is_empty()
     }
 
+    /// How many connections there are to each master, where so many threads serve calls: as configured, or one for each.
+    pub fn connections(&self, threads: usize) -> usize {
+        match self.connections {
+            0 => threads.clamp(1, MOST_CONNECTIONS),
+            connections => connections,
+        }
+    }
+
     pub(super) fn check(&self, sessions: &Sessions) -> Result<(), Problem> {
         if sessions.store == SessionsStore::Redis && !self.is_configured() {
             let what = "is required where sessions.store is redis";
@@ -80,7 +92,7 @@ impl Redis {
                 "must not contain braces: they have a meaning in a Cluster",
             ));
         }
-        bounds::number("redis.connections", self.connections, &(1..=64))?;
+        bounds::number("redis.connections", self.connections, &(0..=MOST_CONNECTIONS))?;
         bounds::number("redis.in_flight", self.in_flight, &(1..=100_000))?;
         bounds::time("redis.timeout", self.timeout, ["10ms", "10s"])?;
         bounds::time("redis.connect_timeout", self.connect_timeout, ["10ms", "10s"])?;

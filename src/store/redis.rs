@@ -16,8 +16,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redis::{ClientTlsConfig, TlsCertificates, Value};
 use secrecy::SecretString;
+use tokio::runtime::Handle;
 
-use self::connection::{Bounds, Connections, Credentials, Dialer};
+use self::connection::{Bounds, Connections, Credentials, Dialer, Homes};
 use self::push::PubSub;
 use self::scripts::{Arguments, Script, Scripts};
 use self::server_time::ServerTime;
@@ -58,6 +59,9 @@ pub struct RedisOptions {
     pub prefix: String,
     /// How many connections to each master.
     pub connections: usize,
+    /// The runtimes that these live on, one after the other; none for that of [`RedisStore::open`]. A call from one of
+    /// them prefers a connection that lives there.
+    pub runtimes: Vec<Handle>,
     /// How many calls may be under way at once; more wait, within the deadline.
     pub in_flight: u32,
     /// How long a call may take, waiting included, before it is answered as unavailable.
@@ -105,6 +109,7 @@ impl RedisOptions {
             sentinel_password: None,
             prefix: "countersign:".to_owned(),
             connections: 2,
+            runtimes: Vec::new(),
             in_flight: 1024,
             deadline: Duration::from_millis(150),
             connect_timeout: Duration::from_millis(500),
@@ -121,6 +126,7 @@ impl RedisOptions {
             database: self.url.database,
             patience: self.connect_timeout,
             opened: Arc::default(),
+            homes: Homes(self.runtimes.as_slice().into()),
         }
     }
 }
@@ -148,7 +154,7 @@ pub struct RedisStore {
 
 impl RedisStore {
     /// Begins to connect, and returns at once: until there is a connection every call fails within its deadline.
-    /// Must be called within a runtime; the connections live on it.
+    /// Must be called within a runtime; the connections live on it, unless the options name others.
     pub fn open(options: &RedisOptions, time: TimeSource) -> Self {
         if options.url.tls {
             // Only where nobody has chosen one before: a TLS connection would panic.

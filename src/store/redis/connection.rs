@@ -23,7 +23,7 @@ mod scout;
 mod slot;
 mod slot_map;
 
-pub(super) use self::dial::{Credentials, Dialer, Target, within};
+pub(super) use self::dial::{Credentials, Dialer, Homes, Target, within};
 pub(super) use self::slot::slot_of;
 
 /// When a caller stops waiting. Everything that a call waits for, it waits for no longer than this.

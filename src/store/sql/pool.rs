@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::Connection as _;
+use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::dialect::{Dialect, Raw, RowOf};
@@ -66,6 +67,8 @@ struct Shared<D: Dialect> {
 
 struct Pooled<D: Dialect> {
     raw: Raw<D>,
+    /// The runtime that it was opened on, which is the one that hears from its socket.
+    home: runtime::Id,
     generation: u64,
     opened: Monotonic,
     used: Monotonic,
@@ -167,14 +170,18 @@ impl<D: Dialect> Shared<D> {
         let raw = D::connect(&self.connect).await?;
         self.opened.fetch_add(1, Ordering::Relaxed);
         let now = self.clock.monotonic();
-        Ok(Pooled { raw, generation, opened: now, used: now })
+        Ok(Pooled { raw, home: here(), generation, opened: now, used: now })
     }
 
-    /// The connection that was used last, if it is still good.
+    /// Of the connections that are still good, the one that was used last; rather one that lives on this runtime, because
+    /// an answer to another's has two threads to wake.
     fn take(&self) -> Option<Pooled<D>> {
+        let here = here();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|pooled| self.is_good(pooled));
-        idle.pop()
+        let ours = idle.iter().rposition(|pooled| pooled.home == here);
+        let place = ours.or_else(|| idle.len().checked_sub(1))?;
+        Some(idle.remove(place))
     }
 
     fn put(&self, mut pooled: Pooled<D>) {
@@ -196,6 +203,10 @@ impl<D: Dialect> Shared<D> {
         let next = generation.wrapping_add(1);
         self.generation.compare_exchange(generation, next, Ordering::AcqRel, Ordering::Relaxed).ok();
     }
+}
+
+fn here() -> runtime::Id {
+    runtime::Handle::current().id()
 }
 
 /// A connection in use. Dropped before it is released, it was cut off in the middle of something.

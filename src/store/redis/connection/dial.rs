@@ -12,6 +12,7 @@ use redis::{
     RedisConnectionInfo, RedisError, Value,
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -41,6 +42,20 @@ pub(in super::super) struct Dialer {
     pub(in super::super) patience: Duration,
     /// The connections for commands that it has opened; clones count together.
     pub(in super::super) opened: Arc<Opened>,
+    /// Where connections for commands live.
+    pub(in super::super) homes: Homes,
+}
+
+/// Runtimes that connections live on, one after the other; without any, the current one.
+#[derive(Debug, Clone, Default)]
+pub(in super::super) struct Homes(pub(in super::super) Arc<[Handle]>);
+
+impl Homes {
+    /// Of the `number`th connection to a server.
+    pub(super) fn of(&self, number: usize) -> Handle {
+        let number = number.checked_rem(self.0.len());
+        number.map_or_else(Handle::current, |number| self.0[number].clone())
+    }
 }
 
 /// How many connections there are and were.

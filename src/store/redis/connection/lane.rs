@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, Value};
+use tokio::runtime::{self, Handle};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
@@ -37,11 +38,12 @@ pub(super) struct Lanes {
 impl Lanes {
     /// Begins to open so many connections.
     pub(super) fn open(dialer: &Dialer, target: &Target, count: usize) -> Self {
-        let lanes = (0..count.max(1)).map(|_| Lane::open(dialer.clone(), target.clone())).collect();
-        Self { lanes, next: AtomicUsize::new(0) }
+        let open = |number| Lane::open(dialer.clone(), target.clone(), &dialer.homes.of(number));
+        Self { lanes: (0..count.max(1)).map(open).collect(), next: AtomicUsize::new(0) }
     }
 
-    /// Sends a command over the next connection that is open, or else waits for one, until the deadline.
+    /// Sends a command over a connection that is open, or else waits for one, until the deadline. Of those that are, one
+    /// that lives on this runtime, because an answer on another has two threads to wake; or else the next in turn.
     pub(super) async fn send(
         &self,
         command: &Cmd,
@@ -50,8 +52,10 @@ impl Lanes {
     ) -> Result<Value, Failure> {
         let first = self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len();
         let (before, from) = self.lanes.split_at(first);
-        let open = from.iter().chain(before).find(|lane| lane.is_open());
-        open.unwrap_or(&self.lanes[first]).send(command, manner, deadline).await
+        let here = Handle::current().id();
+        let mut open = from.iter().chain(before).filter(|lane| lane.is_open());
+        let ours = open.clone().find(|lane| lane.home == here);
+        ours.or_else(|| open.next()).unwrap_or(&self.lanes[first]).send(command, manner, deadline).await
     }
 }
 
@@ -88,15 +92,18 @@ enum Doubt {
 struct Lane {
     state: watch::Receiver<State>,
     doubts: mpsc::Sender<Doubt>,
+    /// The runtime that it lives on.
+    home: runtime::Id,
     _keeper: AbortOnDropHandle<()>,
 }
 
 impl Lane {
-    fn open(dialer: Dialer, target: Target) -> Self {
+    fn open(dialer: Dialer, target: Target, home: &Handle) -> Self {
         let (published, state) = watch::channel(Err(Closed { why: "not yet".into(), in_vain: false }));
         let (doubts, heard) = mpsc::channel(16);
         let keeper = Keeper { dialer, target, published, doubts: heard, number: 0 };
-        Self { state, doubts, _keeper: AbortOnDropHandle::new(tokio::spawn(keeper.run())) }
+        let keeper = AbortOnDropHandle::new(home.spawn(keeper.run()));
+        Self { state, doubts, home: home.id(), _keeper: keeper }
     }
 
     fn is_open(&self) -> bool {
