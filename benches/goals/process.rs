@@ -1,6 +1,7 @@
 //! What the operating system says of a process.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::load::count;
@@ -50,9 +51,51 @@ pub(crate) fn resident_bytes(pid: u32) -> u64 {
     status(pid, "VmRSS:")
 }
 
+/// What of it no file holds: neither shared with other processes of the same program, nor given back when memory is short.
+pub(crate) fn anonymous_bytes(pid: u32) -> u64 {
+    status(pid, "RssAnon:")
+}
+
 /// The most memory that was ever resident, in bytes.
 pub(crate) fn peak_resident_bytes(pid: u32) -> u64 {
     status(pid, "VmHWM:")
+}
+
+/// One half of the processors for a server, the other for its load and what it stands on: a latency is then the server's
+/// own, and not the time that the load generator waited for a processor. Dropped, all are everybody's again.
+pub(crate) struct Halves {
+    processors: usize,
+}
+
+impl Halves {
+    /// This process is load from here on, and so is what it starts. None where there is one processor, or no `taskset`.
+    pub(crate) fn begin() -> Option<Self> {
+        let processors = std::thread::available_parallelism().unwrap().get();
+        let halves = Self { processors };
+        (processors > 1 && Self::move_to(processors / 2..processors)).then_some(halves)
+    }
+
+    /// Starts a server.
+    pub(crate) async fn server<T>(halves: Option<&Self>, start: impl Future<Output = T>) -> T {
+        let Some(halves) = halves else { return start.await };
+        assert!(Self::move_to(0..halves.processors / 2));
+        let server = start.await;
+        assert!(Self::move_to(halves.processors / 2..halves.processors));
+        server
+    }
+
+    /// All threads of this process, and with them what they start.
+    fn move_to(processors: std::ops::Range<usize>) -> bool {
+        let list = format!("{}-{}", processors.start, processors.end - 1);
+        let moved = Command::new("taskset").args(["-acp", &list, &std::process::id().to_string()]).output();
+        moved.is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for Halves {
+    fn drop(&mut self) {
+        Self::move_to(0..self.processors);
+    }
 }
 
 fn status(pid: u32, field: &str) -> u64 {

@@ -13,6 +13,7 @@ mod logout;
 mod outside;
 mod refresh;
 mod refresh_growth;
+mod sql_read;
 mod verify_cached;
 mod verify_growth;
 mod verify_many;

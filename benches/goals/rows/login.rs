@@ -8,11 +8,11 @@ use countersign::password::{Argon2idHash, HashParameters, Password, WorkingMemor
 use prost::bytes::Bytes;
 
 use super::Effort;
-use super::verify_tail::{p99, percentile};
+use super::verify_tail::{p99, percentile, shares};
 use crate::callers::Replay;
 use crate::figures::{Figure, Goal, Outcome, Spread};
 use crate::load::{Connections, RESOURCE_EXHAUSTED, Target, count, frame, now, rate};
-use crate::process;
+use crate::process::{self, Halves};
 use crate::stores::Backed;
 use crate::support::replica::{PASSWORD, Replica};
 use crate::world::{verify_connections, verify_frames};
@@ -25,7 +25,7 @@ const USERS: u64 = 64;
 /// Logins under way at once: always some that wait for a thread.
 const CALLERS: usize = 32;
 
-async fn start(row: &str) -> Option<(Backed, Replica, Arc<[Bytes]>)> {
+async fn start(row: &str, halves: Option<&Halves>) -> Option<(Backed, Replica, Arc<[Bytes]>)> {
     let backed = Backed::prepare(row, &CONFIGURATION).await?;
     backed.create_users(USERS, HashParameters::default()).await;
     let login = |user| LoginRequest {
@@ -33,13 +33,13 @@ async fn start(row: &str) -> Option<(Backed, Replica, Arc<[Bytes]>)> {
         password: PASSWORD.to_owned(),
         ..LoginRequest::default()
     };
-    let service = backed.deployment.start();
+    let service = Halves::server(halves, async { backed.deployment.start() }).await;
     Some((backed, service, (0..USERS).map(|user| frame(&login(user))).collect()))
 }
 
 /// Calls per second, against the hash with reused memory.
 pub(crate) async fn throughput(effort: Effort) -> Option<Outcome> {
-    let (_backed, service, logins) = start("login").await?;
+    let (_backed, service, logins) = start("login", None).await?;
     let connections = Connections::open(service.grpc, LOGIN, 4).await;
     let mut target = Target::new(service.pid(), connections, Replay::callers(&logins, CALLERS));
     let cores = std::thread::available_parallelism().unwrap().get();
@@ -103,7 +103,8 @@ fn hashes_per_second(threads: usize, effort: Effort) -> f64 {
 /// What Verify feels of it.
 pub(crate) async fn flood(effort: Effort) -> Option<Outcome> {
     const RATE: f64 = 1000.0;
-    let (backed, service, logins) = start("login_flood").await?;
+    let halves = Halves::begin();
+    let (backed, service, logins) = start("login_flood", halves.as_ref()).await?;
     let verifying = verify_connections(&service, 4).await;
     let tokens = verify_frames(&backed.keys(), 0..1000);
     let connections = Connections::open(service.grpc, LOGIN, 4).await;
@@ -127,7 +128,8 @@ pub(crate) async fn flood(effort: Effort) -> Option<Outcome> {
             Figure::informative("· Verify p99, flooded", Spread::of(flooded), "ms"),
         ])
         .noting(format!(
-            "{RATE} calls of Verify a second, {CALLERS} logins in flight; the load generator has the same processors."
+            "{RATE} calls of Verify a second, {CALLERS} logins in flight. {}",
+            shares(halves.as_ref())
         )),
     )
 }
@@ -135,7 +137,8 @@ pub(crate) async fn flood(effort: Effort) -> Option<Outcome> {
 /// How fast it says no, and what that costs in memory.
 pub(crate) async fn overload(effort: Effort) -> Option<Outcome> {
     const RATE: f64 = 1000.0;
-    let (_backed, service, logins) = start("login_overload").await?;
+    let halves = Halves::begin();
+    let (_backed, service, logins) = start("login_overload", halves.as_ref()).await?;
     let connections = Connections::open(service.grpc, LOGIN, 8).await;
     connections.call(0, logins[0].clone()).await;
     let base = process::resident_bytes(service.pid());
@@ -156,7 +159,9 @@ pub(crate) async fn overload(effort: Effort) -> Option<Outcome> {
     }
     let mib = |bytes: u64| count(bytes) / f64::from(1 << 20);
     let more = mib(process::peak_resident_bytes(service.pid()).saturating_sub(base));
-    let cores = std::thread::available_parallelism().unwrap().get();
+    // As many as the service hashes on.
+    let cores =
+        std::thread::available_parallelism().unwrap().get().div_ceil(1 + usize::from(halves.is_some()));
     Some(
         Outcome::of([
             Figure::new(
@@ -175,7 +180,8 @@ pub(crate) async fn overload(effort: Effort) -> Option<Outcome> {
             Figure::informative("· memory after one login", Spread::of([mib(base)]), "MiB"),
         ])
         .noting(format!(
-            "{RATE} logins a second, whatever is answered; passwords.queue is 256, the default."
+            "{RATE} logins a second, whatever is answered; passwords.queue is 256, the default. {}",
+            shares(halves.as_ref())
         )),
     )
 }

@@ -11,14 +11,16 @@ use crate::callers::Replay;
 use crate::echo;
 use crate::figures::{Figure, Goal, Outcome, Spread};
 use crate::load::{Connections, OK, Target, rate};
+use crate::process::Halves;
 use crate::world::{Alone, verify_connections, verify_frames};
 
 const SHARE: f64 = 0.7;
 
 pub(crate) async fn measure(effort: Effort) -> Option<Outcome> {
-    let service = Alone::start().await;
+    let halves = Halves::begin();
+    let service = Halves::server(halves.as_ref(), Alone::start()).await;
     let frames = verify_frames(&service.keys, 0..1000);
-    let (echo, _) = echo_of(&service.replica, &frames).await;
+    let (echo, _) = Halves::server(halves.as_ref(), echo_of(&service.replica, &frames)).await;
     let callers = CONNECTIONS * IN_FLIGHT;
     let mut verify = verify_target(&service.replica, &frames, CONNECTIONS, callers).await;
     let mut bare = echo_target(&echo, &frames, CONNECTIONS, callers).await;
@@ -45,9 +47,18 @@ pub(crate) async fn measure(effort: Effort) -> Option<Outcome> {
         ])
         .noting(format!(
             "Calls are due at a constant rate ({verify_rate:.0} and {echo_rate:.0}/s), and a latency counts from \
-             when its call was due. The load generator has the same processors."
+             when its call was due. {}",
+            shares(halves.as_ref())
         )),
     )
+}
+
+/// Who has which processors.
+pub(super) const fn shares(halves: Option<&Halves>) -> &'static str {
+    match halves {
+        Some(_) => "The server has one half of the processors, the load generator the other.",
+        None => "The load generator has the same processors.",
+    }
 }
 
 async fn saturation(target: &mut Target<Replay>, effort: Effort) -> f64 {
