@@ -56,25 +56,19 @@ RUN . /cross \
     && cargo auditable build --quiet --release --locked --bin countersign \
     && cargo clean --quiet --release --package countersign --package countersign-verifier
 COPY . .
-# Without the time of the build, the same binary is the same layer.
 RUN . /cross \
     && cargo auditable build --quiet --release --locked --bin countersign \
     && mkdir -p /out/state \
-    && cp "target/$CARGO_BUILD_TARGET/release/countersign" /out/countersign \
-    && touch --date=@0 /out/countersign /out/state
+    && cp "target/$CARGO_BUILD_TARGET/release/countersign" /out/countersign
 
 # Said although it goes without saying: buildah before 1.39 would go on with the builder's platform, from the stage above.
 FROM --platform=$TARGETPLATFORM ${RUNTIME_IMAGE}
 ARG RUNTIME_IMAGE
-ARG VERSION=0.1.0
-ARG REVISION=unknown
-ARG CREATED=1970-01-01T00:00:00Z
+# Version, revision and time are labels that scripts/build-image adds: here, from arguments, buildah 1.28 would take them
+# from its cache when nothing else has changed.
 LABEL org.opencontainers.image.title="Countersign" \
     org.opencontainers.image.description="An auth microservice behind gRPC" \
     org.opencontainers.image.licenses="Apache-2.0" \
-    org.opencontainers.image.version="$VERSION" \
-    org.opencontainers.image.revision="$REVISION" \
-    org.opencontainers.image.created="$CREATED" \
     org.opencontainers.image.base.name="$RUNTIME_IMAGE"
 COPY --from=build /out/countersign /usr/local/bin/countersign
 # The one place that may be written to, and only with the embedded database; a new volume takes its owner from here.
