@@ -1,28 +1,35 @@
-# syntax=docker/dockerfile:1
+# check=skip=RedundantTargetPlatform
 #
-#   docker buildx build --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max -t countersign .
-#   buildah build --format docker -t countersign .        (--format docker: OCI images have no health check)
+# `make image` builds it; docs/kubernetes.md tells the rest. Nothing in here asks for a newer syntax than what Docker and
+# buildah bring along, and so there is no `# syntax=` line, which would fetch an image from Docker Hub for each build.
 #
 # The compiler runs on the builder's own architecture and cross-compiles, so that no compiler is ever emulated. The
 # binary is linked to glibc and stands on distroless/cc, and not on musl: aws-lc and SQLite, which are C, cross-compile
 # with Debian's own compilers for both architectures, and glibc's resolver is the one that cluster DNS is tried with.
+#
+# Both images may be given by digest, or from a mirror: --build-arg RUST_IMAGE=MIRROR/rust@sha256:…
 ARG RUST_IMAGE=docker.io/library/rust:1.95-bookworm
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
-# What decides over the third-party crates and nothing else: manifests, the lock file, and a stub for each source. This
+# What decides over the third-party crates and nothing else: manifests, lock file, settings, and stubs of sources. This
 # stage runs with every change, but what it makes is the same until a manifest changes, and so the next one is cached.
 FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS manifests
 WORKDIR /build
 COPY . .
-RUN find . -type f ! -name '*.rs' ! -name Cargo.toml ! -name Cargo.lock -delete \
+RUN find . -type f ! -name '*.rs' ! -name Cargo.toml ! -name Cargo.lock ! -path './.cargo/*' -delete \
     && find . -type f -name '*.rs' ! -name main.rs ! -name lib.rs ! -name build.rs \
         ! -path '*/benches/*' ! -path '*/examples/*' -delete \
     && find . -type f -name '*.rs' | while read -r stub; do printf '%s\n' '//! A stub.' 'fn main() {}' >"$stub"; done \
     && find . -type d -empty -delete
 
 FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS build
-ARG TARGETARCH=amd64
 ENV CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0 CARGO_NET_RETRY=5
+# Writes the list of crates with their versions into the binary (section .dep-v0): what scanners such as Trivy, Grype,
+# Syft and `cargo audit bin` read, and what `--sbom=true` finds, wherever the binary is copied to. It runs on the builder
+# and comes before the target is named, so that it is built once for all of them.
+RUN cargo install --quiet --locked --version 0.7.7 cargo-auditable
+# Without a default, which BuildKit would prefer to the platform that was asked for.
+ARG TARGETARCH
 # The C compiler for the target, which is also its linker. rustup is asked only where the target is not there yet.
 RUN set -eu; \
     case "$TARGETARCH" in \
@@ -32,7 +39,8 @@ RUN set -eu; \
     esac; \
     if ! command -v "$gnu-gcc" >/dev/null; then \
         apt-get update -q; \
-        apt-get install -yq --no-install-recommends "gcc-$gnu" "g++-$gnu" "libc6-dev-$TARGETARCH-cross"; \
+        package=$(echo "$gnu" | tr _ -); \
+        apt-get install -yq --no-install-recommends "gcc-$package" "g++-$package" "libc6-dev-$TARGETARCH-cross"; \
         rm -rf /var/lib/apt/lists/*; \
     fi; \
     [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ] || rustup target add "$target"; \
@@ -41,9 +49,6 @@ RUN set -eu; \
         echo "export CARGO_BUILD_TARGET=$target CARGO_TARGET_${variable}_LINKER=$gnu-gcc"; \
         echo "export CC_$(echo "$target" | tr - _)=$gnu-gcc CXX_$(echo "$target" | tr - _)=$gnu-g++"; \
     } >/cross
-# Writes the list of crates with their versions into the binary (section .dep-v0): what scanners such as Trivy, Grype,
-# Syft and `cargo audit bin` read, and what `--sbom=true` finds, wherever the binary is copied to.
-RUN cargo install --quiet --locked --version 0.7.7 cargo-auditable
 WORKDIR /build
 COPY --from=manifests /build .
 # The stubs of our own crates are forgotten again, or cargo would take them for built where a source is older.
@@ -56,17 +61,15 @@ RUN . /cross \
     && mkdir -p /out/state \
     && cp "target/$CARGO_BUILD_TARGET/release/countersign" /out/countersign
 
-FROM ${RUNTIME_IMAGE}
-ARG VERSION=0.1.0
-ARG REVISION=unknown
-ARG CREATED=1970-01-01T00:00:00Z
+# Said although it goes without saying: buildah before 1.39 would go on with the builder's platform, from the stage above.
+FROM --platform=$TARGETPLATFORM ${RUNTIME_IMAGE}
+ARG RUNTIME_IMAGE
+# Version, revision and time are labels that scripts/build-image adds: here, from arguments, buildah 1.28 would take them
+# from its cache when nothing else has changed.
 LABEL org.opencontainers.image.title="Countersign" \
     org.opencontainers.image.description="An auth microservice behind gRPC" \
     org.opencontainers.image.licenses="Apache-2.0" \
-    org.opencontainers.image.version="$VERSION" \
-    org.opencontainers.image.revision="$REVISION" \
-    org.opencontainers.image.created="$CREATED" \
-    org.opencontainers.image.base.name="gcr.io/distroless/cc-debian12:nonroot"
+    org.opencontainers.image.base.name="$RUNTIME_IMAGE"
 COPY --from=build /out/countersign /usr/local/bin/countersign
 # The one place that may be written to, and only with the embedded database; a new volume takes its owner from here.
 COPY --from=build --chown=65532:65532 /out/state /var/lib/countersign
