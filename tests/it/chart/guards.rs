@@ -22,6 +22,11 @@ const CASES: &[Case] = &[
     ("values.yaml", &[("config.keys.algorithm", "RS256")], "The chart makes EdDSA keys only"),
     ("values.yaml", &[("tls.grpc.enabled", "true")], "tls.grpc has no certificate"),
     ("values.yaml", &[("tls.edge.clientCertificates", "optional")], "needs tls.edge.enabled=true"),
+    (
+        "values.yaml",
+        &[("grpc.allow[0].methods", "{*}"), ("grpc.allow[0].sans", "{*}")],
+        "grpc.allow goes by clients' certificates",
+    ),
     ("values.yaml", &[("tls.certManager.enabled", "true")], "tls.certManager.issuerRef.name"),
     ("values.yaml", &[("config.passwords.threads", "0")], "must be a number where resources.limits.memory"),
     ("values.yaml", &[("config.passwords.threads", "32")], "cannot hold 32 password hashes of 608 MiB"),
