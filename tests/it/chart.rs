@@ -127,6 +127,21 @@ fn a_changed_configuration_makes_new_pods_and_an_unchanged_one_does_not() {
 }
 
 #[test]
+fn every_alert_links_to_where_the_runbook_is_read() {
+    let Some(chart) = Chart::find("every_alert_links_to_where_the_runbook_is_read") else { return };
+    let page = "https://runbooks.example.com/countersign.md";
+    let set = [("prometheusRule.enabled", "true"), ("prometheusRule.runbookUrl", page)];
+    let manifests = chart.render("values.yaml", &set).unwrap();
+    let rules = &manifests.only("PrometheusRule")["spec"]["groups"][0]["rules"];
+    let rules = rules.as_array().unwrap();
+    assert!(rules.len() > 10, "the alerts were found");
+    for rule in rules {
+        let anchor = rule["alert"].as_str().unwrap().to_lowercase();
+        assert_eq!(rule["annotations"]["runbook_url"], format!("{page}#{anchor}"));
+    }
+}
+
+#[test]
 fn keys_are_made_once_and_an_upgrade_keeps_them() {
     let Some(chart) = Chart::find("keys_are_made_once_and_an_upgrade_keeps_them") else { return };
     let keys =

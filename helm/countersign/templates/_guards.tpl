@@ -100,6 +100,11 @@
 {{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) }}
 {{- fail "gateway needs the Gateway that the routes belong to, in gateway.parentRefs." }}
 {{- end }}
+{{- with .Values.prometheusRule }}
+{{- if and .enabled (not .runbookUrl) }}
+{{- fail "prometheusRule links each alert to what to do: say in prometheusRule.runbookUrl where docs/operations.md is read." }}
+{{- end }}
+{{- end }}
 {{- include "countersign.memoryGuard" . }}
 {{- end }}
 

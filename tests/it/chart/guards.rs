@@ -38,6 +38,7 @@ const CASES: &[Case] = &[
     ("values.yaml", &[("ingress.enabled", "true")], "ingress needs ingress.host"),
     ("values.yaml", &[("ingress.enabled", "true"), ("edge.enabled", "false")], "ingress passes HTTP on"),
     ("values.yaml", &[("gateway.enabled", "true")], "gateway.parentRefs"),
+    ("values.yaml", &[("prometheusRule.enabled", "true")], "prometheusRule.runbookUrl"),
     (SQL, &[("autoscaling.enabled", "true"), ("autoscaling.minReplicas", "11")], "is greater than"),
     (MTLS, &[("probes.readiness", "grpc")], "kubelet's gRPC probe speaks none"),
     (MTLS, &[("tls.operations.clientCertificates", "required")], "kubelet probes that port"),
