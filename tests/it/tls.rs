@@ -16,6 +16,7 @@ use crate::support::tls::{Authority, Pair};
 mod allow;
 mod commands;
 mod handshake;
+mod hangup;
 mod material;
 mod rotation;
 
