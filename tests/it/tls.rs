@@ -17,6 +17,7 @@ mod allow;
 mod commands;
 mod handshake;
 mod hangup;
+mod healthcheck;
 mod material;
 mod rotation;
 
