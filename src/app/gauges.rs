@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Assembly, ListenersTls};
+use super::{Assembly, ListenersTls, OPERATIONS_CONNECTIONS};
 use crate::auth::Authenticator;
+use crate::config::Config;
+use crate::listener::{Connections, Port};
 use crate::model::{Clock, UnixMillis};
 use crate::password::HashingPool;
 use crate::readiness::Readiness;
@@ -24,6 +26,31 @@ pub(super) struct Gauges {
     authenticator: Arc<Authenticator>,
     reload_failures: Arc<AtomicU64>,
     tls: ListenersTls,
+    listeners: [Listening; 3],
+}
+
+/// A listener's connections; one that is not there has none, and may have none.
+pub(super) struct Listening {
+    name: &'static str,
+    connections: Arc<Connections>,
+    limit: usize,
+}
+
+impl Listening {
+    /// Of gRPC, HTTP and operations, in this order.
+    pub(super) fn on(ports: [Option<&Port>; 3], config: &Config) -> [Self; 3] {
+        let [grpc, http, operations] = ports;
+        let listening = |name, port: Option<&Port>, limit| Self {
+            name,
+            connections: port.map(|port| Arc::clone(port.connections())).unwrap_or_default(),
+            limit: if port.is_some() { limit } else { 0 },
+        };
+        [
+            listening("grpc", grpc, config.grpc.max_connections as usize),
+            listening("http", http, config.edge.max_connections as usize),
+            listening("operations", operations, OPERATIONS_CONNECTIONS),
+        ]
+    }
 }
 
 impl Source for Gauges {
@@ -34,6 +61,7 @@ impl Source for Gauges {
         self.hashing(out);
         self.pools(out);
         self.keys(out);
+        self.connections(out);
         self.certificates(out);
     }
 }
@@ -44,6 +72,7 @@ impl Gauges {
         parts: &Assembly,
         passwords: Arc<HashingPool>,
         authenticator: Arc<Authenticator>,
+        listeners: [Listening; 3],
     ) -> Self {
         Self {
             clock: parts.clock.clone(),
@@ -55,6 +84,7 @@ impl Gauges {
             authenticator,
             reload_failures: Arc::clone(&parts.key_reload_failures),
             tls: parts.tls.clone(),
+            listeners,
         }
     }
 
@@ -192,6 +222,30 @@ impl Gauges {
             "countersign_key_reload_failures",
             "Times that the directory of keys could not be read, and those loaded before stayed.",
             self.reload_failures.load(Ordering::Relaxed),
+        );
+    }
+
+    fn connections(&self, out: &mut Exposition) {
+        let mut family = |name, kind, help, value: fn(&Listening) -> u64| {
+            out.family(name, kind, help);
+            for listener in &self.listeners {
+                out.sample(&[("listener", listener.name)], value(listener));
+            }
+        };
+        family("countersign_connections", Kind::Gauge, "Connections that are open.", |it| {
+            it.connections.open() as u64
+        });
+        family(
+            "countersign_connections_limit",
+            Kind::Gauge,
+            "The most connections that may be open; one more is closed. 0 where there is no such listener.",
+            |it| it.limit as u64,
+        );
+        family(
+            "countersign_connections_refused",
+            Kind::Counter,
+            "Connections that were closed at once because there were as many as there may be.",
+            |it| it.connections.refused(),
         );
     }
 

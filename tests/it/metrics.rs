@@ -187,6 +187,45 @@ async fn what_happened_is_what_was_counted() {
     assert!(samples["countersign_revocation_staleness_seconds"] < 30.0);
 }
 
+/// Scrapes until a series has this value.
+async fn becomes(service: &Service, series: &str, value: f64) {
+    let reached = async {
+        while samples(&scrape(service).await)[series] != value {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    tokio::time::timeout(patience, reached).await.unwrap_or_else(|_| panic!("{series} is never {value}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_counted_and_so_are_those_that_are_one_too_many() {
+    let service = service(&[("GRPC__MAX_CONNECTIONS", "2"), ("EDGE__MAX_CONNECTIONS", "3")]).await;
+    let connect = async || tokio::net::TcpStream::connect(service.grpc).await.unwrap();
+    let open = "countersign_connections{listener=\"grpc\"}";
+    let first = connect().await;
+    becomes(&service, open, 1.0).await;
+    let _second = connect().await;
+    becomes(&service, open, 2.0).await;
+    let mut third = connect().await;
+    assert_eq!(tokio::io::AsyncReadExt::read(&mut third, &mut [0]).await.unwrap_or(0), 0, "it is closed");
+    let samples = samples(&scrape(&service).await);
+    for (series, value) in [
+        ("countersign_connections{listener=\"grpc\"}", 2.0),
+        ("countersign_connections{listener=\"http\"}", 0.0),
+        ("countersign_connections{listener=\"operations\"}", 1.0),
+        ("countersign_connections_limit{listener=\"grpc\"}", 2.0),
+        ("countersign_connections_limit{listener=\"http\"}", 3.0),
+        ("countersign_connections_limit{listener=\"operations\"}", 256.0),
+        ("countersign_connections_refused_total{listener=\"grpc\"}", 1.0),
+        ("countersign_connections_refused_total{listener=\"http\"}", 0.0),
+    ] {
+        assert_eq!(samples.get(series), Some(&value), "{series}");
+    }
+    drop(first);
+    becomes(&service, open, 1.0).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_does_not_ask_for_open_metrics_gets_the_older_format() {
     let service = started().await;
