@@ -183,6 +183,19 @@ impl Gauges {
             "The most calls that may be under way; more wait.",
             |pool| pool.in_flight_limit,
         );
+        gauge("countersign_store_waiting", Kind::Gauge, "Calls that wait until others have ended.", |pool| {
+            pool.waiting
+        });
+        gauge(
+            "countersign_store_waits",
+            Kind::Counter,
+            "Calls that had to wait until others ended.",
+            |pool| pool.waits,
+        );
+        out.family("countersign_store_wait_seconds", Kind::Counter, "How long calls have waited together.");
+        for (store, pool) in &pools {
+            out.sample(&[("store", store), ("pool", pool.pool)], pool.waited.as_secs_f64());
+        }
     }
 
     fn keys(&self, out: &mut Exposition) {

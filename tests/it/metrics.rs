@@ -177,6 +177,7 @@ async fn what_happened_is_what_was_counted() {
         ("countersign_ready".to_owned(), 1.0),
         ("countersign_push_listening".to_owned(), 1.0),
         ("countersign_keys{kind=\"signing\",state=\"active\"}".to_owned(), 1.0),
+        ("countersign_store_waiting{store=\"sqlite\",pool=\"writers\"}".to_owned(), 0.0),
         ("countersign_store_failures_total{store=\"sqlite\",operation=\"sessions.rotate\"}".to_owned(), 0.0),
         ("countersign_store_seconds_count{store=\"sqlite\",operation=\"sessions.rotate\"}".to_owned(), 3.0),
     ];
@@ -185,6 +186,23 @@ async fn what_happened_is_what_was_counted() {
     }
     assert!(samples["process_open_fds"] > 3.0 && samples["process_resident_memory_bytes"] > 1e6);
     assert!(samples["countersign_revocation_staleness_seconds"] < 30.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_method_is_there_with_every_code_before_it_is_called() {
+    let service = started().await;
+    let samples = samples(&scrape(&service).await);
+    let methods = countersign::grpc::known_methods();
+    assert!(methods.contains("envoy.service.auth.v3.Authorization/Check"), "{methods:?}");
+    for method in &methods {
+        let (package, name) = method.split_once('/').unwrap();
+        let labels = format!("grpc_service=\"{package}\",grpc_method=\"{name}\"");
+        let count =
+            |family: &str| samples.keys().filter(|it| it.starts_with(family) && it.contains(&labels)).count();
+        assert_eq!(count("grpc_server_started_total"), 1, "{method}");
+        assert_eq!(count("grpc_server_handled_total"), 17, "{method}");
+        assert_eq!(count("grpc_server_handling_seconds_count"), 1, "{method}");
+    }
 }
 
 /// Scrapes until a series has this value.
