@@ -38,6 +38,12 @@ const CASES: &[Case] = &[
     ("values.yaml", &[("ingress.enabled", "true")], "ingress needs ingress.host"),
     ("values.yaml", &[("ingress.enabled", "true"), ("edge.enabled", "false")], "ingress passes HTTP on"),
     ("values.yaml", &[("gateway.enabled", "true")], "gateway.parentRefs"),
+    (
+        SQL,
+        &[("gateway.http.hostnames", "{*.auth.example.com}")],
+        "A Gateway refuses a GRPCRoute and an HTTPRoute",
+    ),
+    (SQL, &[("autoscaling.enabled", "true"), ("resources.requests.cpu", "null")], "resources.requests.cpu"),
     ("values.yaml", &[("prometheusRule.enabled", "true")], "prometheusRule.runbookUrl"),
     (SQL, &[("autoscaling.enabled", "true"), ("autoscaling.minReplicas", "11")], "is greater than"),
     (MTLS, &[("probes.readiness", "grpc")], "kubelet's gRPC probe speaks none"),
@@ -79,6 +85,8 @@ fn a_guard_lets_through_what_can_work() {
         (SQL, &[("redis.existingSecret.name", "")][..]),
         (SQL, &[("config.sessions.store", "redis")]),
         (SQL, &[("replicas", "40")]),
+        (SQL, &[("gateway.http.enabled", "false"), ("gateway.grpc.hostnames", "null")]),
+        (SQL, &[("gateway.http.hostnames", "{*.example.org}")]),
         ("values.yaml", &[("terminationGracePeriodSeconds", "29")]),
         ("values.yaml", &[("config.passwords.threads", "23")]),
     ] {

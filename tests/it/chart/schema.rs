@@ -111,6 +111,7 @@ fn a_value_that_is_mistyped_or_not_known_is_refused() {
         ("listenHost", "127.0.0.1"),
         ("prometheusRule.runbookUrl", "docs/operations.md"),
         ("prometheusRule.runbookUrl", "https://host/page.md#alerts"),
+        ("podLabels.app\\.kubernetes\\.io/name", "other"),
         ("config.grpc.allow", "{x}"),
         ("grpc.allow[0].methods", "{*}"),
         ("grpc.allow[0].methods", "{countersign.v1.RevokationService/*}"),
