@@ -12,7 +12,7 @@ pub use administration::Administration;
 pub use stores::Stores;
 pub use tls::ListenersTls;
 
-use gauges::{Gauges, Listening};
+use gauges::Gauges;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -203,9 +203,8 @@ impl App {
             tls,
             config,
         };
-        let ports = [Some(&grpc), http.as_ref().map(edge::Edge::port), Some(&operations)];
-        let listeners = Listening::on(ports, &parts.config);
-        parts.metrics.add(Arc::new(Gauges::of(&parts, passwords, authenticator, listeners)));
+        let listening = [Some(&grpc), http.as_ref().map(edge::Edge::port), Some(&operations)];
+        parts.metrics.add(Arc::new(Gauges::of(&parts, passwords, authenticator, listening)));
         Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, allow, cores })
     }
 

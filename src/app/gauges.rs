@@ -30,7 +30,7 @@ pub(super) struct Gauges {
 }
 
 /// A listener's connections; one that is not there has none, and may have none.
-pub(super) struct Listening {
+struct Listening {
     name: &'static str,
     connections: Arc<Connections>,
     limit: usize,
@@ -38,7 +38,7 @@ pub(super) struct Listening {
 
 impl Listening {
     /// Of gRPC, HTTP and operations, in this order.
-    pub(super) fn on(ports: [Option<&Port>; 3], config: &Config) -> [Self; 3] {
+    fn on(ports: [Option<&Port>; 3], config: &Config) -> [Self; 3] {
         let [grpc, http, operations] = ports;
         let listening = |name, port: Option<&Port>, limit| Self {
             name,
@@ -67,12 +67,13 @@ impl Source for Gauges {
 }
 
 impl Gauges {
-    /// Of a service that is put together; what it does not show of itself comes beside it.
+    /// Of a service that is put together; what it does not show of itself comes beside it, with the ports for gRPC, HTTP and
+    /// operations.
     pub(super) fn of(
         parts: &Assembly,
         passwords: Arc<HashingPool>,
         authenticator: Arc<Authenticator>,
-        listeners: [Listening; 3],
+        listening: [Option<&Port>; 3],
     ) -> Self {
         Self {
             clock: parts.clock.clone(),
@@ -84,7 +85,7 @@ impl Gauges {
             authenticator,
             reload_failures: Arc::clone(&parts.key_reload_failures),
             tls: parts.tls.clone(),
-            listeners,
+            listeners: Listening::on(listening, &parts.config),
         }
     }
 

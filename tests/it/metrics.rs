@@ -208,7 +208,7 @@ async fn every_method_is_there_with_every_code_before_it_is_called() {
 /// Scrapes until a series has this value.
 async fn becomes(service: &Service, series: &str, value: f64) {
     let reached = async {
-        while samples(&scrape(service).await)[series] != value {
+        while samples(&scrape(service).await).get(series) != Some(&value) {
             tokio::task::yield_now().await;
         }
     };
