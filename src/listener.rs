@@ -26,10 +26,12 @@ use tower::{Service, ServiceExt as _};
 use crate::cores::Cores;
 
 mod connections;
+mod in_one_piece;
 pub mod tls;
 
 pub use connections::Connections;
 
+use in_one_piece::InOnePiece;
 use tls::{CertificateNames, Tls};
 
 /// What a listener allows its peers.
@@ -231,7 +233,7 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
         let caller = Caller { address, is_encrypted: false, certificate: None };
-        return requests(TokioIo::new(stream), caller, serving).await;
+        return requests(InOnePiece(TokioIo::new(stream)), caller, serving).await;
     };
     let handshake = tokio::select! {
         handshake = tls.accept(stream) => handshake,
@@ -240,7 +242,7 @@ async fn connection(
     match handshake {
         Ok((stream, certificate)) => {
             let caller = Caller { address, is_encrypted: true, certificate };
-            requests(TokioIo::new(stream), caller, serving).await;
+            requests(InOnePiece(TokioIo::new(stream)), caller, serving).await;
         }
         // Whoever scans ports must not fill the log; they are counted.
         Err(error) => tracing::debug!(peer = %address, %error, "connection closed"),

@@ -8,4 +8,4 @@ pub mod pool;
 
 pub use argon2id::{Argon2idHash, CorruptHash, HashParameters, InvalidHashParameters, WorkingMemory};
 pub use policy::{InvalidPassword, Password, check_new};
-pub use pool::{HashingPool, PoolError, PoolOptions, PoolStats, Verdict};
+pub use pool::{HashingPool, PoolError, PoolOptions, PoolStats, Reservation, Verdict};

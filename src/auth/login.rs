@@ -12,7 +12,7 @@ use crate::model::throttle::{AccountDigest, Admission, LoginAttempt, Source};
 use crate::model::{
     Actor, Credential, NewSession, PasswordHash, RevocationReason, Session, User, UserId, Username,
 };
-use crate::password::{Password, PoolError, Verdict};
+use crate::password::{Password, PoolError, Reservation, Verdict};
 use crate::reason::Reason;
 use crate::store::{Cause, Created, SessionRevocation, StoreError};
 use crate::token::SessionSecret;
@@ -32,9 +32,11 @@ pub(super) async fn login(
     let password = Password::new(request.password.expose_secret().to_owned())
         .map_err(|error| AuthError::invalid_field("password", error.to_string()))?;
 
+    // Before any store is asked: a flood of logins costs the stores no more than what can be hashed.
+    let place = auth.parts.passwords.reserve(call.deadline)?;
     let attempt = admit(auth, &username, call).await?;
     let credential = auth.parts.users.credential(&username).await?;
-    let user = check_password(auth, password, credential, call).await?;
+    let user = check_password(auth, place, password, credential, call).await?;
     take_back(auth, attempt).await;
 
     let secret = SessionSecret::generate();
@@ -103,12 +105,13 @@ fn check_audiences(auth: &Authenticator, mut asked: Vec<String>) -> Result<Vec<S
 
 async fn check_password(
     auth: &Authenticator,
+    place: Reservation,
     password: Password,
     credential: Option<Credential>,
     call: &CallContext,
 ) -> Result<User, AuthError> {
     let hash = credential.as_ref().map(|credential| credential.password_hash.clone());
-    let verdict = match auth.parts.passwords.verify(password.clone(), hash, call.deadline).await {
+    let verdict = match place.verify(password.clone(), hash).await {
         // The caller must not learn from this that there is such a user; it took as long as any other hash.
         Err(PoolError::CorruptHash(error)) => {
             let user = credential.as_ref().map(|credential| credential.user.id.to_string());

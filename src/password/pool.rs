@@ -84,7 +84,7 @@ pub struct Verdict {
 /// What a pool does and has done since it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PoolStats {
-    /// Jobs that wait now.
+    /// Jobs that wait now, and those that a place is kept for.
     pub queued: usize,
     /// Threads that hash now.
     pub busy: usize,
@@ -130,30 +130,26 @@ impl HashingPool {
         Ok(pool)
     }
 
-    /// Hashes a new password with a fresh salt.
-    pub async fn hash(&self, password: Password, deadline: Monotonic) -> Result<PasswordHash, PoolError> {
-        let (reply, answer) = oneshot::channel();
-        self.submit(Job { password, deadline, task: Task::Hash { reply } })?;
-        answer.await.unwrap_or(Err(PoolError::Closed))
+    /// A place in the queue, before anything else is done for a caller: whoever cannot be served is refused while it
+    /// costs nothing. Fails with [`PoolError::Overloaded`], [`PoolError::Deadline`] or [`PoolError::Closed`].
+    pub fn reserve(&self, deadline: Monotonic) -> Result<Reservation, PoolError> {
+        self.shared.queue().reserve(deadline, self.shared.clock.monotonic())?;
+        Ok(Reservation { shared: Arc::clone(&self.shared), deadline, used: false })
     }
 
-    /// Verifies a password against a hash. Without one, or with one that is corrupt, it is tried against a decoy
-    /// with the pool's own parameters: the same work in the same time as for a hash that the pool made.
+    /// [`Reservation::hash`] in a place that is taken at once.
+    pub async fn hash(&self, password: Password, deadline: Monotonic) -> Result<PasswordHash, PoolError> {
+        self.reserve(deadline)?.hash(password).await
+    }
+
+    /// [`Reservation::verify`] in a place that is taken at once.
     pub async fn verify(
         &self,
         password: Password,
         against: Option<PasswordHash>,
         deadline: Monotonic,
     ) -> Result<Verdict, PoolError> {
-        let (reply, answer) = oneshot::channel();
-        self.submit(Job { password, deadline, task: Task::Verify { against, reply } })?;
-        answer.await.unwrap_or(Err(PoolError::Closed))
-    }
-
-    fn submit(&self, job: Job) -> Result<(), PoolError> {
-        self.shared.queue().admit(job, self.shared.clock.monotonic())?;
-        self.shared.work.notify_one();
-        Ok(())
+        self.reserve(deadline)?.verify(password, against).await
     }
 
     /// What the pool does and has done.
@@ -187,6 +183,57 @@ impl Drop for HashingPool {
 impl std::fmt::Debug for HashingPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("HashingPool").field(&self.stats()).finish()
+    }
+}
+
+/// A place that is kept in the queue. Dropped unused, it is free again.
+#[must_use]
+pub struct Reservation {
+    shared: Arc<Shared>,
+    deadline: Monotonic,
+    used: bool,
+}
+
+impl Reservation {
+    /// Hashes a new password with a fresh salt.
+    pub async fn hash(self, password: Password) -> Result<PasswordHash, PoolError> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(password, Task::Hash { reply })?;
+        answer.await.unwrap_or(Err(PoolError::Closed))
+    }
+
+    /// Verifies a password against a hash. Without one, or with one that is corrupt, it is tried against a decoy
+    /// with the pool's own parameters: the same work in the same time as for a hash that the pool made.
+    pub async fn verify(
+        self,
+        password: Password,
+        against: Option<PasswordHash>,
+    ) -> Result<Verdict, PoolError> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(password, Task::Verify { against, reply })?;
+        answer.await.unwrap_or(Err(PoolError::Closed))
+    }
+
+    fn submit(mut self, password: Password, task: Task) -> Result<(), PoolError> {
+        self.used = true;
+        let job = Job { password, deadline: self.deadline, task };
+        self.shared.queue().admit(job, self.shared.clock.monotonic())?;
+        self.shared.work.notify_one();
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.used {
+            self.shared.queue().give_back();
+        }
+    }
+}
+
+impl std::fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reservation").field("deadline", &self.deadline).finish_non_exhaustive()
     }
 }
 

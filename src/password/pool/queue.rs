@@ -49,6 +49,8 @@ impl Job {
 /// Jobs in the order in which they came.
 pub(super) struct Queue {
     waiting: VecDeque<Job>,
+    /// Places that are kept for jobs yet to come.
+    reserved: usize,
     capacity: usize,
     closed: bool,
     stats: PoolStats,
@@ -57,11 +59,40 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(capacity: usize, threads: usize) -> Self {
         let stats = PoolStats { threads, ..PoolStats::default() };
-        Self { waiting: VecDeque::new(), capacity, closed: false, stats }
+        Self { waiting: VecDeque::new(), reserved: 0, capacity, closed: false, stats }
     }
 
-    /// Lets a job in, or says at once why not.
+    /// Keeps a place for a job that will come, or says at once why not.
+    pub(super) fn reserve(&mut self, deadline: Monotonic, now: Monotonic) -> Result<(), PoolError> {
+        if self.closed {
+            return Err(PoolError::Closed);
+        }
+        if deadline <= now {
+            self.stats.expired += 1;
+            return Err(PoolError::Deadline);
+        }
+        if !self.has_room_until(deadline, now) {
+            // Dead jobs are in nobody's way until the queue seems too long: a thread drops them in no time.
+            self.discard_dead(now);
+            if !self.has_room_until(deadline, now) {
+                self.stats.refused += 1;
+                let (shortest, longest) = RETRY_AFTER;
+                let retry_after = self.time_for(self.length()).clamp(shortest, longest);
+                return Err(PoolError::Overloaded { retry_after });
+            }
+        }
+        self.reserved += 1;
+        Ok(())
+    }
+
+    /// No job will come to a place that was kept.
+    pub(super) const fn give_back(&mut self) {
+        self.reserved -= 1;
+    }
+
+    /// The job comes that a place was kept for.
     pub(super) fn admit(&mut self, job: Job, now: Monotonic) -> Result<(), PoolError> {
+        self.give_back();
         if self.closed {
             return Err(PoolError::Closed);
         }
@@ -69,25 +100,20 @@ impl Queue {
             self.stats.expired += 1;
             return Err(PoolError::Deadline);
         }
-        if !self.has_room_until(job.deadline, now) {
-            // Dead jobs are in nobody's way until the queue seems too long: a thread drops them in no time.
-            self.discard_dead(now);
-            if !self.has_room_until(job.deadline, now) {
-                self.stats.refused += 1;
-                let (shortest, longest) = RETRY_AFTER;
-                let retry_after = self.time_for(self.waiting.len()).clamp(shortest, longest);
-                return Err(PoolError::Overloaded { retry_after });
-            }
-        }
         self.waiting.push_back(job);
         Ok(())
+    }
+
+    /// How many jobs wait, or will.
+    fn length(&self) -> usize {
+        self.waiting.len() + self.reserved
     }
 
     /// Whether one more job would be finished by `deadline`, as far as the past tells. What an idle thread can
     /// take is always let in: otherwise an average that a stopped machine has spoilt would never mend.
     fn has_room_until(&self, deadline: Monotonic, now: Monotonic) -> bool {
         let idle = self.stats.threads - self.stats.busy;
-        let Some(ahead) = self.waiting.len().checked_sub(idle) else {
+        let Some(ahead) = self.length().checked_sub(idle) else {
             return true;
         };
         ahead < self.capacity && self.time_for(ahead + 1) + self.stats.average <= deadline.since(now)
@@ -146,7 +172,7 @@ impl Queue {
     }
 
     pub(super) fn stats(&self) -> PoolStats {
-        PoolStats { queued: self.waiting.len(), ..self.stats }
+        PoolStats { queued: self.length(), ..self.stats }
     }
 
     fn discard_dead(&mut self, now: Monotonic) {
@@ -186,13 +212,18 @@ mod tests {
         (Job { password, deadline, task: Task::Verify { against: None, reply } }, answer)
     }
 
+    fn enter(queue: &mut Queue, job: Job, now: Monotonic) -> Result<(), PoolError> {
+        queue.reserve(job.deadline, now)?;
+        queue.admit(job, now)
+    }
+
     /// A queue whose threads are all busy with hashes of 100 ms.
     fn busy(capacity: usize, threads: usize) -> Queue {
         let mut queue = Queue::new(capacity, threads);
         let mut answers = Vec::new();
         for _ in 0..=threads {
             let (job, answer) = job(at(u64::MAX));
-            queue.admit(job, at(0)).unwrap();
+            enter(&mut queue, job, at(0)).unwrap();
             queue.take(at(0)).unwrap();
             answers.push(answer);
             if answers.len() == 1 {
@@ -209,11 +240,11 @@ mod tests {
         let answers: Vec<Answer> = (0..3)
             .map(|_| {
                 let (job, answer) = job(at(60_000));
-                queue.admit(job, at(0)).unwrap();
+                enter(&mut queue, job, at(0)).unwrap();
                 answer
             })
             .collect();
-        let refused = queue.admit(job(at(60_000)).0, at(0));
+        let refused = enter(&mut queue, job(at(60_000)).0, at(0));
         assert_eq!(refused, Err(PoolError::Overloaded { retry_after: Duration::from_millis(150) }));
         assert_eq!(queue.stats().refused, 1);
         assert_eq!(queue.stats().queued, answers.len());
@@ -223,12 +254,12 @@ mod tests {
     fn what_would_not_be_finished_in_time_is_refused_at_once() {
         let mut queue = busy(100, 2);
         // The first to wait starts after half a hash on average, and then takes a whole one.
-        assert!(matches!(queue.admit(job(at(149)).0, at(0)), Err(PoolError::Overloaded { .. })));
+        assert!(matches!(enter(&mut queue, job(at(149)).0, at(0)), Err(PoolError::Overloaded { .. })));
         let (first, _first) = job(at(150));
-        assert_eq!(queue.admit(first, at(0)), Ok(()));
-        assert!(matches!(queue.admit(job(at(199)).0, at(0)), Err(PoolError::Overloaded { .. })));
+        assert_eq!(enter(&mut queue, first, at(0)), Ok(()));
+        assert!(matches!(enter(&mut queue, job(at(199)).0, at(0)), Err(PoolError::Overloaded { .. })));
         let (second, _second) = job(at(200));
-        assert_eq!(queue.admit(second, at(0)), Ok(()));
+        assert_eq!(enter(&mut queue, second, at(0)), Ok(()));
         assert_eq!((queue.stats().queued, queue.stats().refused), (2, 2));
     }
 
@@ -239,7 +270,7 @@ mod tests {
         assert!(queue.stats().average > Duration::from_mins(1));
         for _ in 0..60 {
             let (job, _answer) = job(at(2000));
-            queue.admit(job, at(0)).unwrap();
+            enter(&mut queue, job, at(0)).unwrap();
             queue.take(at(0)).unwrap();
             queue.finish(Duration::from_millis(10), 1, false);
         }
@@ -249,7 +280,7 @@ mod tests {
     #[test]
     fn a_passed_deadline_is_refused_without_a_place_in_the_queue() {
         let mut queue = Queue::new(1, 1);
-        assert_eq!(queue.admit(job(at(5)).0, at(5)), Err(PoolError::Deadline));
+        assert_eq!(enter(&mut queue, job(at(5)).0, at(5)), Err(PoolError::Deadline));
         assert_eq!((queue.stats().expired, queue.stats().queued), (1, 0));
     }
 
@@ -257,19 +288,19 @@ mod tests {
     fn the_dead_are_neither_hashed_nor_in_the_way() {
         let mut queue = busy(2, 1);
         let (gone, answer) = job(at(60_000));
-        queue.admit(gone, at(0)).unwrap();
+        enter(&mut queue, gone, at(0)).unwrap();
         drop(answer);
         let (late, mut late_answer) = job(at(1000));
-        queue.admit(late, at(0)).unwrap();
+        enter(&mut queue, late, at(0)).unwrap();
 
         let (alive, _answer) = job(at(60_000));
-        queue.admit(alive, at(1000)).expect("the places of the dead are free");
+        enter(&mut queue, alive, at(1000)).expect("the places of the dead are free");
         assert_eq!(late_answer.try_recv(), Ok(Err(PoolError::Deadline)));
         let stats = queue.stats();
         assert_eq!((stats.queued, stats.abandoned, stats.expired, stats.refused), (1, 1, 1, 0));
 
         let (gone, answer) = job(at(60_000));
-        queue.admit(gone, at(1000)).unwrap();
+        enter(&mut queue, gone, at(1000)).unwrap();
         drop(answer);
         assert!(queue.take(at(1000)).is_some());
         assert!(queue.take(at(1000)).is_none(), "the one who has gone is skipped");
@@ -277,13 +308,31 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_is_kept_is_nobody_elses_until_it_is_given_back() {
+        let mut queue = busy(2, 1);
+        let deadline = at(60_000);
+        queue.reserve(deadline, at(0)).unwrap();
+        queue.reserve(deadline, at(0)).unwrap();
+        let refused = queue.reserve(deadline, at(0));
+        assert_eq!(refused, Err(PoolError::Overloaded { retry_after: Duration::from_millis(200) }));
+        assert_eq!(queue.stats().queued, 2);
+        queue.give_back();
+        let (coming, _answer) = job(deadline);
+        queue.admit(coming, at(0)).expect("its place was kept");
+        queue.reserve(deadline, at(0)).expect("one was given back");
+        let (late, _answer) = job(at(5));
+        assert_eq!(queue.admit(late, at(5)), Err(PoolError::Deadline), "its caller has gone meanwhile");
+        assert_eq!(queue.stats().queued, 1);
+    }
+
+    #[test]
     fn closing_answers_all_who_wait_and_lets_nobody_in() {
         let mut queue = Queue::new(1, 1);
         let (waiting, mut answer) = job(at(1000));
-        queue.admit(waiting, at(0)).unwrap();
+        enter(&mut queue, waiting, at(0)).unwrap();
         queue.close();
         assert_eq!(answer.try_recv(), Ok(Err(PoolError::Closed)));
-        assert_eq!(queue.admit(job(at(1000)).0, at(0)), Err(PoolError::Closed));
+        assert_eq!(enter(&mut queue, job(at(1000)).0, at(0)), Err(PoolError::Closed));
         assert!(queue.take(at(0)).is_none());
     }
 }

@@ -211,7 +211,7 @@ pub(crate) fn rules() -> Rules {
     Rules::new(ISSUER, vec![AUDIENCE.to_owned()])
 }
 
-fn load_keys(directory: &Path, now: UnixMillis) -> countersign::token::LoadedKeys {
+pub(crate) fn load_keys(directory: &Path, now: UnixMillis) -> countersign::token::LoadedKeys {
     KeyDirectory::create_missing(directory, Algorithm::EdDSA, now).unwrap();
     KeyDirectory::open(directory, Permissions::Strict).unwrap()
 }
@@ -222,8 +222,18 @@ fn authenticator(
     keys: &Arc<Keyring>,
     clock: Arc<dyn Clock>,
 ) -> Authenticator {
+    Authenticator::new(parts(store, revocations, keys, clock), policy())
+}
+
+/// Of which one login can be hashed, and one can wait.
+pub(crate) fn parts(
+    store: &Arc<SqliteStore>,
+    revocations: &Revocations,
+    keys: &Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+) -> Parts {
     let hashing = PoolOptions { threads: 1, queue: 1, parameters: HashParameters::new(8, 1, 1).unwrap() };
-    let parts = Parts {
+    Parts {
         users: store.clone(),
         ledger: store.clone(),
         sessions: store.clone(),
@@ -232,8 +242,11 @@ fn authenticator(
         passwords: Arc::new(HashingPool::start(hashing, clock.clone()).unwrap()),
         throttle: None,
         clock,
-    };
-    let policy = Policy {
+    }
+}
+
+pub(crate) fn policy() -> Policy {
+    Policy {
         session: SessionPolicy {
             idle: HOUR,
             absolute: HOUR,
@@ -248,8 +261,7 @@ fn authenticator(
         max_staleness: MAX_STALENESS,
         serve_when_stale: false,
         verified_cache: Verifier::CACHED_TOKENS,
-    };
-    Authenticator::new(parts, policy)
+    }
 }
 
 fn user() -> User {
