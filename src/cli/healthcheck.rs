@@ -154,7 +154,7 @@ where
     S: Read + Write + Unpin + Send + 'static,
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
-    tokio::spawn(connection);
+    let connection = tokio::spawn(connection);
 
     let host = url.host().unwrap_or_default();
     let path = url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
@@ -163,7 +163,15 @@ where
         .header(header::HOST, authority)
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())?;
-    let answer = sender.send_request(request).await?;
+    let answer = match sender.send_request(request).await {
+        Ok(answer) => answer,
+        // It was over before the request could go out; why, only the connection knows.
+        Err(error) if error.is_canceled() => match connection.await {
+            Ok(Err(cause)) => return Err(cause.into()),
+            _ => return Err(error.into()),
+        },
+        Err(error) => return Err(error.into()),
+    };
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_BODY_BYTES).collect().await?.to_bytes();
     let line = String::from_utf8_lossy(&body).replace(char::is_control, " ");
