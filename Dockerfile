@@ -79,6 +79,10 @@ EXPOSE 50051 8080 9090
 USER 65532:65532
 WORKDIR /var/lib/countersign
 STOPSIGNAL SIGTERM
+# Asks the operations port that the environment configures (COUNTERSIGN__OPERATIONS__…, or the file that COUNTERSIGN_CONFIG
+# names), in TLS where that speaks TLS. It sees no arguments: name the file in COUNTERSIGN_CONFIG, not with --config. Where
+# the port requires clients' certificates and the server's own is none of a client's, override this with
+# --certificate-file and --key-file.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["/usr/local/bin/countersign", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/countersign"]

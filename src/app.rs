@@ -48,6 +48,8 @@ use crate::token::access::AccessTokenIssuer;
 use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
 use crate::transport::TrustedProxies;
 
+/// The most connections to the operations port at once: scrapes and probes, and people.
+const OPERATIONS_CONNECTIONS: usize = 256;
 /// How much longer than an access token's life a revocation is remembered: for clocks that differ.
 const CLOCK_MARGIN: Duration = Duration::from_mins(1);
 
@@ -201,7 +203,8 @@ impl App {
             tls,
             config,
         };
-        parts.metrics.add(Arc::new(Gauges::of(&parts, passwords, authenticator)));
+        let listening = [Some(&grpc), http.as_ref().map(edge::Edge::port), Some(&operations)];
+        parts.metrics.add(Arc::new(Gauges::of(&parts, passwords, authenticator, listening)));
         Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, allow, cores })
     }
 
@@ -276,7 +279,7 @@ impl App {
             operations,
             operations::router(parts.readiness.clone(), parts.metrics.clone()),
             |_, _| {},
-            Limits { connections: 256, connection_age: None, ..Limits::default() },
+            Limits { connections: OPERATIONS_CONNECTIONS, connection_age: None, ..Limits::default() },
             lifecycle.aborting().clone(),
             lifecycle.aborting().clone(),
         ));

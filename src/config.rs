@@ -99,6 +99,38 @@ pub struct Config {
     pub shutdown: Shutdown,
 }
 
+/// The layers, each above the one before it.
+fn layered(
+    preset: &[Override],
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    overrides: &[Override],
+) -> Result<Figment, ConfigError> {
+    let schema = Schema::new()?;
+    let mut layers = vec![Layer::defaults(&schema)];
+    layers.extend(Layer::overrides(preset, &schema)?);
+    if let Some(file) = file {
+        layers.extend(Layer::file(file, &schema)?);
+    }
+    layers.extend(Layer::environment(environment, &schema)?);
+    layers.extend(Layer::overrides(overrides, &schema)?);
+    Ok(layers.into_iter().fold(Figment::new(), Figment::merge))
+}
+
+impl Operations {
+    /// Loads `[operations]` alone, for whoever asks a service how it is and needs neither its database nor its keys.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let figment = layered(&[], file, environment, &[])?;
+        let operations: Self =
+            figment.extract_inner("operations").map_err(|error| ConfigError::from_extraction(&error))?;
+        operations.tls.check(&tls::Keys::OPERATIONS).map_err(|problem| problem.located(&figment))?;
+        Ok(operations)
+    }
+}
+
 impl Config {
     /// Loads the configuration of `serve`. Of `environment` only names that begin with `COUNTERSIGN__` matter, and
     /// each of those must be one that is known.
@@ -147,16 +179,7 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         overrides: &[Override],
     ) -> Result<Self, ConfigError> {
-        let schema = Schema::new()?;
-        let mut layers = vec![Layer::defaults(&schema)];
-        layers.extend(Layer::overrides(preset, &schema)?);
-        if let Some(file) = file {
-            layers.extend(Layer::file(file, &schema)?);
-        }
-        layers.extend(Layer::environment(environment, &schema)?);
-        layers.extend(Layer::overrides(overrides, &schema)?);
-
-        let figment = layers.into_iter().fold(Figment::new(), Figment::merge);
+        let figment = layered(preset, file, environment, overrides)?;
         let config: Self = figment.extract().map_err(|error| ConfigError::from_extraction(&error))?;
         config.check().map_err(|problem| problem.located(&figment))?;
         Ok(config)

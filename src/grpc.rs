@@ -28,7 +28,7 @@ mod status;
 mod stream_end;
 
 pub use crate::transport::{Deadlines, Peer};
-pub use allow::{Allow, AllowList, UnknownMethod};
+pub use allow::{Allow, AllowList, UnknownMethod, known_methods};
 pub use at_once::VerifyAtOnce;
 pub use ext_authz::ExtAuthz;
 pub use health::Health;

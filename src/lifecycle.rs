@@ -65,6 +65,16 @@ impl Lifecycle {
     }
 }
 
+/// From here on a SIGHUP does not end the process, whether or not there is anything to be read again: a reload by
+/// `systemctl` or a script must never be a stop without draining.
+pub fn survive_hangup() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Once somebody listens, what the system would do stays away for good, even when nobody listens any more.
+    if let Err(error) = signal(SignalKind::hangup()) {
+        tracing::error!(%error, "cannot listen for SIGHUP, which would end this process");
+    }
+}
+
 /// Returns when the process is asked to stop: SIGTERM or SIGINT.
 pub async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};

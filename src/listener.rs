@@ -19,15 +19,17 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt as _};
 
 use crate::cores::Cores;
 
+mod connections;
 mod in_one_piece;
 pub mod tls;
+
+pub use connections::Connections;
 
 use in_one_piece::InOnePiece;
 use tls::{CertificateNames, Tls};
@@ -71,12 +73,13 @@ pub struct Port {
     socket: TcpListener,
     tls: Option<Arc<Tls>>,
     cores: Option<Arc<Cores>>,
+    connections: Arc<Connections>,
 }
 
 impl Port {
     /// The socket with what is spoken there.
-    pub const fn new(socket: TcpListener, tls: Option<Arc<Tls>>) -> Self {
-        Self { socket, tls, cores: None }
+    pub fn new(socket: TcpListener, tls: Option<Arc<Tls>>) -> Self {
+        Self { socket, tls, cores: None, connections: Arc::default() }
     }
 
     /// Serves on these threads, and not on the runtime that accepts.
@@ -88,6 +91,11 @@ impl Port {
     /// Where it is bound.
     pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    /// The connections that it has while it is served.
+    pub const fn connections(&self) -> &Arc<Connections> {
+        &self.connections
     }
 
     /// The TLS that is spoken there.
@@ -155,8 +163,7 @@ pub async fn serve(
     stop: CancellationToken,
     abort: CancellationToken,
 ) {
-    let Port { socket: listener, tls, cores } = port.into();
-    let slots = Arc::new(Semaphore::new(limits.connections));
+    let Port { socket: listener, tls, cores, connections: counted } = port.into();
     let connections = TaskTracker::new();
     loop {
         let (stream, peer) = tokio::select! {
@@ -169,7 +176,7 @@ pub async fn serve(
                 }
             },
         };
-        let Ok(slot) = slots.clone().try_acquire_owned() else {
+        let Some(slot) = counted.admit(limits.connections) else {
             tracing::warn!(
                 listener = name,
                 limit = limits.connections,

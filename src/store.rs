@@ -25,6 +25,7 @@ pub mod postgres;
 pub mod redis;
 pub mod sql;
 pub mod sqlite;
+mod waits;
 
 /// The store did not give an answer that can be relied on.
 #[derive(Debug, thiserror::Error)]
@@ -350,6 +351,12 @@ pub struct PoolStats {
     pub connections: u64,
     /// Connections that were opened since the start.
     pub opened: u64,
+    /// Calls that wait now, because as many are under way as may be.
+    pub waiting: u64,
+    /// Calls that have waited since the start.
+    pub waits: u64,
+    /// How long those have waited together.
+    pub waited: Duration,
 }
 
 /// A store as something to be watched and closed.

@@ -48,6 +48,11 @@ impl Edge {
         }))
     }
 
+    /// The port that it is bound to.
+    pub(super) const fn port(&self) -> &Port {
+        &self.port
+    }
+
     /// Where it is bound.
     pub(super) fn address(&self) -> std::io::Result<SocketAddr> {
         self.port.local_addr()

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Assembly, ListenersTls};
+use super::{Assembly, ListenersTls, OPERATIONS_CONNECTIONS};
 use crate::auth::Authenticator;
+use crate::config::Config;
+use crate::listener::{Connections, Port};
 use crate::model::{Clock, UnixMillis};
 use crate::password::HashingPool;
 use crate::readiness::Readiness;
@@ -24,6 +26,31 @@ pub(super) struct Gauges {
     authenticator: Arc<Authenticator>,
     reload_failures: Arc<AtomicU64>,
     tls: ListenersTls,
+    listeners: [Listening; 3],
+}
+
+/// A listener's connections; one that is not there has none, and may have none.
+struct Listening {
+    name: &'static str,
+    connections: Arc<Connections>,
+    limit: usize,
+}
+
+impl Listening {
+    /// Of gRPC, HTTP and operations, in this order.
+    fn on(ports: [Option<&Port>; 3], config: &Config) -> [Self; 3] {
+        let [grpc, http, operations] = ports;
+        let listening = |name, port: Option<&Port>, limit| Self {
+            name,
+            connections: port.map(|port| Arc::clone(port.connections())).unwrap_or_default(),
+            limit: if port.is_some() { limit } else { 0 },
+        };
+        [
+            listening("grpc", grpc, config.grpc.max_connections as usize),
+            listening("http", http, config.edge.max_connections as usize),
+            listening("operations", operations, OPERATIONS_CONNECTIONS),
+        ]
+    }
 }
 
 impl Source for Gauges {
@@ -34,16 +61,19 @@ impl Source for Gauges {
         self.hashing(out);
         self.pools(out);
         self.keys(out);
+        self.connections(out);
         self.certificates(out);
     }
 }
 
 impl Gauges {
-    /// Of a service that is put together; what it does not show of itself comes beside it.
+    /// Of a service that is put together; what it does not show of itself comes beside it, with the ports for gRPC, HTTP and
+    /// operations.
     pub(super) fn of(
         parts: &Assembly,
         passwords: Arc<HashingPool>,
         authenticator: Arc<Authenticator>,
+        listening: [Option<&Port>; 3],
     ) -> Self {
         Self {
             clock: parts.clock.clone(),
@@ -55,6 +85,7 @@ impl Gauges {
             authenticator,
             reload_failures: Arc::clone(&parts.key_reload_failures),
             tls: parts.tls.clone(),
+            listeners: Listening::on(listening, &parts.config),
         }
     }
 
@@ -153,6 +184,19 @@ impl Gauges {
             "The most calls that may be under way; more wait.",
             |pool| pool.in_flight_limit,
         );
+        gauge("countersign_store_waiting", Kind::Gauge, "Calls that wait until others have ended.", |pool| {
+            pool.waiting
+        });
+        gauge(
+            "countersign_store_waits",
+            Kind::Counter,
+            "Calls that had to wait until others ended.",
+            |pool| pool.waits,
+        );
+        out.family("countersign_store_wait_seconds", Kind::Counter, "How long calls have waited together.");
+        for (store, pool) in &pools {
+            out.sample(&[("store", store), ("pool", pool.pool)], pool.waited.as_secs_f64());
+        }
     }
 
     fn keys(&self, out: &mut Exposition) {
@@ -192,6 +236,30 @@ impl Gauges {
             "countersign_key_reload_failures",
             "Times that the directory of keys could not be read, and those loaded before stayed.",
             self.reload_failures.load(Ordering::Relaxed),
+        );
+    }
+
+    fn connections(&self, out: &mut Exposition) {
+        let mut family = |name, kind, help, value: fn(&Listening) -> u64| {
+            out.family(name, kind, help);
+            for listener in &self.listeners {
+                out.sample(&[("listener", listener.name)], value(listener));
+            }
+        };
+        family("countersign_connections", Kind::Gauge, "Connections that are open.", |it| {
+            it.connections.open() as u64
+        });
+        family(
+            "countersign_connections_limit",
+            Kind::Gauge,
+            "The most connections that may be open; one more is closed. 0 where there is no such listener.",
+            |it| it.limit as u64,
+        );
+        family(
+            "countersign_connections_refused",
+            Kind::Counter,
+            "Connections that were closed at once because there were as many as there may be.",
+            |it| it.connections.refused(),
         );
     }
 

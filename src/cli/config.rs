@@ -22,7 +22,7 @@ pub enum Config {
 #[derive(Debug, Args)]
 pub struct Source {
     /// The configuration file; without one, the environment alone configures
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     pub config: Option<PathBuf>,
 }
 

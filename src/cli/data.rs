@@ -12,7 +12,7 @@ use crate::config::{Config, ConfigError, process_environment};
 #[derive(Debug, Args)]
 pub struct Data {
     /// The configuration file of the service
-    #[arg(long, value_name = "FILE", conflicts_with = "data_dir")]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG", conflicts_with = "data_dir")]
     pub config: Option<PathBuf>,
     /// The data directory of `countersign dev`, instead of a configuration file
     #[arg(long, value_name = "DIR")]

@@ -1,5 +1,12 @@
 //! `countersign healthcheck`: for images in which there is nothing else to ask with.
+//!
+//! Without a URL it asks the service that the same configuration configures: at its operations port, in TLS where that
+//! speaks TLS. It is the same machine and the answer is a yes or a no, so the server's certificate is not held to
+//! authorities or to a name unless some are given; kubelet does likewise. A certificate that has expired is a warning of
+//! the service and no reason to end it.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,7 +20,7 @@ use tokio::net::TcpStream;
 use super::Failure;
 use super::program::BoxError;
 use super::tls::Tls;
-use crate::config::duration;
+use crate::config::{ClientCertificates, Operations, duration, process_environment};
 
 /// How much of an answer is read: the reason why a service is not ready is short.
 const MAX_BODY_BYTES: usize = 4096;
@@ -21,9 +28,12 @@ const MAX_BODY_BYTES: usize = 4096;
 /// Asks whether a service is ready.
 #[derive(Debug, Args)]
 pub struct Healthcheck {
-    /// What to ask
-    #[arg(long, default_value = "http://127.0.0.1:9090/readyz", value_parser = url)]
-    pub url: Uri,
+    /// What to ask, instead of the operations port that the configuration says
+    #[arg(long, value_parser = url)]
+    pub url: Option<Uri>,
+    /// The configuration file of the service; without one, the environment alone configures
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    pub config: Option<PathBuf>,
     /// How long to wait for the answer, such as 2s
     #[arg(long, default_value = "2s", value_parser = duration::parse)]
     pub timeout: Duration,
@@ -42,13 +52,20 @@ fn url(text: &str) -> Result<Uri, String> {
 
 impl Healthcheck {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let Self { url, timeout, tls } = self;
+        let Self { url, config, timeout, tls } = self;
+        let (url, tls) = match url {
+            Some(url) => (url, tls),
+            None => own(&Operations::load(config.as_deref(), process_environment()?)?, tls)?,
+        };
         match tokio::time::timeout(timeout, get(&url, &tls)).await {
             Ok(Ok((StatusCode::OK, _))) => Ok(()),
             Ok(Ok((status, body))) => {
                 Err(BoxError::from(format!("not ready: {url} answers {status}: {body}")).into())
             }
-            Ok(Err(error)) => Err(NoAnswer { url, source: error }.into_failure()),
+            Ok(Err(error)) => {
+                let hint = if is_refusal(error.as_ref()) { NEEDS_CERTIFICATE } else { "" };
+                Err(NoAnswer { url, hint, source: error }.into_failure())
+            }
             Err(_) => {
                 let waited = duration::format(timeout);
                 Err(BoxError::from(format!("{url} does not answer within {waited}")).into())
@@ -57,10 +74,34 @@ impl Healthcheck {
     }
 }
 
+/// What to ask the service with this configuration, and how.
+fn own(operations: &Operations, given: Tls) -> Result<(Uri, Tls), Failure> {
+    let Operations { listen, tls } = operations;
+    if listen.port() == 0 {
+        return Err(Failure::Usage("operations.listen has port 0, which is any: give --url".to_owned()));
+    }
+    let host = match listen.ip() {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        address => address,
+    };
+    let scheme = if tls.is_enabled() { "https" } else { "http" };
+    let url = format!("{scheme}://{}/readyz", SocketAddr::new(host, listen.port()));
+    let url = url.parse().map_err(BoxError::from)?;
+    let mut speaks = Tls { any_server: true, ..given };
+    // Where a certificate is wanted, the service's own is as good as any that its authority has issued to a client, too.
+    if speaks.certificate_file.is_none() && tls.client_certificates == ClientCertificates::Required {
+        speaks.certificate_file = Some(tls.certificate_file.clone());
+        speaks.key_file = Some(tls.key_file.clone());
+    }
+    Ok((url, speaks))
+}
+
 #[derive(Debug, thiserror::Error)]
-#[error("{url} does not answer")]
+#[error("{url} does not answer{hint}")]
 struct NoAnswer {
     url: Uri,
+    hint: &'static str,
     source: BoxError,
 }
 
@@ -68,6 +109,32 @@ impl NoAnswer {
     fn into_failure(self) -> Failure {
         Failure::Failed(Box::new(self))
     }
+}
+
+const NEEDS_CERTIFICATE: &str =
+    ": it takes no certificate that it was shown; give one with --certificate-file and --key-file";
+
+/// Whether the server ended the handshake because of our certificate (RFC 8446 §6.2), or because there was none.
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::AlertDescription as Alert;
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| {
+        let tls = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+        let tls = tls.and_then(|error| error.downcast_ref::<rustls::Error>());
+        matches!(
+            tls,
+            Some(rustls::Error::AlertReceived(
+                Alert::CertificateRequired
+                    | Alert::BadCertificate
+                    | Alert::UnknownCA
+                    | Alert::UnsupportedCertificate
+                    | Alert::CertificateExpired
+                    | Alert::CertificateUnknown
+                    | Alert::DecryptError
+                    | Alert::AccessDenied
+            ))
+        )
+    })
 }
 
 /// One GET by HTTP/1.1 (RFC 9112): the status and the body as one printable line.
@@ -87,7 +154,7 @@ where
     S: Read + Write + Unpin + Send + 'static,
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
-    tokio::spawn(connection);
+    let connection = tokio::spawn(connection);
 
     let host = url.host().unwrap_or_default();
     let path = url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
@@ -96,7 +163,15 @@ where
         .header(header::HOST, authority)
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())?;
-    let answer = sender.send_request(request).await?;
+    let answer = match sender.send_request(request).await {
+        Ok(answer) => answer,
+        // It was over before the request could go out; why, only the connection knows.
+        Err(error) if error.is_canceled() => match connection.await {
+            Ok(Err(cause)) => return Err(cause.into()),
+            _ => return Err(error.into()),
+        },
+        Err(error) => return Err(error.into()),
+    };
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_BODY_BYTES).collect().await?.to_bytes();
     let line = String::from_utf8_lossy(&body).replace(char::is_control, " ");
@@ -125,7 +200,8 @@ mod tests {
             String::from_utf8_lossy(&request[..read]).into_owned()
         });
         let asked = Healthcheck {
-            url: super::url(&url).unwrap(),
+            url: Some(super::url(&url).unwrap()),
+            config: None,
             timeout: duration::parse(timeout).unwrap(),
             tls: Tls::default(),
         };
@@ -154,6 +230,32 @@ mod tests {
     async fn a_service_that_does_not_answer_is_waited_for_no_longer_than_asked() {
         let failure = check("", "20ms").await.0.unwrap_err();
         assert!(failure.to_string().ends_with("does not answer within 20ms"), "{failure}");
+    }
+
+    #[test]
+    fn it_asks_the_operations_port_of_the_same_configuration() {
+        let asked = |variables: &[(&str, &str)]| {
+            let variable =
+                |(key, value): &(&str, &str)| (format!("COUNTERSIGN__OPERATIONS__{key}"), (*value).into());
+            let operations = Operations::load(None, variables.iter().map(variable)).unwrap();
+            own(&operations, Tls::default()).map(|(url, tls)| (url.to_string(), tls.certificate_file))
+        };
+        let pair = [("TLS__CERTIFICATE_FILE", "tls.crt"), ("TLS__KEY_FILE", "tls.key")];
+        let clients = |asked| {
+            [pair[0], pair[1], ("TLS__CLIENT_CA_FILE", "ca.crt"), ("TLS__CLIENT_CERTIFICATES", asked)]
+        };
+        for (variables, url, certificate) in [
+            (&[][..], "http://127.0.0.1:9090/readyz", None),
+            (&[("LISTEN", "0.0.0.0:9191")], "http://127.0.0.1:9191/readyz", None),
+            (&[("LISTEN", "[::]:9191")], "http://[::1]:9191/readyz", None),
+            (&[("LISTEN", "10.0.0.7:9090")], "http://10.0.0.7:9090/readyz", None),
+            (&pair, "https://127.0.0.1:9090/readyz", None),
+            (&clients("optional"), "https://127.0.0.1:9090/readyz", None),
+            (&clients("required"), "https://127.0.0.1:9090/readyz", Some(PathBuf::from("tls.crt"))),
+        ] {
+            assert_eq!(asked(variables).unwrap(), (url.to_owned(), certificate), "{variables:?}");
+        }
+        assert_eq!(asked(&[("LISTEN", "127.0.0.1:0")]).unwrap_err().exit_code(), 2);
     }
 
     #[test]

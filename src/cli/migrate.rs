@@ -13,7 +13,7 @@ use crate::config::{Config, process_environment};
 #[derive(Debug, Args)]
 pub struct Migrate {
     /// The configuration file; without one, the environment alone configures
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     pub config: Option<PathBuf>,
 }
 

@@ -66,6 +66,7 @@ impl Program for Service {
 
     async fn serve(&self, config: Config, migrate: bool) -> Result<(), BoxError> {
         telemetry::init(&config)?;
+        lifecycle::survive_hangup();
         let app = App::build(config, migrate).await?;
         let (grpc, operations) = (app.grpc_address()?, app.operations_address()?);
         let http = app.http_address()?.map(|http| http.to_string());

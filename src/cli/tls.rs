@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -29,6 +30,10 @@ pub struct Tls {
     /// With https://: the name that the server's certificate must have, where it is not the URL's host
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
+    /// Without authorities, any server is taken for the one that is meant. For a process on this machine, which is told
+    /// nothing that others must not hear.
+    #[arg(skip)]
+    pub(super) any_server: bool,
 }
 
 impl Tls {
@@ -47,14 +52,22 @@ impl Tls {
     }
 
     fn config(&self) -> Result<ClientConfig, BoxError> {
-        let authorities = self.ca_file.as_ref().ok_or("--ca-file is needed with https://")?;
-        let mut roots = RootCertStore::empty();
-        for authority in certificates(authorities)? {
-            roots.add(authority)?;
-        }
-        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots);
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions()?;
+        let builder = match &self.ca_file {
+            None if self.any_server => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
+            }
+            None => return Err("--ca-file is needed with https://".into()),
+            Some(authorities) => {
+                let mut roots = RootCertStore::empty();
+                for authority in certificates(authorities)? {
+                    roots.add(authority)?;
+                }
+                builder.with_root_certificates(roots)
+            }
+        };
         Ok(match self.certificate_file.as_ref().zip(self.key_file.as_ref()) {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
@@ -63,6 +76,47 @@ impl Tls {
                 builder.with_client_auth_cert(certificates(certificate)?, key)?
             }
         })
+    }
+}
+
+/// Asks of a server that it has the key of its certificate, and not whose certificate that is, nor until when it is good.
+#[derive(Debug)]
+struct AnyServer(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

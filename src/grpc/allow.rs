@@ -85,8 +85,8 @@ fn is_meant(pattern: &str, name: &str) -> bool {
     below.is_some_and(|rest| !rest.is_empty() && !rest.split('/').any(|part| matches!(part, "" | "." | "..")))
 }
 
-/// `package.Service/Method` of everything that this port may serve.
-fn known_methods() -> BTreeSet<String> {
+/// `package.Service/Method` of everything that this port may serve, and that a rule may therefore name.
+pub fn known_methods() -> BTreeSet<String> {
     let sets = [
         proto::DESCRIPTORS,
         tonic_health::pb::FILE_DESCRIPTOR_SET,

@@ -126,6 +126,73 @@ fn a_changed_configuration_makes_new_pods_and_an_unchanged_one_does_not() {
     assert_ne!(checksum(&[]), checksum(&[("config.tokens.issuer", "other")]));
 }
 
+/// `1e3` is a name in Kubernetes and a number in YAML; `*.example.com` is a host, and in YAML an alias of nothing.
+#[test]
+fn a_name_that_yaml_takes_for_something_else_stays_a_name() {
+    let test = "a_name_that_yaml_takes_for_something_else_stays_a_name";
+    let (Some(chart), Some(validator)) = (Chart::find(test), rendered::Validator::find(test)) else { return };
+    let names = [
+        "captcha.existingSecret.name",
+        "database.embedded.storageClass",
+        "edge.clients.key",
+        "edge.clients.name",
+        "extraVolumeMounts[0].name",
+        "extraVolumes[0].configMap.name",
+        "extraVolumes[0].name",
+        "fullnameOverride",
+        "ingress.className",
+        "ingress.tlsSecret",
+        "keys.existingRefreshSecret",
+        "keys.existingSigningSecret",
+        "nameOverride",
+        "priorityClassName",
+        "serviceAccount.name",
+        "tls.edge.clientCaSecret",
+        "tls.edge.existingSecret",
+    ];
+    let mut set: Vec<_> = names.map(|name| (name, "1e3")).into();
+    set.extend([
+        ("extraVolumeMounts[0].mountPath", "/etc/more"),
+        ("ingress.enabled", "true"),
+        ("ingress.host", "*.example.com"),
+        ("tls.edge.enabled", "true"),
+        ("tls.edge.clientCertificates", "optional"),
+    ]);
+    let embedded = chart.render("values.yaml", &set).unwrap();
+    assert_eq!(embedded.only("Ingress")["spec"]["rules"][0]["host"], "*.example.com");
+    let names = ["database.existingSecret.name", "database.existingSecret.key", "redis.existingSecret.name"];
+    let server = chart.render("examples/2-postgres-redis.yaml", &names.map(|name| (name, "1e3"))).unwrap();
+    for manifests in [embedded, server] {
+        validator.check(&manifests).unwrap();
+        assert!(!manifests.without_keys().contains("1000.0"), "a name became a number");
+    }
+}
+
+#[test]
+fn a_release_of_the_chart_alone_replaces_no_pod() {
+    let Some(chart) = Chart::find("a_release_of_the_chart_alone_replaces_no_pod") else { return };
+    for example in EXAMPLES {
+        let manifests = chart.render(example, &[]).unwrap();
+        let labels = &manifests.only("Deployment")["spec"]["template"]["metadata"]["labels"];
+        assert!(labels["helm.sh/chart"].is_null(), "{example}: {labels}");
+    }
+}
+
+#[test]
+fn every_alert_links_to_where_the_runbook_is_read() {
+    let Some(chart) = Chart::find("every_alert_links_to_where_the_runbook_is_read") else { return };
+    let page = "https://runbooks.example.com/countersign.md";
+    let set = [("prometheusRule.enabled", "true"), ("prometheusRule.runbookUrl", page)];
+    let manifests = chart.render("values.yaml", &set).unwrap();
+    let rules = &manifests.only("PrometheusRule")["spec"]["groups"][0]["rules"];
+    let rules = rules.as_array().unwrap();
+    assert!(rules.len() > 10, "the alerts were found");
+    for rule in rules {
+        let anchor = rule["alert"].as_str().unwrap().to_lowercase();
+        assert_eq!(rule["annotations"]["runbook_url"], format!("{page}#{anchor}"));
+    }
+}
+
 #[test]
 fn keys_are_made_once_and_an_upgrade_keeps_them() {
     let Some(chart) = Chart::find("keys_are_made_once_and_an_upgrade_keeps_them") else { return };

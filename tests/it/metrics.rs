@@ -177,6 +177,7 @@ async fn what_happened_is_what_was_counted() {
         ("countersign_ready".to_owned(), 1.0),
         ("countersign_push_listening".to_owned(), 1.0),
         ("countersign_keys{kind=\"signing\",state=\"active\"}".to_owned(), 1.0),
+        ("countersign_store_waiting{store=\"sqlite\",pool=\"writers\"}".to_owned(), 0.0),
         ("countersign_store_failures_total{store=\"sqlite\",operation=\"sessions.rotate\"}".to_owned(), 0.0),
         ("countersign_store_seconds_count{store=\"sqlite\",operation=\"sessions.rotate\"}".to_owned(), 3.0),
     ];
@@ -185,6 +186,62 @@ async fn what_happened_is_what_was_counted() {
     }
     assert!(samples["process_open_fds"] > 3.0 && samples["process_resident_memory_bytes"] > 1e6);
     assert!(samples["countersign_revocation_staleness_seconds"] < 30.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_method_is_there_with_every_code_before_it_is_called() {
+    let service = started().await;
+    let samples = samples(&scrape(&service).await);
+    let methods = countersign::grpc::known_methods();
+    assert!(methods.contains("envoy.service.auth.v3.Authorization/Check"), "{methods:?}");
+    for method in &methods {
+        let (package, name) = method.split_once('/').unwrap();
+        let labels = format!("grpc_service=\"{package}\",grpc_method=\"{name}\"");
+        let count =
+            |family: &str| samples.keys().filter(|it| it.starts_with(family) && it.contains(&labels)).count();
+        assert_eq!(count("grpc_server_started_total"), 1, "{method}");
+        assert_eq!(count("grpc_server_handled_total"), 17, "{method}");
+        assert_eq!(count("grpc_server_handling_seconds_count"), 1, "{method}");
+    }
+}
+
+/// Scrapes until a series has this value.
+async fn becomes(service: &Service, series: &str, value: f64) {
+    let reached = async {
+        while samples(&scrape(service).await).get(series) != Some(&value) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    tokio::time::timeout(patience, reached).await.unwrap_or_else(|_| panic!("{series} is never {value}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_counted_and_so_are_those_that_are_one_too_many() {
+    let service = service(&[("GRPC__MAX_CONNECTIONS", "2"), ("EDGE__MAX_CONNECTIONS", "3")]).await;
+    let connect = async || tokio::net::TcpStream::connect(service.grpc).await.unwrap();
+    let open = "countersign_connections{listener=\"grpc\"}";
+    let first = connect().await;
+    becomes(&service, open, 1.0).await;
+    let _second = connect().await;
+    becomes(&service, open, 2.0).await;
+    let mut third = connect().await;
+    assert_eq!(tokio::io::AsyncReadExt::read(&mut third, &mut [0]).await.unwrap_or(0), 0, "it is closed");
+    let samples = samples(&scrape(&service).await);
+    for (series, value) in [
+        ("countersign_connections{listener=\"grpc\"}", 2.0),
+        ("countersign_connections{listener=\"http\"}", 0.0),
+        ("countersign_connections{listener=\"operations\"}", 1.0),
+        ("countersign_connections_limit{listener=\"grpc\"}", 2.0),
+        ("countersign_connections_limit{listener=\"http\"}", 3.0),
+        ("countersign_connections_limit{listener=\"operations\"}", 256.0),
+        ("countersign_connections_refused_total{listener=\"grpc\"}", 1.0),
+        ("countersign_connections_refused_total{listener=\"http\"}", 0.0),
+    ] {
+        assert_eq!(samples.get(series), Some(&value), "{series}");
+    }
+    drop(first);
+    becomes(&service, open, 1.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -112,6 +112,20 @@ fn every_alert_says_what_to_do_and_nothing_is_said_of_alerts_that_are_none() {
 }
 
 #[test]
+fn without_the_chart_the_links_of_the_alerts_are_made_as_the_page_says() {
+    let page = read("docs/operations.md");
+    let line = page.lines().find(|line| line.starts_with("sed ")).expect("the line that makes them");
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(path("helm"), folder.path().join("helm")).unwrap();
+    tool::paste(&format!("cd {}\n{line}", folder.path().display()));
+    let made = line.rsplit_once('>').unwrap().1;
+    let made = fs::read_to_string(folder.path().join(made)).unwrap();
+    let shipped = read(RULES)
+        .replace("docs/operations.md#", "https://git.example.com/auth/countersign/docs/operations.md#");
+    assert_eq!(made, shipped);
+}
+
+#[test]
 fn the_alerts_fire_when_they_should() {
     let Some(promtool) = tool::find("promtool", "the_alerts_fire_when_they_should") else { return };
     for arguments in [["check", "rules", RULES], ["test", "rules", "tests/prometheus/countersign.test.yaml"]]

@@ -16,6 +16,8 @@ use crate::support::tls::{Authority, Pair};
 mod allow;
 mod commands;
 mod handshake;
+mod hangup;
+mod healthcheck;
 mod material;
 mod rotation;
 

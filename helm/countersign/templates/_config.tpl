@@ -7,6 +7,7 @@
 {{- $grpc := dict "listen" (printf "%s:%d" $host (int $port.grpc)) }}
 {{- $edge := dict "listen" (printf "%s:%d" $host (int $port.http)) "enabled" .Values.edge.enabled }}
 {{- $operations := dict "listen" (printf "%s:%d" $host (int $port.operations)) }}
+{{- with .Values.grpc.allow }}{{ $_ := set $grpc "allow" . }}{{ end }}
 {{- with .Values.edge.clients.name }}{{ $_ := set $edge "clients_file" "/etc/countersign/secrets/edge-clients" }}{{ end }}
 {{- range $listener, $section := dict "grpc" $grpc "edge" $edge "operations" $operations }}
 {{- $tls := index $.Values.tls $listener }}

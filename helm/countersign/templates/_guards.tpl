@@ -60,6 +60,9 @@
 {{- fail (printf "tls.%s.clientCertificates needs tls.%s.enabled=true." $listener $listener) }}
 {{- end }}
 {{- end }}
+{{- if and .Values.grpc.allow (eq .Values.tls.grpc.clientCertificates "none") }}
+{{- fail "grpc.allow goes by clients' certificates: set tls.grpc.clientCertificates to required or, with rules for what deserves one, to optional." }}
+{{- end }}
 {{- with .Values.tls }}
 {{- if and .certManager.enabled (not .certManager.issuerRef.name) }}
 {{- fail "tls.certManager needs the issuer's name in tls.certManager.issuerRef.name." }}
@@ -97,6 +100,15 @@
 {{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) }}
 {{- fail "gateway needs the Gateway that the routes belong to, in gateway.parentRefs." }}
 {{- end }}
+{{- include "countersign.routeGuard" . }}
+{{- if and .Values.autoscaling.enabled (not (dig "requests" "cpu" "" .Values.resources)) }}
+{{- fail "autoscaling goes by the use of the processor that was requested: set resources.requests.cpu." }}
+{{- end }}
+{{- with .Values.prometheusRule }}
+{{- if and .enabled (not .runbookUrl) }}
+{{- fail "prometheusRule links each alert to what to do: say in prometheusRule.runbookUrl where docs/operations.md is read." }}
+{{- end }}
+{{- end }}
 {{- include "countersign.memoryGuard" . }}
 {{- end }}
 
@@ -114,5 +126,24 @@
 {{- $hashes := div (mul $threads (int (dig "memory_kib" 19456 $passwords))) 1024 }}
 {{- if and (gt (int $mebibytes) 0) (gt (int (add $hashes 64)) (int $mebibytes)) }}
 {{- fail (printf "resources.limits.memory=%s cannot hold %d password hashes of %d MiB together, and 64 MiB for the rest." $limit $threads (int $hashes)) }}
+{{- end }}
+{{- end }}
+
+{{/* No hostname for both kinds of routes: the implementation must refuse one of them (Gateway API, GRPCRouteSpec). */}}
+{{- define "countersign.routeGuard" -}}
+{{- with .Values.gateway }}
+{{- if and .enabled .grpc.enabled .http.enabled $.Values.edge.enabled }}
+{{- $clash := or (not .grpc.hostnames) (not .http.hostnames) }}
+{{- range $one := .grpc.hostnames }}
+{{- range $other := $.Values.gateway.http.hostnames }}
+{{- $below := and (hasPrefix "*." $one) (hasSuffix (trimPrefix "*" $one) $other) }}
+{{- $above := and (hasPrefix "*." $other) (hasSuffix (trimPrefix "*" $other) $one) }}
+{{- if or (eq $one $other) $below $above }}{{ $clash = true }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if $clash }}
+{{- fail "A Gateway refuses a GRPCRoute and an HTTPRoute for one hostname: give gateway.grpc.hostnames and gateway.http.hostnames hostnames that do not overlap, or disable one of them." }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}

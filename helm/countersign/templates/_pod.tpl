@@ -69,6 +69,9 @@ securityContext:
 {{- end }}
 {{- end }}
 {{- include "countersign.storeMounts" . }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* The certificates for databases and Redis. */}}
@@ -94,12 +97,12 @@ securityContext:
 {{- define "countersign.secretVolume" -}}
 - name: {{ index . 0 }}
   secret:
-    secretName: {{ index . 1 }}
+    secretName: {{ index . 1 | quote }}
     defaultMode: 288
 {{- with index . 2 }}
     items:
       {{- range . }}
-      - key: {{ . }}
+      - key: {{ . | quote }}
         path: {{ . }}
       {{- end }}
 {{- end }}
@@ -114,9 +117,9 @@ securityContext:
 {{- range $path, $secret := $secrets }}
 {{- if $secret.name }}
 - secret:
-    name: {{ $secret.name }}
+    name: {{ $secret.name | quote }}
     items:
-      - key: {{ $secret.key }}
+      - key: {{ $secret.key | quote }}
         path: {{ $path }}
 {{- end }}
 {{- end }}
@@ -125,7 +128,7 @@ securityContext:
 {{- define "countersign.volumes" -}}
 - name: config
   configMap:
-    name: {{ include "countersign.fullname" . }}
+    name: {{ include "countersign.fullname" . | quote }}
 {{ include "countersign.secretVolume" (list "signing-keys" (include "countersign.signingSecret" .) nil) }}
 {{ include "countersign.secretVolume" (list "refresh-keys" (include "countersign.refreshSecret" .) nil) }}
 {{- with include "countersign.secretSources" . | trim }}
@@ -138,7 +141,7 @@ securityContext:
 {{- if include "countersign.embedded" . }}
 - name: data
   persistentVolumeClaim:
-    claimName: {{ include "countersign.claim" . }}
+    claimName: {{ include "countersign.claim" . | quote }}
 {{- end }}
 {{- range $listener := tuple "grpc" "edge" "operations" }}
 {{- $tls := index $.Values.tls $listener }}
@@ -150,4 +153,7 @@ securityContext:
 {{- end }}
 {{- end }}
 {{- include "countersign.storeVolumes" . }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}

@@ -15,6 +15,7 @@ use super::address::Topology;
 use super::failure::Failure;
 use super::scripts::{Arguments, Script};
 use crate::store::PoolStats;
+use crate::store::waits::Waits;
 
 mod cluster;
 mod dial;
@@ -55,6 +56,7 @@ pub(super) struct Connections {
     servers: Servers,
     /// So many as [`Bounds::in_flight`] says; closed when the store is.
     in_flight: Semaphore,
+    waits: Waits,
     bounds: Bounds,
     opened: Arc<dial::Opened>,
 }
@@ -89,6 +91,7 @@ impl Connections {
         Self {
             servers,
             in_flight: Semaphore::new(bounds.in_flight as usize),
+            waits: Waits::new(),
             bounds,
             opened: Arc::clone(&dialer.opened),
         }
@@ -103,6 +106,9 @@ impl Connections {
             in_flight_limit: limit,
             connections: self.opened.now(),
             opened: self.opened.ever(),
+            waiting: self.waits.now(),
+            waits: self.waits.ever(),
+            waited: self.waits.waited(),
         }
     }
 
@@ -135,6 +141,10 @@ impl Connections {
     }
 
     async fn enter(&self, deadline: &mut Deadline<'_>) -> Result<tokio::sync::SemaphorePermit<'_>, Failure> {
+        if let Ok(permit) = self.in_flight.try_acquire() {
+            return Ok(permit);
+        }
+        let _waiting = self.waits.begin();
         tokio::select! {
             biased;
             permit = self.in_flight.acquire() => permit.map_err(|_| Failure::NotConnected("closed".into())),

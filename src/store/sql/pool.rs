@@ -15,6 +15,7 @@ use super::silence::Silence;
 use super::{Failure, TimeSource};
 use crate::model::{Clock as _, Monotonic, SystemClock};
 use crate::store::PoolStats;
+use crate::store::waits::Waits;
 
 /// How many connections, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,7 @@ struct Shared<D: Dialect> {
     generation: AtomicU64,
     /// How many were opened since the start.
     opened: AtomicU64,
+    waits: Waits,
     silence: Silence,
     clock: SystemClock,
 }
@@ -86,6 +88,7 @@ impl<D: Dialect> Pool<D> {
                 idle: Mutex::default(),
                 generation: AtomicU64::new(0),
                 opened: AtomicU64::new(0),
+                waits: Waits::new(),
                 silence: Silence::default(),
                 clock: SystemClock::new(),
             }),
@@ -127,7 +130,17 @@ impl<D: Dialect> Pool<D> {
         let in_flight = limit.saturating_sub(self.shared.permits.available_permits() as u64);
         let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
         let opened = self.shared.opened.load(Ordering::Relaxed);
-        PoolStats { pool, in_flight, in_flight_limit: limit, connections: in_flight + idle, opened }
+        let waits = &self.shared.waits;
+        PoolStats {
+            pool,
+            in_flight,
+            in_flight_limit: limit,
+            connections: in_flight + idle,
+            opened,
+            waiting: waits.now(),
+            waits: waits.ever(),
+            waited: waits.waited(),
+        }
     }
 
     /// Whether it is the same pool.
@@ -142,7 +155,7 @@ impl<D: Dialect> Pool<D> {
 
     /// A connection, as soon as there is one. How long to wait is the caller's business.
     pub(in crate::store) async fn acquire(&self, time: TimeSource) -> Result<Connection<D>, Failure> {
-        let permit = Arc::clone(&self.shared.permits).acquire_owned().await.map_err(|_| Failure::Closed)?;
+        let permit = self.shared.permit().await?;
         let (pooled, fresh) = match self.shared.take() {
             Some(pooled) => (pooled, false),
             None => (self.shared.open().await?, true),
@@ -165,6 +178,15 @@ impl<D: Dialect> Pool<D> {
 }
 
 impl<D: Dialect> Shared<D> {
+    /// The right to one connection; in the order in which it was asked for.
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _waiting = self.waits.begin();
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Failure::Closed)
+    }
+
     async fn open(&self) -> Result<Pooled<D>, Failure> {
         let generation = self.generation.load(Ordering::Acquire);
         let raw = D::connect(&self.connect).await?;

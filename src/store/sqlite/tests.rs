@@ -40,6 +40,31 @@ async fn what_is_committed_is_on_the_disk() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_a_connection_is_counted_until_there_is_one() {
+    let (store, _directory) = scratch().await;
+    let seen = || {
+        let stats = store.writers.stats("writers");
+        (stats.in_flight, stats.waiting, stats.waits)
+    };
+    let first = store.writers.acquire(TimeSource::Database).await.unwrap();
+    assert_eq!(seen(), (1, 0, 0), "it found one free");
+    let mut second = Box::pin(store.writers.acquire(TimeSource::Database));
+    assert!(futures_util::poll!(&mut second).is_pending());
+    assert_eq!(seen(), (1, 1, 1));
+    first.release();
+    second.await.unwrap().release();
+    assert_eq!(seen(), (0, 0, 1));
+    assert!(store.writers.stats("writers").waited > std::time::Duration::ZERO);
+
+    let held = store.writers.acquire(TimeSource::Database).await.unwrap();
+    let mut gone = Box::pin(store.writers.acquire(TimeSource::Database));
+    assert!(futures_util::poll!(&mut gone).is_pending());
+    drop(gone);
+    assert_eq!(seen(), (1, 0, 2), "who gives up waits no more");
+    held.release();
+}
+
+#[tokio::test]
 async fn readers_cannot_write() {
     let (store, _directory) = scratch().await;
     let mut reader = store.readers.acquire(TimeSource::Database).await.unwrap();

@@ -148,6 +148,37 @@ async fn under_mtls_the_operations_port_is_probed_and_helm_test_has_a_certificat
     assert_eq!(stopped, Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_grpc_allow_keeps_for_some_callers_the_binary_refuses_to_others() {
+    let test = "what_grpc_allow_keeps_for_some_callers_the_binary_refuses_to_others";
+    let Some(chart) = Chart::find(test) else { return };
+    let ports = Ports::free();
+    let set = ports.set(&[
+        ("tls.grpc.enabled", "true"),
+        ("tls.grpc.existingSecret", "server"),
+        ("tls.grpc.clientCertificates", "optional"),
+        ("tls.grpc.clientCaSecret", "client"),
+        ("grpc.allow[0].methods", "{countersign.v1.AuthService/Login}"),
+        ("grpc.allow[0].sans", "{dns:test.example,spiffe://example.org/ns/shop/*}"),
+        ("test.clientSecret", "client"),
+    ]);
+    let manifests = chart.render("values.yaml", &set).unwrap();
+    let pod = &manifests.only("Deployment")["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let secrets = certificates();
+    let node = Node::with_volumes(&manifests, pod, &secrets);
+    let running = Running(node.command(container).stderr(Stdio::null()).spawn().unwrap());
+    becomes_true(container, "readinessProbe").await;
+
+    node.lay_out_missing(&manifests, &manifests.only("Pod")["spec"], &secrets);
+    helm_test(&node, &manifests);
+    let refused = node.command(&without_certificate(&manifests)).output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("This program may not do that."), "{told}");
+    let stopped = tokio::task::spawn_blocking(move || running.terminate()).await.unwrap();
+    assert_eq!(stopped, Some(0));
+}
+
 /// What `helm test` runs, less the client's certificate.
 fn without_certificate(manifests: &Manifests) -> Value {
     let mut check = manifests.only("Pod")["spec"]["containers"][0].clone();

@@ -1,9 +1,10 @@
 //! What the values may be, and that `config` is what the binary reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::{env, fs};
 
 use countersign::config::Config;
+use countersign::grpc;
 use serde_json::{Value, json};
 
 use super::rendered::{Chart, read, root};
@@ -18,6 +19,7 @@ const OF_THE_CHART: &[&str] = &[
     "edge.enabled",
     "edge.listen",
     "edge.plain_http",
+    "grpc.allow",
     "grpc.listen",
     "keys.create_missing",
     "keys.directory",
@@ -37,19 +39,36 @@ const OF_THE_CHART_IN_TLS: [&str; 4] =
     ["certificate_file", "client_ca_file", "client_certificates", "key_file"];
 
 #[test]
-fn the_schema_knows_every_key_that_the_binary_reads() {
+fn the_schema_knows_every_key_and_every_method_that_the_binary_knows() {
     let mut schema: Value = serde_json::from_str(&read(SCHEMA)).unwrap();
+    let mut expected = schema.clone();
     let Value::Object(sections) = serde_json::to_value(Config::default()).unwrap() else { panic!() };
     let sections = sections.iter().map(|(name, keys)| (name.clone(), type_of(name, keys)));
-    let expected = object(&sections.collect());
+    expected["properties"]["config"] = object(&sections.collect());
+    expected["properties"]["grpc"] = object(&BTreeMap::from([("allow".to_owned(), rules())]));
     if env::var_os("UPDATE_DOCS").is_some() {
-        schema["properties"]["config"] = expected.clone();
-        fs::write(root().join(SCHEMA), serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
+        fs::write(root().join(SCHEMA), serde_json::to_string_pretty(&expected).unwrap() + "\n").unwrap();
+        schema = expected.clone();
     }
-    assert!(
-        schema["properties"]["config"] == expected,
-        "{SCHEMA} is stale: UPDATE_DOCS=1 cargo test --test it chart"
-    );
+    assert!(schema == expected, "{SCHEMA} is stale: UPDATE_DOCS=1 cargo test --test it chart");
+}
+
+/// A name in a rule, as the binary reads it: any, a host, or a URI that may stand for all below it.
+const SAN: &str = r"^(\*|dns:[a-z0-9._*-]+|[a-z][a-z0-9+.-]*://[!-)+-.0-~][!-)+-~]*(/\*)?)$";
+
+/// The schema of `grpc.allow`: a rule names methods that there are.
+fn rules() -> Value {
+    let methods = grpc::known_methods();
+    let services = methods.iter().map(|method| format!("{}/*", method.split_once('/').unwrap().0));
+    let names: BTreeSet<String> = services.chain(["*".to_owned()]).chain(methods.iter().cloned()).collect();
+    let some = |items: Value| json!({ "type": "array", "minItems": 1, "maxItems": 64, "items": items });
+    let rule = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["methods", "sans"],
+        "properties": { "methods": some(json!({ "enum": names })), "sans": some(json!({ "pattern": SAN })) },
+    });
+    json!({ "type": "array", "maxItems": 64, "items": rule })
 }
 
 /// The schema of a value like this default.
@@ -90,6 +109,16 @@ fn a_value_that_is_mistyped_or_not_known_is_refused() {
         ("config.redis.url", "redis://:password@host"),
         ("config.grpc.max_connections", "many"),
         ("listenHost", "127.0.0.1"),
+        ("prometheusRule.runbookUrl", "docs/operations.md"),
+        ("prometheusRule.runbookUrl", "https://host/page.md#alerts"),
+        ("podLabels.app\\.kubernetes\\.io/name", "other"),
+        ("config.grpc.allow", "{x}"),
+        ("grpc.allow[0].methods", "{*}"),
+        ("grpc.allow[0].methods", "{countersign.v1.RevokationService/*}"),
+        ("grpc.allow[0].sans", "{orders.example}"),
+        ("grpc.allow[0].sans", "{spiffe://td/a*}"),
+        ("grpc.allow[0].sans", "{spiffe:///a}"),
+        ("grpc.allow[0].sans", "{dns:Orders}"),
     ] {
         match chart.render("values.yaml", &[(key, value)]) {
             Ok(_) => panic!("{key}={value} is taken"),

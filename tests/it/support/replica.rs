@@ -109,7 +109,8 @@ impl Deployment {
         Replica::spawn(command)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A subcommand in the environment of the replicas.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.args(arguments).envs(&self.variables);
         command

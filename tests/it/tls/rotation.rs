@@ -21,14 +21,14 @@ use crate::support::http::{PASSWORD, USERNAME, service};
 use crate::support::tls::{Authority, MountedSecret, Offer, Pair, presents};
 
 /// A stream of revocations that asks for heartbeats.
-struct Watch {
+pub(super) struct Watch {
     say: mpsc::Sender<v1::WatchRevocationsRequest>,
     told: Streaming<v1::WatchRevocationsResponse>,
     nonce: u64,
 }
 
 impl Watch {
-    async fn start(channel: Channel) -> Self {
+    pub(super) async fn start(channel: Channel) -> Self {
         let (say, said) = mpsc::channel(16);
         let mut client = RevocationServiceClient::new(channel);
         let told = client.watch_revocations(ReceiverStream::new(said)).await.unwrap().into_inner();
@@ -42,7 +42,7 @@ impl Watch {
     }
 
     /// Asks for a heartbeat and waits for it; returns the sessions that were told as revoked before it came.
-    async fn beats(&mut self) -> usize {
+    pub(super) async fn beats(&mut self) -> usize {
         self.nonce += 1;
         self.say(Say::Ping(v1::WatchPing { nonce: self.nonce })).await;
         let mut revoked = 0;
@@ -87,7 +87,8 @@ impl Caller {
     }
 }
 
-fn files(pair: &Pair) -> [(&'static str, &str); 2] {
+/// What a Secret with this certificate holds.
+pub(super) fn files(pair: &Pair) -> [(&'static str, &str); 2] {
     [("tls.crt", &pair.certificate), ("tls.key", &pair.key)]
 }
 
