@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,6 +66,7 @@ pub(crate) trait Caller: Send + 'static {
 #[derive(Clone)]
 pub(crate) struct Connections {
     connections: Vec<SendRequest<Bytes>>,
+    address: SocketAddr,
     uri: http::Uri,
 }
 
@@ -82,7 +82,7 @@ impl Connections {
             call(connection.clone(), &greeting, Bytes::from_static(&[0; 5])).await.ok();
             opened.push(connection);
         }
-        Self { connections: opened, uri: format!("http://{address}{path}").parse().unwrap() }
+        Self { connections: opened, address, uri: format!("http://{address}{path}").parse().unwrap() }
     }
 
     /// One call.
@@ -120,35 +120,55 @@ impl Connections {
         (callers, Tally { calls, wall: begun.elapsed(), cpu: Duration::ZERO })
     }
 
-    /// Calls at a constant rate, whatever the answers do; each latency counts from when the call was due.
+    /// Calls at a constant rate, whatever the answers do, over as many connections of its own; each latency counts from
+    /// when the call was due. A thread does nothing else, so that it is late with no call while the server can keep up.
     pub(crate) async fn open_loop(
         &self,
         frames: &Arc<[Bytes]>,
         rate: f64,
         time: Duration,
     ) -> Vec<(u32, Duration)> {
-        let (sender, mut latencies) = mpsc::unbounded_channel();
-        let (this, frames, runtime) = (self.clone(), frames.clone(), tokio::runtime::Handle::current());
-        // A thread sleeps more precisely than the timers of a runtime, which count milliseconds.
-        thread::spawn(move || {
-            let begun = now();
-            let sent = AtomicU64::new(0);
-            while begun.elapsed() < time {
-                let due = begun.elapsed().as_secs_f64() * rate;
-                while count(sent.load(Ordering::Relaxed)) < due {
-                    let number = sent.fetch_add(1, Ordering::Relaxed);
-                    let due = begun + Duration::from_secs_f64(count(number) / rate);
-                    let index = usize::try_from(number).unwrap();
-                    let frame = frames[index % frames.len()].clone();
-                    let (this, sender) = (this.clone(), sender.clone());
-                    runtime.spawn(async move {
-                        let answer = this.call(index, frame).await;
-                        let _ = sender.send((answer.code, due.elapsed()));
-                    });
-                }
-                thread::sleep(Duration::from_micros(200));
-            }
+        let (path, connections) = (self.uri.path().to_owned(), self.connections.len());
+        let (address, frames) = (self.address, frames.clone());
+        let paced = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                Self::open(address, &path, connections).await.paced(&frames, rate, time).await
+            })
         });
+        paced.await.unwrap()
+    }
+
+    async fn paced(self, frames: &[Bytes], rate: f64, time: Duration) -> Vec<(u32, Duration)> {
+        /// What a thread sleeps at the least, or a little less.
+        const NAP: Duration = Duration::from_micros(50);
+
+        let (sender, mut latencies) = mpsc::unbounded_channel();
+        let begun = now();
+        let mut sent = 0;
+        while begun.elapsed() < time {
+            let due = begun + Duration::from_secs_f64(count(sent) / rate);
+            if let Some(early) = due.checked_duration_since(now()) {
+                // A nap at rates that leave time for one; the timers of a runtime count milliseconds.
+                if early > NAP {
+                    thread::sleep(NAP);
+                }
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let index = usize::try_from(sent).unwrap();
+            let (this, sender, frame) = (self.clone(), sender.clone(), frames[index % frames.len()].clone());
+            tokio::spawn(async move {
+                let answer = this.call(index, frame).await;
+                let _ = sender.send((answer.code, due.elapsed()));
+            });
+            sent += 1;
+            // Where it is late with many, answers are taken all the same.
+            if sent % 32 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        drop(sender);
         let mut all = Vec::new();
         while let Some(latency) = latencies.recv().await {
             all.push(latency);

@@ -78,6 +78,8 @@ struct Entry {
     text: Box<str>,
     /// How many times a key had been withdrawn before the signature was verified.
     withdrawals: u64,
+    /// That of the token, beside the rest of what an eviction looks at.
+    expires_at: UnixMillis,
     token: AuthenticToken,
     /// Whether it was asked for since the eviction last came by.
     used: AtomicBool,
@@ -85,7 +87,7 @@ struct Entry {
 
 impl Entry {
     fn is_dead(&self, withdrawals: u64, now: UnixMillis) -> bool {
-        self.withdrawals != withdrawals || now >= UnixMillis::from_secs(self.token.identity.expires_at)
+        self.withdrawals != withdrawals || now >= self.expires_at
     }
 }
 
@@ -161,7 +163,8 @@ impl TokenCache {
     ) {
         let Some(bucket) = self.bucket(presented.hash) else { return };
         let text = presented.token.into();
-        let entry = Entry { text, withdrawals, token, used: AtomicBool::new(false) };
+        let expires_at = UnixMillis::from_secs(token.identity.expires_at);
+        let entry = Entry { text, withdrawals, expires_at, token, used: AtomicBool::new(false) };
         let mut hand = bucket.hand.lock().unwrap_or_else(PoisonError::into_inner);
         let place = bucket.place_of(presented).unwrap_or_else(|| {
             let place = bucket.free_place(*hand, withdrawals, now);
@@ -179,8 +182,13 @@ impl TokenCache {
 }
 
 impl Bucket {
+    /// Where the token is already. Tags are looked at first, as a reader does: the entries of others lie anywhere in
+    /// memory, and to fetch all of them took longer than all else that is done here.
     fn place_of(&self, presented: Presented<'_>) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.load().as_ref().is_some_and(|it| presented.is(it)))
+        let tagged = self.tags.0.iter().map(|tag| tag.load(Ordering::Relaxed) == presented.hash);
+        tagged
+            .zip(&self.entries)
+            .position(|(tagged, entry)| tagged && entry.load().as_ref().is_some_and(|it| presented.is(it)))
     }
 
     /// An empty place or a dead token's; otherwise, from the hand on, the first token that was not asked for since

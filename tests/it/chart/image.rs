@@ -117,13 +117,12 @@ fn the_binary_starts_as_the_image_says_and_its_health_check_tells_so() {
         std::iter::once(command[0].as_str()).chain(arguments.iter().map(String::as_str)).collect();
     let running = Running(state(&serve).spawn().unwrap());
 
-    let default = home.binary([health[1].as_str(), "--help"].into_iter()).output().unwrap();
-    let url = format!("http://127.0.0.1:{operations}/readyz");
-    assert!(String::from_utf8(default.stdout).unwrap().contains(&url), "the health check asks elsewhere");
-    let url = format!("http://127.0.0.1:{}/readyz", ports[2]);
+    let asked = countersign::config::Operations::default().listen.port().to_string();
+    assert_eq!(asked, operations, "the health check asks elsewhere");
     let healthy = || {
-        let check = health[1..].iter().map(String::as_str).chain(["--url", &url]);
-        home.binary(check).stderr(Stdio::null()).status().unwrap().success()
+        let mut check = home.binary(health[1..].iter().map(String::as_str));
+        check.env("COUNTERSIGN__OPERATIONS__LISTEN", format!("127.0.0.1:{}", ports[2]));
+        check.stderr(Stdio::null()).status().unwrap().success()
     };
     assert!((0..600).any(|_| healthy() || {
         std::thread::sleep(Duration::from_millis(100));
