@@ -65,7 +65,7 @@ pub(crate) trait Caller: Send + 'static {
 /// Connections to one server, and the method that is called over them.
 #[derive(Clone)]
 pub(crate) struct Connections {
-    connections: Vec<SendRequest<Bytes>>,
+    senders: Vec<SendRequest<Bytes>>,
     address: SocketAddr,
     uri: http::Uri,
 }
@@ -82,12 +82,12 @@ impl Connections {
             call(connection.clone(), &greeting, Bytes::from_static(&[0; 5])).await.ok();
             opened.push(connection);
         }
-        Self { connections: opened, address, uri: format!("http://{address}{path}").parse().unwrap() }
+        Self { senders: opened, address, uri: format!("http://{address}{path}").parse().unwrap() }
     }
 
     /// One call.
     pub(crate) async fn call(&self, connection: usize, frame: Bytes) -> Answer {
-        let sender = self.connections[connection % self.connections.len()].clone();
+        let sender = self.senders[connection % self.senders.len()].clone();
         call(sender, &self.uri, frame).await.expect("the connection holds")
     }
 
@@ -128,7 +128,7 @@ impl Connections {
         rate: f64,
         time: Duration,
     ) -> Vec<(u32, Duration)> {
-        let (path, connections) = (self.uri.path().to_owned(), self.connections.len());
+        let (path, connections) = (self.uri.path().to_owned(), self.senders.len());
         let (address, frames) = (self.address, frames.clone());
         let paced = tokio::task::spawn_blocking(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -15,6 +15,8 @@ use crate::process::Halves;
 use crate::world::{Alone, verify_connections, verify_frames};
 
 const SHARE: f64 = 0.7;
+/// What one processor's generator can call in a second without being late itself; a closed loop has less to do.
+const MOST: f64 = 40_000.0;
 
 pub(crate) async fn measure(effort: Effort) -> Option<Outcome> {
     let halves = Halves::begin();
@@ -24,8 +26,10 @@ pub(crate) async fn measure(effort: Effort) -> Option<Outcome> {
     let callers = CONNECTIONS * IN_FLIGHT;
     let mut verify = verify_target(&service.replica, &frames, CONNECTIONS, callers).await;
     let mut bare = echo_target(&echo, &frames, CONNECTIONS, callers).await;
-    let verify_rate = SHARE * saturation(&mut verify, effort).await;
-    let echo_rate = SHARE * saturation(&mut bare, effort).await;
+    let (verify_most, echo_most) =
+        (saturation(&mut verify, effort).await, saturation(&mut bare, effort).await);
+    let rate_of = |most: f64| MOST.min(SHARE * most);
+    let (verify_rate, echo_rate) = (rate_of(verify_most), rate_of(echo_most));
 
     let to_verify = verify_connections(&service.replica, CONNECTIONS).await;
     let to_echo = Connections::open(echo.address, echo::PATH, CONNECTIONS).await;
@@ -46,8 +50,9 @@ pub(crate) async fn measure(effort: Effort) -> Option<Outcome> {
             Figure::informative("· echo p99", Spread::of(echoed), "ms"),
         ])
         .noting(format!(
-            "Calls are due at a constant rate ({verify_rate:.0} and {echo_rate:.0}/s), and a latency counts from \
-             when its call was due. {}",
+            "Calls are due at a constant rate, and a latency counts from when its call was due: {verify_rate:.0} of \
+             {verify_most:.0} calls of Verify that can be answered in a second, {echo_rate:.0} of {echo_most:.0} of \
+             the echo. No more than {MOST:.0}, because beyond that the generator is late itself. {}",
             shares(halves.as_ref())
         )),
     )
