@@ -85,7 +85,8 @@ impl Verifier {
         }
         let presented = self.cache.look_for(token);
         let withdrawals = self.keys.withdrawals();
-        if let Some(found) = self.cache.get(presented, withdrawals)
+        if let Some(withdrawals) = withdrawals
+            && let Some(found) = self.cache.get(presented, withdrawals)
             && let Some(known) = found.token()
         {
             self.tally.hit();
@@ -99,7 +100,7 @@ impl Verifier {
     fn verify_anew(
         &self,
         presented: Presented<'_>,
-        withdrawals: u64,
+        withdrawals: Option<u64>,
         audiences: &[String],
         now: UnixMillis,
     ) -> Result<Arc<VerifiedToken>, InvalidReason> {
@@ -110,7 +111,9 @@ impl Verifier {
         let verdict = self.check(&token, audiences, now);
         let verified = Arc::clone(&token.identity);
         // An expired token never becomes good again; one that is revoked or meant for another may come again.
-        if verdict != Err(InvalidReason::Expired) {
+        if verdict != Err(InvalidReason::Expired)
+            && let Some(withdrawals) = withdrawals
+        {
             self.cache.put(presented, withdrawals, token, now);
         }
         verdict.map(|()| verified)
