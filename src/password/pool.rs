@@ -142,16 +142,6 @@ impl HashingPool {
         self.reserve(deadline)?.hash(password).await
     }
 
-    /// [`Reservation::verify`] in a place that is taken at once.
-    pub async fn verify(
-        &self,
-        password: Password,
-        against: Option<PasswordHash>,
-        deadline: Monotonic,
-    ) -> Result<Verdict, PoolError> {
-        self.reserve(deadline)?.verify(password, against).await
-    }
-
     /// What the pool does and has done.
     pub fn stats(&self) -> PoolStats {
         self.shared.queue().stats()

@@ -76,7 +76,7 @@ pub(crate) struct AuthenticToken {
 /// Has no `Debug`, because the token stands in it.
 struct Entry {
     text: Box<str>,
-    /// How many times a key had been withdrawn before the signature was verified.
+    /// [`TrustedKeys::withdrawals`](crate::TrustedKeys) from before the signature was verified.
     withdrawals: u64,
     /// That of the token, beside the rest of what an eviction looks at.
     expires_at: UnixMillis,

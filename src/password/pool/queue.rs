@@ -64,13 +64,7 @@ impl Queue {
 
     /// Keeps a place for a job that will come, or says at once why not.
     pub(super) fn reserve(&mut self, deadline: Monotonic, now: Monotonic) -> Result<(), PoolError> {
-        if self.closed {
-            return Err(PoolError::Closed);
-        }
-        if deadline <= now {
-            self.stats.expired += 1;
-            return Err(PoolError::Deadline);
-        }
+        self.check_open_until(deadline, now)?;
         if !self.has_room_until(deadline, now) {
             // Dead jobs are in nobody's way until the queue seems too long: a thread drops them in no time.
             self.discard_dead(now);
@@ -93,14 +87,20 @@ impl Queue {
     /// The job comes that a place was kept for.
     pub(super) fn admit(&mut self, job: Job, now: Monotonic) -> Result<(), PoolError> {
         self.give_back();
+        self.check_open_until(job.deadline, now)?;
+        self.waiting.push_back(job);
+        Ok(())
+    }
+
+    /// Whether jobs are taken at all, and one with this deadline is not too late.
+    fn check_open_until(&mut self, deadline: Monotonic, now: Monotonic) -> Result<(), PoolError> {
         if self.closed {
             return Err(PoolError::Closed);
         }
-        if job.deadline <= now {
+        if deadline <= now {
             self.stats.expired += 1;
             return Err(PoolError::Deadline);
         }
-        self.waiting.push_back(job);
         Ok(())
     }
 

@@ -8,6 +8,18 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::model::{ManualClock, UnixMillis};
 
+impl HashingPool {
+    /// [`Reservation::verify`] in a place that is taken at once.
+    async fn verify(
+        &self,
+        password: Password,
+        against: Option<PasswordHash>,
+        deadline: Monotonic,
+    ) -> Result<Verdict, PoolError> {
+        self.reserve(deadline)?.verify(password, against).await
+    }
+}
+
 const LATER: Monotonic = Monotonic(Duration::from_mins(1));
 
 /// Holds threads before they hash.

@@ -115,70 +115,6 @@ fn certificates() -> [Value; 2] {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_mtls_the_operations_port_is_probed_and_helm_test_has_a_certificate() {
-    let test = "under_mtls_the_operations_port_is_probed_and_helm_test_has_a_certificate";
-    let Some(chart) = Chart::find(test) else { return };
-    let ports = Ports::free();
-    let set = ports.set(&[
-        ("tls.grpc.enabled", "true"),
-        ("tls.grpc.existingSecret", "server"),
-        ("tls.grpc.clientCertificates", "required"),
-        ("tls.grpc.clientCaSecret", "client"),
-        ("test.clientSecret", "client"),
-    ]);
-    let manifests = chart.render("values.yaml", &set).unwrap();
-    let pod = &manifests.only("Deployment")["spec"]["template"]["spec"];
-    let container = &pod["containers"][0];
-    let secrets = certificates();
-    let node = Node::with_volumes(&manifests, pod, &secrets);
-    let running = Running(node.command(container).stderr(Stdio::null()).spawn().unwrap());
-    assert!(container["readinessProbe"]["grpc"].is_null());
-    becomes_true(container, "readinessProbe").await;
-
-    // A pod of its own, with the same database.
-    let pod = &manifests.only("Pod")["spec"];
-    node.lay_out_missing(&manifests, pod, &secrets);
-    helm_test(&node, &manifests);
-
-    let mut without = node.command(&without_certificate(&manifests));
-    let refused = without.output().unwrap();
-    assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
-    let stopped = tokio::task::spawn_blocking(move || running.terminate()).await.unwrap();
-    assert_eq!(stopped, Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_grpc_allow_keeps_for_some_callers_the_binary_refuses_to_others() {
-    let test = "what_grpc_allow_keeps_for_some_callers_the_binary_refuses_to_others";
-    let Some(chart) = Chart::find(test) else { return };
-    let ports = Ports::free();
-    let set = ports.set(&[
-        ("tls.grpc.enabled", "true"),
-        ("tls.grpc.existingSecret", "server"),
-        ("tls.grpc.clientCertificates", "optional"),
-        ("tls.grpc.clientCaSecret", "client"),
-        ("grpc.allow[0].methods", "{countersign.v1.AuthService/Login}"),
-        ("grpc.allow[0].sans", "{dns:test.example,spiffe://example.org/ns/shop/*}"),
-        ("test.clientSecret", "client"),
-    ]);
-    let manifests = chart.render("values.yaml", &set).unwrap();
-    let pod = &manifests.only("Deployment")["spec"]["template"]["spec"];
-    let container = &pod["containers"][0];
-    let secrets = certificates();
-    let node = Node::with_volumes(&manifests, pod, &secrets);
-    let running = Running(node.command(container).stderr(Stdio::null()).spawn().unwrap());
-    becomes_true(container, "readinessProbe").await;
-
-    node.lay_out_missing(&manifests, &manifests.only("Pod")["spec"], &secrets);
-    helm_test(&node, &manifests);
-    let refused = node.command(&without_certificate(&manifests)).output().unwrap();
-    let told = String::from_utf8_lossy(&refused.stderr);
-    assert!(!refused.status.success() && told.contains("This program may not do that."), "{told}");
-    let stopped = tokio::task::spawn_blocking(move || running.terminate()).await.unwrap();
-    assert_eq!(stopped, Some(0));
-}
-
 /// What `helm test` runs, less the client's certificate.
 fn without_certificate(manifests: &Manifests) -> Value {
     let mut check = manifests.only("Pod")["spec"]["containers"][0].clone();
@@ -189,6 +125,59 @@ fn without_certificate(manifests: &Manifests) -> Value {
     kept.truncate(at);
     check["args"] = json!(kept);
     check
+}
+
+/// Starts the chart's pod with TLS on the gRPC port and these values, runs `helm test`, and lets a client without a
+/// certificate try the same; returns the container and how that client fared.
+async fn a_client_without_a_certificate(chart: &Chart, values: &[(&str, &str)]) -> (Value, Output) {
+    let ports = Ports::free();
+    let mut others = vec![
+        ("tls.grpc.enabled", "true"),
+        ("tls.grpc.existingSecret", "server"),
+        ("tls.grpc.clientCaSecret", "client"),
+        ("test.clientSecret", "client"),
+    ];
+    others.extend(values);
+    let manifests = chart.render("values.yaml", &ports.set(&others)).unwrap();
+    let pod = &manifests.only("Deployment")["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let secrets = certificates();
+    let node = Node::with_volumes(&manifests, pod, &secrets);
+    let running = Running(node.command(container).stderr(Stdio::null()).spawn().unwrap());
+    becomes_true(container, "readinessProbe").await;
+
+    // A pod of its own, with the same database.
+    node.lay_out_missing(&manifests, &manifests.only("Pod")["spec"], &secrets);
+    helm_test(&node, &manifests);
+
+    let without = node.command(&without_certificate(&manifests)).output().unwrap();
+    let stopped = tokio::task::spawn_blocking(move || running.terminate()).await.unwrap();
+    assert_eq!(stopped, Some(0));
+    (container.clone(), without)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_mtls_the_operations_port_is_probed_and_helm_test_has_a_certificate() {
+    let test = "under_mtls_the_operations_port_is_probed_and_helm_test_has_a_certificate";
+    let Some(chart) = Chart::find(test) else { return };
+    let required = [("tls.grpc.clientCertificates", "required")];
+    let (container, refused) = a_client_without_a_certificate(&chart, &required).await;
+    assert!(container["readinessProbe"]["grpc"].is_null());
+    assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_grpc_allow_keeps_for_some_callers_the_binary_refuses_to_others() {
+    let test = "what_grpc_allow_keeps_for_some_callers_the_binary_refuses_to_others";
+    let Some(chart) = Chart::find(test) else { return };
+    let allowed = [
+        ("tls.grpc.clientCertificates", "optional"),
+        ("grpc.allow[0].methods", "{countersign.v1.AuthService/Login}"),
+        ("grpc.allow[0].sans", "{dns:test.example,spiffe://example.org/ns/shop/*}"),
+    ];
+    let (_, refused) = a_client_without_a_certificate(&chart, &allowed).await;
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("This program may not do that."), "{told}");
 }
 
 #[test]
