@@ -53,13 +53,13 @@ WORKDIR /build
 COPY --from=manifests /build .
 # The stubs of our own crates are forgotten again, or cargo would take them for built where a source is older.
 RUN . /cross \
-    && cargo auditable build --quiet --release --locked --bin countersign \
-    && cargo clean --quiet --release --package countersign --package countersign-verifier
+    && cargo auditable build --quiet --profile dist --locked --bin countersign \
+    && cargo clean --quiet --profile dist --package countersign --package countersign-verifier
 COPY . .
 RUN . /cross \
-    && cargo auditable build --quiet --release --locked --bin countersign \
+    && cargo auditable build --quiet --profile dist --locked --bin countersign \
     && mkdir -p /out/state \
-    && cp "target/$CARGO_BUILD_TARGET/release/countersign" /out/countersign
+    && cp "target/$CARGO_BUILD_TARGET/dist/countersign" /out/countersign
 
 # Said although it goes without saying: buildah before 1.39 would go on with the builder's platform, from the stage above.
 FROM --platform=$TARGETPLATFORM ${RUNTIME_IMAGE}

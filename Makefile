@@ -47,8 +47,8 @@ fuzz: ## present ten million forged tokens to the verifier
 .PHONY: bench
 bench: ## measure, print a table, write docs/benchmarks.md; ROW=… measures one row alone
 	@scripts/install-bench-tools
-	cargo bench --locked --bench goals -- --write $(addprefix --row ,$(ROW)) $(addprefix --largest ,$(LARGEST))
-	$(if $(ROW),,cargo bench --locked --bench user_enumeration)
+	cargo bench --profile dist --locked --bench goals -- --write $(addprefix --row ,$(ROW)) $(addprefix --largest ,$(LARGEST))
+	$(if $(ROW),,cargo bench --profile dist --locked --bench user_enumeration)
 
 .PHONY: image
 image: ## build the container image, with Docker or, without a daemon, with buildah
