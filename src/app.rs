@@ -2,6 +2,7 @@
 
 mod administration;
 mod background;
+mod check;
 mod edge;
 mod gauges;
 mod observed;
@@ -65,7 +66,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The keys.
-    #[error(transparent)]
+    #[error("keys.directory: {0}{hint}", hint = first_keys(.0))]
     Keys(#[from] KeyDirectoryError),
     /// The database.
     #[error(transparent)]
@@ -119,6 +120,15 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// What to do where there are no keys yet.
+fn first_keys(error: &KeyDirectoryError) -> &'static str {
+    if error.is_missing() {
+        "; make the first keys with: countersign key init (replicas of one database need the same keys)"
+    } else {
+        ""
+    }
 }
 
 /// The service, put together and bound to its ports; nothing is served before [`App::run`].

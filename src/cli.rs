@@ -75,7 +75,7 @@ pub async fn run(cli: Cli, program: &dyn Program, out: &mut dyn Write) -> Result
         // It holds the whole configuration while it works.
         Command::User(command) => Box::pin(command.run(program, out)).await,
         Command::Key(command) => command.run(program, out).await,
-        Command::Config(command) => command.run(out),
+        Command::Config(command) => command.run(program, out),
         Command::Healthcheck(command) => command.run().await,
         Command::LoginCheck(command) => Box::pin(command.run(program, out)).await,
         Command::Completions(command) => command.run(out),

@@ -16,12 +16,14 @@ mod captcha;
 mod database;
 pub mod duration;
 mod edge;
+mod environment;
 mod error;
 mod ext_authz;
 mod grpc;
 mod keys;
 mod layers;
 mod log;
+mod log_level;
 mod operations;
 mod passwords;
 mod redis;
@@ -34,17 +36,20 @@ mod telemetry;
 mod throttle;
 mod tls;
 mod tokens;
+mod url;
 
 pub use self::redis::Redis;
 pub use captcha::{Captcha, CaptchaMode, OnUnavailable};
 pub use database::{Database, DatabaseLocation};
 pub use edge::{Edge, EdgeClient, ErrorShape, RefreshTransport, SameSite};
+pub use environment::{ignored_variables, process_environment};
 pub use error::{ConfigError, Problem};
 pub use ext_authz::ExtAuthz;
 pub use grpc::Grpc;
 pub use keys::{Algorithm, CreateMissing, Keys, Permissions};
-pub use layers::{Override, process_environment};
+pub use layers::Override;
 pub use log::{Log, LogFormat};
+pub use log_level::filter as log_filter;
 pub use operations::Operations;
 pub use passwords::Passwords;
 pub use revocation::{OnStale, Revocation};
@@ -55,6 +60,7 @@ pub use telemetry::Telemetry;
 pub use throttle::Throttle;
 pub use tls::{AllowRule, ClientCertificates, Tls};
 pub use tokens::Tokens;
+pub use url::{ConfiguredUrl, shown_url};
 
 use layers::{Layer, Schema};
 
@@ -132,8 +138,8 @@ impl Operations {
 }
 
 impl Config {
-    /// Loads the configuration of `serve`. Of `environment` only names that begin with `COUNTERSIGN__` matter, and
-    /// each of those must be one that is known.
+    /// Loads the configuration of `serve`. Each name in `environment` that begins with `COUNTERSIGN__` must be one that
+    /// is known, and none may be a misspelling of one; others do not matter.
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,

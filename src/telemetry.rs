@@ -17,9 +17,9 @@ pub mod tables;
 pub mod traces;
 
 pub use metrics::Metrics;
-pub use traces::{InvalidCollector, flush};
+pub use traces::{InvalidCollector, flush, ignored_variables};
 
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, LogFormat, Problem, log_filter as parse_level};
 
 /// Nothing can be logged, or traced, as the configuration says.
 #[derive(Debug, thiserror::Error)]
@@ -32,19 +32,10 @@ pub enum InvalidTelemetry {
     Collector(#[from] InvalidCollector),
 }
 
-/// The log level is not one that `tracing` understands.
+/// The log level is not one that there is.
 #[derive(Debug, thiserror::Error)]
-#[error("log.level {directive:?}: {source}")]
-pub struct InvalidLogLevel {
-    directive: String,
-    source: tracing_subscriber::filter::ParseError,
-}
-
-/// Checks a filter such as `info` or `info,countersign::grpc=debug`.
-pub fn parse_level(directive: &str) -> Result<EnvFilter, InvalidLogLevel> {
-    EnvFilter::try_new(directive)
-        .map_err(|source| InvalidLogLevel { directive: directive.to_owned(), source })
-}
+#[error(transparent)]
+pub struct InvalidLogLevel(#[from] Problem);
 
 /// Sends log lines to standard error from here on. Once per process; a second call changes nothing.
 pub fn init_log(format: LogFormat, level: &str) -> Result<(), InvalidLogLevel> {
@@ -57,7 +48,7 @@ pub fn init_log(format: LogFormat, level: &str) -> Result<(), InvalidLogLevel> {
         LogFormat::Json => {
             builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
         }
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Text => builder.with_ansi(coloured()).with_target(false).try_init(),
     };
     Ok(())
 }
@@ -79,7 +70,7 @@ pub fn init(config: &Config) -> Result<(), InvalidTelemetry> {
         LogFormat::Json => {
             lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
         }
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
+        LogFormat::Text => lines.with_ansi(coloured()).with_target(false).boxed(),
     };
     let _ = tracing_subscriber::registry().with(spans).with(lines.with_filter(filter)).try_init();
     Ok(())
@@ -88,7 +79,22 @@ pub fn init(config: &Config) -> Result<(), InvalidTelemetry> {
 /// What of the log is wanted. Spans of traces are no part of it, and where nothing else wants them they are never
 /// made.
 fn log_filter(level: &str) -> Result<EnvFilter, InvalidLogLevel> {
-    let off = format!("{}=off", traces::TARGET);
-    let off = off.parse().map_err(|source| InvalidLogLevel { directive: off, source })?;
+    const OFF: &str = "the target of traces is a target";
+    let off = format!("{}=off", traces::TARGET).parse().expect(OFF);
     Ok(parse_level(level)?.add_directive(off))
+}
+
+/// Whether lines for people are coloured: on a terminal, unless somebody asked for none
+/// (<https://no-color.org>, <https://bixense.com/clicolors/>).
+fn coloured() -> bool {
+    let given = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if given("NO_COLOR").is_some() {
+        return false;
+    }
+    if given("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+        return true;
+    }
+    let unwanted = given("CLICOLOR").is_some_and(|value| value == "0")
+        || given("TERM").is_some_and(|terminal| terminal == "dumb");
+    !unwanted && std::io::stderr().is_terminal()
 }

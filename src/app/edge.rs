@@ -14,6 +14,7 @@ use crate::http::{
 };
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Limits, Port};
+use crate::text;
 use crate::transport::TrustedProxies;
 
 /// How many times others may keep the key set for as long as replicas take to look for new keys. With the time that
@@ -118,7 +119,7 @@ impl Edge {
 }
 
 /// The captcha before Login, where there is one.
-fn captcha(config: &Config) -> Result<Option<Captcha>, StartError> {
+pub(super) fn captcha(config: &Config) -> Result<Option<Captcha>, StartError> {
     let captcha = &config.captcha;
     let when = match captcha.mode {
         CaptchaMode::Off => return Ok(None),
@@ -146,7 +147,7 @@ fn authorities(file: &Path) -> Result<Option<Authorities>, StartError> {
     if file.as_os_str().is_empty() {
         return Ok(None);
     }
-    let pem = std::fs::read(file);
+    let pem = text::file_bytes(file, text::MAX_PEM_BYTES).map_err(io::Error::from);
     let authorities = pem.and_then(|pem| Authorities::from_pem(&pem).map_err(io::Error::other));
     authorities.map(Some).map_err(|source| StartError::File {
         setting: "captcha.ca_file",

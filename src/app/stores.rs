@@ -7,6 +7,7 @@ use secrecy::ExposeSecret as _;
 
 use super::StartError;
 use crate::config::{Config, Database, DatabaseLocation, SessionsStore};
+use crate::connection_url;
 use crate::cores::Cores;
 use crate::model::Clock;
 use crate::store::in_process::InProcessThrottle;
@@ -16,6 +17,7 @@ use crate::store::redis::{RedisOptions, RedisStore, RedisThrottle, RedisTls, Red
 use crate::store::sql::{Dialect, NetworkOptions, SqlStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Ledger, LoginThrottle, Probe, Push, SessionStore, UserStore};
+use crate::text;
 
 /// Where state lives.
 #[derive(Clone)]
@@ -44,11 +46,8 @@ impl Stores {
         cores: Option<&Cores>,
     ) -> Result<Self, StartError> {
         let Config { database, .. } = config;
-        let options = NetworkOptions {
-            connections: database.connections,
-            deadline: database.timeout,
-            ..NetworkOptions::new(database.url.clone())
-        };
+        check_files_of(database)?;
+        let options = network_options(database);
         let mut stores = match database.location()? {
             DatabaseLocation::Sqlite(path) => {
                 Self::on(open_sqlite(database, &path, clock).await?, migrate).await
@@ -70,6 +69,19 @@ impl Stores {
                 policy.map(|policy| Arc::new(InProcessThrottle::new(clock.clone(), policy)) as _);
         }
         Ok(stores)
+    }
+
+    /// Looks at what can be known of the stores without asking them: their addresses, and the files that are needed to
+    /// speak to them.
+    pub(super) fn check(config: &Config) -> Result<(), StartError> {
+        let options = network_options(&config.database);
+        match config.database.location()? {
+            DatabaseLocation::Sqlite(_) => {}
+            DatabaseLocation::Postgres => drop(PostgresStore::open(&options)?),
+            DatabaseLocation::Mysql => drop(MysqlStore::open(&options)?),
+        }
+        check_files_of(&config.database)?;
+        if config.redis.is_configured() { redis_options(config).map(drop) } else { Ok(()) }
     }
 
     async fn on<D: Dialect>(store: SqlStore<D>, migrate: bool) -> Result<Self, StartError> {
@@ -123,7 +135,21 @@ async fn open_sqlite(
     Ok(SqliteStore::open(options, clock.clone()).await?)
 }
 
+fn network_options(database: &Database) -> NetworkOptions {
+    NetworkOptions {
+        connections: database.connections,
+        deadline: database.timeout,
+        ..NetworkOptions::new(database.url.clone())
+    }
+}
+
 fn open_redis(config: &Config, cores: Option<&Cores>) -> Result<RedisStore, StartError> {
+    let runtimes = cores.map(Cores::runtimes).unwrap_or_default();
+    let options = RedisOptions { runtimes, ..redis_options(config)? };
+    Ok(RedisStore::open(&options, TimeSource::Server))
+}
+
+fn redis_options(config: &Config) -> Result<RedisOptions, StartError> {
     let connections = config.redis.connections(config.grpc.threads());
     let Config { redis: config, .. } = config;
     let url: RedisUrl = config.url.expose_secret().parse()?;
@@ -132,19 +158,17 @@ fn open_redis(config: &Config, cores: Option<&Cores>) -> Result<RedisStore, Star
     let key = readable("redis.key_file", &config.key_file)?;
     let username = Some(config.sentinel_username.clone()).filter(|name| !name.is_empty());
     let password = Some(config.sentinel_password.clone()).filter(|text| !text.expose_secret().is_empty());
-    let options = RedisOptions {
+    Ok(RedisOptions {
         tls: RedisTls { ca_file, client: certificate.zip(key) },
         sentinel_username: username,
         sentinel_password: password,
         prefix: config.prefix.clone(),
         connections,
-        runtimes: cores.map(Cores::runtimes).unwrap_or_default(),
         in_flight: config.in_flight,
         deadline: config.timeout,
         connect_timeout: config.connect_timeout,
         ..RedisOptions::new(url)
-    };
-    Ok(RedisStore::open(&options, TimeSource::Server))
+    })
 }
 
 /// A file that may be left out; it is read whenever it is needed, and a mistake is told at the start.
@@ -152,10 +176,23 @@ fn readable(setting: &'static str, file: &Path) -> Result<Option<PathBuf>, Start
     if file.as_os_str().is_empty() {
         return Ok(None);
     }
-    match std::fs::read(file) {
+    match text::file_bytes(file, text::MAX_PEM_BYTES) {
         Ok(_) => Ok(Some(file.to_owned())),
-        Err(source) => Err(StartError::File { setting, file: file.to_owned(), source }),
+        Err(invalid) => Err(StartError::File { setting, file: file.to_owned(), source: invalid.into() }),
     }
+}
+
+/// The files that the database's URL names. The driver reads them by itself, for each connection, and would pass over
+/// the first certificate of one that begins with a byte order mark.
+fn check_files_of(database: &Database) -> Result<(), StartError> {
+    let files = connection_url::files(database.url.expose_secret());
+    files.into_iter().try_for_each(|file| {
+        text::check_unmarked(&file).map_err(|invalid| StartError::File {
+            setting: "database.url",
+            file,
+            source: invalid.into(),
+        })
+    })
 }
 
 /// Only for whoever runs the service: there will be secrets in it.

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Failure;
-use super::program::BoxError;
-use crate::config::{Config as Configuration, process_environment};
+use super::program::{BoxError, Program};
+use crate::config::{Config as Configuration, ignored_variables, process_environment};
 
 /// Checks or prints the configuration.
 #[derive(Debug, Subcommand)]
 pub enum Config {
-    /// Say whether the configuration can be used: exit code 0 when it can, 2 when not
-    Check(Source),
+    /// Say whether the configuration can be used, with the files that it names: exit code 0 when it can, 2 when not
+    Check(Check),
     /// Print what is in force, as TOML, with secrets redacted
     Print(Source),
 }
@@ -26,6 +26,17 @@ pub struct Source {
     pub config: Option<PathBuf>,
 }
 
+/// Checks the configuration.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Where it is.
+    #[command(flatten)]
+    pub source: Source,
+    /// Look at the values alone, and not at keys and certificates: where those are not, as in a pipeline
+    #[arg(long)]
+    pub skip_files: bool,
+}
+
 impl Source {
     fn load(&self) -> Result<Configuration, Failure> {
         Ok(Configuration::load(self.config.as_deref(), process_environment()?, &[])?)
@@ -33,10 +44,17 @@ impl Source {
 }
 
 impl Config {
-    pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub(super) fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
-            Self::Check(source) => {
-                source.load()?;
+            Self::Check(Check { source, skip_files }) => {
+                let config = source.load()?;
+                if !skip_files {
+                    program.check(&config).map_err(|error| Failure::Usage(error.to_string()))?;
+                }
+                for ignored in ignored_variables(&process_environment()?) {
+                    // Whoever reads no warnings misses nothing that they asked for.
+                    let _ = writeln!(std::io::stderr(), "warning: {ignored}");
+                }
                 writeln!(out, "the configuration is valid")?;
             }
             Self::Print(source) => {

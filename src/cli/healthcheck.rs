@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use super::Failure;
 use super::program::BoxError;
 use super::tls::Tls;
-use crate::config::{ClientCertificates, Operations, duration, process_environment};
+use crate::config::{ClientCertificates, Operations, duration, process_environment, shown_url};
 
 /// How much of an answer is read: the reason why a service is not ready is short.
 const MAX_BODY_BYTES: usize = 4096;
@@ -60,18 +60,23 @@ impl Healthcheck {
         match tokio::time::timeout(timeout, get(&url, &tls)).await {
             Ok(Ok((StatusCode::OK, _))) => Ok(()),
             Ok(Ok((status, body))) => {
-                Err(BoxError::from(format!("not ready: {url} answers {status}: {body}")).into())
+                Err(BoxError::from(format!("not ready: {} answers {status}: {body}", shown(&url))).into())
             }
             Ok(Err(error)) => {
                 let hint = if is_refusal(error.as_ref()) { NEEDS_CERTIFICATE } else { "" };
-                Err(NoAnswer { url, hint, source: error }.into_failure())
+                Err(NoAnswer { url: shown(&url), hint, source: error }.into_failure())
             }
             Err(_) => {
                 let waited = duration::format(timeout);
-                Err(BoxError::from(format!("{url} does not answer within {waited}")).into())
+                Err(BoxError::from(format!("{} does not answer within {waited}", shown(&url))).into())
             }
         }
     }
+}
+
+/// The URL without what may be a secret in it.
+fn shown(url: &Uri) -> String {
+    shown_url(&url.to_string())
 }
 
 /// What to ask the service with this configuration, and how.
@@ -100,7 +105,7 @@ fn own(operations: &Operations, given: Tls) -> Result<(Uri, Tls), Failure> {
 #[derive(Debug, thiserror::Error)]
 #[error("{url} does not answer{hint}")]
 struct NoAnswer {
-    url: Uri,
+    url: String,
     hint: &'static str,
     source: BoxError,
 }

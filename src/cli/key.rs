@@ -17,10 +17,20 @@ use crate::model::UnixMillis;
 /// Lists and makes keys.
 #[derive(Debug, Subcommand)]
 pub enum Key {
+    /// Make the first keys, both of them used at once; touches nothing where there are keys
+    Init(Init),
     /// List the keys, without their secrets
     List(List),
     /// Make a key, which every replica must have before it is used
     Generate(Generate),
+}
+
+/// Makes the first keys.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
 }
 
 /// Lists the keys.
@@ -110,6 +120,9 @@ pub trait KeyAdministration: Send + Sync {
     /// Every key.
     async fn list(&self) -> Result<Vec<KeyFacts>, BoxError>;
 
+    /// Makes a key of each kind that is missing, to be used at once, and returns every key there is then.
+    async fn init(&self) -> Result<Vec<KeyFacts>, BoxError>;
+
     /// Makes a key that is used from `activate_in` on; when `None`, from when every replica is sure to have it.
     async fn generate(&self, kind: KeyKind, activate_in: Option<Duration>) -> Result<KeyFacts, BoxError>;
 }
@@ -126,6 +139,10 @@ struct KeyLine<'a> {
 impl Key {
     pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
+            Self::Init(Init { data }) => {
+                let keys = program.keys(&data.load()?).await?.init().await?;
+                write_keys(out, &keys, false)
+            }
             Self::List(List { json, data }) => {
                 let keys = program.keys(&data.load()?).await?.list().await?;
                 write_keys(out, &keys, json)

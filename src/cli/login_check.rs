@@ -14,7 +14,7 @@ use super::Failure;
 use super::data::Data;
 use super::program::{BoxError, Program};
 use super::tls::Tls;
-use crate::config::duration;
+use crate::config::{duration, shown_url};
 use crate::grpc::{Target, login_check};
 use crate::model::{CustomClaims, Username};
 use crate::secret;
@@ -70,6 +70,7 @@ impl LoginCheck {
         let forgotten = users.delete(&username).await;
         outcome.map_err(BoxError::from)?;
         forgotten.map_err(BoxError::from)?;
+        let grpc = shown_url(&grpc.to_string());
         writeln!(out, "{grpc} takes logins: logged in, verified, refreshed, logged out")?;
         Ok(())
     }

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
-use zeroize::Zeroizing;
 
 use super::Failure;
 use super::program::BoxError;
+use crate::text::{self, InvalidText};
 
 /// The longest password, in bytes.
 const MAX_BYTES: usize = 1024;
@@ -74,16 +74,15 @@ fn check_length(bytes: usize, source: &str) -> Result<(), Failure> {
 /// Reads no more than it takes to see that a password is too long.
 fn read_bounded(reader: impl Read, source: &str) -> Result<SecretString, Failure> {
     const NEWLINE_BYTES: usize = 2;
-    let most = MAX_BYTES + NEWLINE_BYTES + 1;
-    // Large enough from the start, so that growing leaves no copy behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(most));
-    reader.take(most as u64).read_to_end(&mut bytes).map_err(|error| failed(source, error))?;
-    let password =
-        bytes.strip_suffix(b"\n").map_or(&bytes[..], |line| line.strip_suffix(b"\r").unwrap_or(line));
+    let password = match text::text(reader, MAX_BYTES + NEWLINE_BYTES) {
+        Ok(password) => password,
+        Err(InvalidText::Io(error)) => return Err(failed(source, error)),
+        Err(InvalidText::TooLarge(_)) => return check_length(usize::MAX, source).map(|()| "".into()),
+        Err(invalid) => return Err(Failure::Usage(format!("the password from {source} {invalid}"))),
+    };
+    let password = text::without_line_break(&password);
     check_length(password.len(), source)?;
-    std::str::from_utf8(password)
-        .map(SecretString::from)
-        .map_err(|_| Failure::Usage(format!("the password from {source} is not UTF-8")))
+    Ok(SecretString::from(password))
 }
 
 #[cfg(test)]

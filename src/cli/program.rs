@@ -29,6 +29,9 @@ pub trait Program: Send + Sync {
     /// Runs the service until it is told to stop; brings the database to this release's schema before, if asked to.
     async fn serve(&self, config: Config, migrate: bool) -> Result<(), BoxError>;
 
+    /// Finds what would stop a start, in the files that the configuration names too.
+    fn check(&self, config: &Config) -> Result<(), BoxError>;
+
     /// Brings the database to this release's schema.
     async fn migrate(&self, config: &Config) -> Result<(), BoxError>;
 

@@ -11,9 +11,9 @@ use super::dev_banner::{BannerTls, DevBanner};
 use super::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
 use super::program::{BoxError, DevData, Program};
 use super::user::UserAdministration;
-use crate::app::{Administration, App, Stores};
+use crate::app::{Administration, App, StartError, Stores};
 use crate::auth::{UserAdmin, UserAdminError};
-use crate::config::{ClientCertificates, Config, Keys};
+use crate::config::{ClientCertificates, Config, Keys, ignored_variables, process_environment};
 use crate::lifecycle;
 use crate::model::{Clock, CustomClaims, Role, SystemClock, UnixMillis, User, Username};
 use crate::password::Password;
@@ -34,6 +34,7 @@ pub struct Service;
 impl Program for Service {
     async fn dev(&self, config: Config, data: DevData) -> Result<(), BoxError> {
         telemetry::init(&config)?;
+        log_ignored_variables();
         let wants_certificate = config.grpc.tls.client_certificates == ClientCertificates::Required;
         let app = App::build(config, true).await?;
         let tls = app.tls();
@@ -66,12 +67,17 @@ impl Program for Service {
 
     async fn serve(&self, config: Config, migrate: bool) -> Result<(), BoxError> {
         telemetry::init(&config)?;
+        log_ignored_variables();
         lifecycle::survive_hangup();
         let app = App::build(config, migrate).await?;
         let (grpc, operations) = (app.grpc_address()?, app.operations_address()?);
         let http = app.http_address()?.map(|http| http.to_string());
         tracing::info!(%grpc, http, %operations, version = env!("CARGO_PKG_VERSION"), "listening");
         finish(app.run(lifecycle::signal()).await)
+    }
+
+    fn check(&self, config: &Config) -> Result<(), BoxError> {
+        Ok(App::check(config)?)
     }
 
     async fn migrate(&self, config: &Config) -> Result<(), BoxError> {
@@ -87,6 +93,17 @@ impl Program for Service {
 
     async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {
         Ok(Box::new(KeyAdmin { keys: config.keys.clone(), clock: SystemClock::new() }))
+    }
+}
+
+/// Says which variables of the environment decide nothing, though they look as if they did.
+fn log_ignored_variables() {
+    let environment = process_environment().unwrap_or_default();
+    for ignored in ignored_variables(&environment) {
+        tracing::warn!("{ignored}");
+    }
+    if let Some(ignored) = telemetry::ignored_variables() {
+        tracing::info!("{ignored}");
     }
 }
 
@@ -168,8 +185,15 @@ struct KeyAdmin {
 #[async_trait]
 impl KeyAdministration for KeyAdmin {
     async fn list(&self) -> Result<Vec<KeyFacts>, BoxError> {
-        let keys = KeyDirectory::open(&self.keys.directory, self.keys.permissions.into())?;
+        let keys = KeyDirectory::open(&self.keys.directory, self.keys.permissions.into());
+        let keys = keys.map_err(StartError::Keys)?;
         Ok(keys.list(self.clock.now()).iter().map(facts).collect())
+    }
+
+    async fn init(&self) -> Result<Vec<KeyFacts>, BoxError> {
+        let (directory, now) = (&self.keys.directory, self.clock.now());
+        KeyDirectory::create_missing(directory, self.keys.algorithm.into(), now)?;
+        self.list().await
     }
 
     async fn generate(&self, kind: KeyKind, activate_in: Option<Duration>) -> Result<KeyFacts, BoxError> {

@@ -12,8 +12,10 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use zeroize::Zeroizing;
 
 use super::program::BoxError;
+use crate::text;
 
 /// Whom to trust, and who we are.
 #[derive(Debug, Clone, Default, Args)]
@@ -71,7 +73,8 @@ impl Tls {
         Ok(match self.certificate_file.as_ref().zip(self.key_file.as_ref()) {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
-                let key = PrivateKeyDer::from_pem_file(key)
+                let pem = pem(key)?;
+                let key = PrivateKeyDer::from_pem_slice(&pem)
                     .map_err(|error| format!("{}: {error}", key.display()))?;
                 builder.with_client_auth_cert(certificates(certificate)?, key)?
             }
@@ -121,7 +124,13 @@ impl ServerCertVerifier for AnyServer {
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, BoxError> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let pem = pem(file)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let all = all.map_err(|error| format!("{}: {error}", file.display()))?;
     if all.is_empty() { Err(format!("{} holds no certificate", file.display()).into()) } else { Ok(all) }
+}
+
+fn pem(file: &Path) -> Result<Zeroizing<Vec<u8>>, BoxError> {
+    Ok(text::file_bytes(file, text::MAX_PEM_BYTES)
+        .map_err(|invalid| format!("{} {invalid}", file.display()))?)
 }

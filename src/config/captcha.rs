@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
-use super::{bounds, duration, secret};
+use super::{ConfiguredUrl, bounds, duration, secret};
 
 /// The captcha before a Login over HTTP. Any service does that speaks the siteverify protocol: Turnstile, hCaptcha,
 /// reCAPTCHA.
@@ -17,7 +17,7 @@ pub struct Captcha {
     /// When one is needed. `COUNTERSIGN__CAPTCHA__MODE`
     pub mode: CaptchaMode,
     /// Where the service verifies; required unless `mode` is `off`. `COUNTERSIGN__CAPTCHA__VERIFY_URL`
-    pub verify_url: String,
+    pub verify_url: ConfiguredUrl,
     /// The site's secret; required unless `mode` is `off`. `COUNTERSIGN__CAPTCHA__SECRET`, or a file that holds it:
     /// `COUNTERSIGN__CAPTCHA__SECRET_FILE`
     #[serde(serialize_with = "secret::redacted")]
@@ -64,7 +64,7 @@ impl Default for Captcha {
     fn default() -> Self {
         Self {
             mode: CaptchaMode::Off,
-            verify_url: String::new(),
+            verify_url: ConfiguredUrl::default(),
             secret: SecretString::default(),
             ca_file: PathBuf::new(),
             failures: 3,
@@ -79,15 +79,12 @@ impl Captcha {
     /// Where the service verifies. A loaded configuration that needs it does not fail here.
     pub fn url(&self) -> Result<http::Uri, Problem> {
         const KEY: &str = "captcha.verify_url";
-        let url: http::Uri = self
-            .verify_url
-            .parse()
-            .map_err(|_| Problem::new(KEY, format!("{:?} is not a URL", self.verify_url)))?;
+        let url = self.verify_url.parse(KEY)?;
         let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
         let is_local =
             host == "localhost" || host.parse().is_ok_and(|host: std::net::IpAddr| host.is_loopback());
         match url.scheme_str() {
-            Some("https") if !host.is_empty() => Ok(url),
+            Some("https") => Ok(url),
             Some("http") if is_local => Ok(url),
             _ => {
                 Err(Problem::new(KEY, "must begin with https://, except on loopback: the secret goes there"))

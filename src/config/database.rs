@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{bounds, duration, secret};
+use crate::connection_url::{self, Kind};
 
 /// Where users, sessions and the revocation ledger live.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,8 +69,8 @@ impl Database {
         };
         match scheme {
             "sqlite" => sqlite_path(rest).map(DatabaseLocation::Sqlite),
-            "postgres" | "postgresql" => Ok(DatabaseLocation::Postgres),
-            "mysql" | "mariadb" => Ok(DatabaseLocation::Mysql),
+            "postgres" | "postgresql" => check(url, Kind::Postgres).map(|()| DatabaseLocation::Postgres),
+            "mysql" | "mariadb" => check(url, Kind::Mysql).map(|()| DatabaseLocation::Mysql),
             // What stands before the colon may be anything, a password too, so it is not shown.
             _ => {
                 Err(Problem::new(Self::URL, "has a scheme that is not known: use postgres, mysql or sqlite"))
@@ -83,6 +84,11 @@ impl Database {
         bounds::number("database.readers", self.readers, &(1..=64))?;
         bounds::time("database.timeout", self.timeout, ["10ms", "1m"])
     }
+}
+
+/// Looks at the parameters before a driver does, which may go on without one, or log it.
+fn check(url: &str, kind: Kind) -> Result<(), Problem> {
+    connection_url::check(url, kind).map_err(|error| Problem::new(Database::URL, error.to_string()))
 }
 
 fn sqlite_path(rest: &str) -> Result<PathBuf, Problem> {
@@ -99,6 +105,9 @@ fn sqlite_path(rest: &str) -> Result<PathBuf, Problem> {
     }
     if path.contains(":memory:") {
         return refuse("cannot be in memory: every connection would have a database of its own");
+    }
+    if let Some((name, _)) = connection_url::parameters(path).iter().flatten().next() {
+        return refuse(&format!("takes no parameters, and has {}", connection_url::shown(name)));
     }
     if path.contains(['?', '#', '%', '\0']) {
         return refuse("takes no parameters and no escapes: ?, # and % must not be in it");

@@ -252,7 +252,8 @@ impl Edge {
             if !is_origin(origin) {
                 let what = format!(
                     "{origin:?} is not an origin as browsers write it, such as \"https://app.example\": scheme, host \
-                     in lower case, the port where it is not the scheme's own, and nothing else"
+                     in lower case, the port where it is not the scheme's own, and nothing else{}",
+                    meant_origin(origin)
                 );
                 return Err(Problem::new(KEY, what));
             }
@@ -269,5 +270,26 @@ fn is_origin(text: &str) -> bool {
         _ => return false,
     };
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]_".contains(&byte);
-    !rest.is_empty() && rest.bytes().all(allowed) && !rest.ends_with([':', '.']) && !rest.ends_with(own_port)
+    !rest.is_empty()
+        && rest.bytes().all(allowed)
+        && !rest.ends_with([':', '.'])
+        && !rest.ends_with(own_port)
+        && text.parse::<http::Uri>().is_ok_and(|uri| has_host(&uri))
+}
+
+/// A host, and a port that is one where there is any.
+fn has_host(uri: &http::Uri) -> bool {
+    let Some(authority) = uri.authority() else { return false };
+    let rest = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    !authority.host().is_empty() && (rest.is_empty() || authority.port_u16().is_some())
+}
+
+/// The origin that a page at this address has, if it has another one than is written.
+fn meant_origin(text: &str) -> String {
+    let lower = text.trim().to_ascii_lowercase();
+    let (scheme, rest) = lower.split_once("://").unwrap_or(("https", &lower));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default().trim_end_matches('.');
+    let host = host.strip_suffix(if scheme == "https" { ":443" } else { ":80" }).unwrap_or(host);
+    let origin = format!("{scheme}://{host}");
+    if is_origin(&origin) { format!(": did you mean {origin:?}?") } else { String::new() }
 }

@@ -73,6 +73,14 @@ pub enum ConfigError {
         /// The key or variable that names it.
         named_by: String,
     },
+    /// A variable of the environment that is none of ours, and was meant to be.
+    #[error("{name}: there is no such variable: did you mean {meant}?")]
+    Variable {
+        /// Its name.
+        name: String,
+        /// The variable that it is but for underscores, case or a letter.
+        meant: String,
+    },
     /// An environment variable of ours is not UTF-8.
     #[error("{name}: the value of this environment variable is not UTF-8")]
     NotUnicode {
@@ -95,6 +103,10 @@ fn did_you_mean(suggestion: Option<&str>) -> String {
 fn describe(kind: &Kind) -> String {
     match kind {
         Kind::UnknownVariant(found, expected) => {
+            let found: String = found.chars().take(40).collect();
+            format!("{found:?} is none of {}", expected.join(", "))
+        }
+        Kind::UnknownField(found, expected) => {
             let found: String = found.chars().take(40).collect();
             format!("{found:?} is none of {}", expected.join(", "))
         }

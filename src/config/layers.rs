@@ -1,24 +1,23 @@
 //! The layers that a configuration is made of. Each is checked against the known keys by itself, so that an error
 //! can name the file, the variable or the flag that is to blame.
 
-use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
 
+use super::environment::{self, PREFIX};
 use super::secret::{self, SECRETS};
 use super::{Config, ConfigError};
-
-/// What every environment variable of ours begins with.
-const PREFIX: &str = "COUNTERSIGN__";
+use crate::spelling::nearest;
+use crate::text;
 
 /// The name of the lowest layer.
 pub(super) const DEFAULTS: &str = "the defaults";
 
 /// The largest configuration file.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// The environment variable that sets `key`.
 pub(super) fn variable_of(key: &str) -> String {
@@ -34,18 +33,6 @@ pub struct Override {
     pub flag: &'static str,
     /// The value as an environment variable would have it.
     pub value: String,
-}
-
-/// The variables of this process that are ours.
-pub fn process_environment() -> Result<Vec<(String, String)>, ConfigError> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .filter(|(name, _)| name.starts_with(PREFIX))
-        .map(|(name, value)| match value.into_string() {
-            Ok(value) => Ok((name, value)),
-            Err(_) => Err(ConfigError::NotUnicode { name }),
-        })
-        .collect()
 }
 
 /// Every known key with its default, from which the type that it must have is seen.
@@ -70,13 +57,49 @@ impl Schema {
         keys.try_fold(first, |value, key| value.as_dict()?.get(key))
     }
 
-    /// The error for `key`, with a known key that has the same last part or begins the same.
+    /// Every variable that sets a key, those that name a secret's file too.
+    pub(super) fn variables(&self) -> BTreeSet<String> {
+        let files = SECRETS.iter().map(|key| format!("{}_FILE", variable_of(key)));
+        self.keys().map(|key| variable_of(&key)).chain(files).collect()
+    }
+
+    /// The error for `key`, with the known key that was probably meant: the same in another case, the one with the same
+    /// last part in another section, or else the nearest.
     fn unknown(&self, key: &str, origin: &str) -> ConfigError {
         let last = key.rsplit('.').next().unwrap_or(key);
-        let suggestion = self.keys().find(|known| known == key);
+        let files = SECRETS.iter().map(|key| format!("{key}_file"));
+        let known: BTreeSet<String> = self.keys().chain(self.tables()).chain(files).collect();
+        let suggestion = known.iter().find(|known| *known == key);
         let suggestion =
-            suggestion.or_else(|| self.keys().find(|known| known.rsplit('.').next() == Some(last)));
-        ConfigError::UnknownKey { key: key.to_owned(), origin: origin.to_owned(), suggestion }
+            suggestion.or_else(|| known.iter().find(|known| known.rsplit('.').next() == Some(last)));
+        let suggestion = suggestion.map(String::as_str);
+        let suggestion = suggestion.or_else(|| nearest(key, known.iter().map(String::as_str)));
+        ConfigError::UnknownKey {
+            key: key.to_owned(),
+            origin: origin.to_owned(),
+            suggestion: suggestion.map(str::to_owned),
+        }
+    }
+
+    /// The same for a section.
+    fn unknown_section(&self, section: &str, is_table: bool, origin: &str) -> ConfigError {
+        match nearest(section, self.0.keys().map(String::as_str)).filter(|_| is_table) {
+            Some(meant) => ConfigError::UnknownKey {
+                key: section.to_owned(),
+                origin: origin.to_owned(),
+                suggestion: Some(format!("[{meant}]")),
+            },
+            None => self.unknown(section, origin),
+        }
+    }
+
+    /// The tables in sections, such as `grpc.tls`.
+    fn tables(&self) -> impl Iterator<Item = String> + '_ {
+        let of = |(section, keys): (&String, &Dict)| {
+            let tables = keys.iter().filter(|(_, value)| value.as_dict().is_some());
+            tables.map(|(key, _)| format!("{section}.{key}")).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of)
     }
 
     /// Refuses what is not known in a section, or of another type than the default.
@@ -208,8 +231,16 @@ impl Layer {
         let names: BTreeMap<String, String> = schema.keys().map(|key| (variable_of(&key), key)).collect();
         let files: BTreeMap<String, &str> =
             SECRETS.iter().map(|key| (format!("{}_FILE", variable_of(key)), *key)).collect();
-        let variables: BTreeMap<String, String> =
-            variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+        let (variables, others): (BTreeMap<String, String>, BTreeMap<String, String>) =
+            variables.into_iter().partition(|(name, _)| name.starts_with(PREFIX));
+        let known = schema.variables();
+        for name in others.keys() {
+            // One that is set beside the right one may be what that was made of.
+            let meant = environment::misspelt(name, &known).filter(|meant| !variables.contains_key(*meant));
+            if let Some(meant) = meant {
+                return Err(ConfigError::Variable { name: name.clone(), meant: meant.to_owned() });
+            }
+        }
 
         let layers = variables.iter().map(|(name, text)| {
             if let Some(key) = files.get(name) {
@@ -225,6 +256,7 @@ impl Layer {
                 let key = name.trim_start_matches(PREFIX).replace("__", ".").to_ascii_lowercase();
                 return Err(schema.unknown(&key, name));
             };
+            let text = if SECRETS.contains(&key.as_str()) { text::value(text) } else { text };
             Ok(Self::single(name.clone(), key, schema.parse_text(key, text, name)?))
         });
         layers.collect()
@@ -237,7 +269,7 @@ impl Layer {
         let mut secrets = Vec::new();
         for (section, keys) in &mut values {
             if !schema.0.contains_key(section) {
-                return Err(schema.unknown(section, &origin));
+                return Err(schema.unknown_section(section, keys.as_dict().is_some(), &origin));
             }
             let Value::Dict(_, keys) = keys else {
                 let problem = format!("must be a section, written [{section}]");
@@ -268,13 +300,7 @@ impl Layer {
 /// Reads a TOML file. Errors say where and what, and do not quote the line: a secret may stand in it.
 fn read_toml(path: &Path) -> Result<Dict, ConfigError> {
     let file_error = |source| ConfigError::File { path: path.to_owned(), source };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(file_error)?;
-    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(file_error)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        let reason = format!("it is larger than {MAX_FILE_BYTES} bytes");
-        return Err(file_error(std::io::Error::new(std::io::ErrorKind::FileTooLarge, reason)));
-    }
+    let text = text::file_text(path, MAX_FILE_BYTES).map_err(|invalid| file_error(invalid.into()))?;
     let table: toml::Table = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
         path: path.to_owned(),
         line: error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count()),

@@ -1,9 +1,9 @@
 //! `[log]`
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
 
 use super::error::Problem;
+use super::log_level;
 
 /// What is written to standard error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,12 +34,6 @@ impl Default for Log {
 
 impl Log {
     pub(super) fn check(&self) -> Result<(), Problem> {
-        let key = "log.level";
-        if self.level.trim().is_empty() {
-            return Err(Problem::new(key, "must not be empty"));
-        }
-        EnvFilter::try_new(&self.level)
-            .map(|_| ())
-            .map_err(|error| Problem::new(key, format!("{:?} cannot be used: {error}", self.level)))
+        log_level::filter(&self.level).map(drop)
     }
 }

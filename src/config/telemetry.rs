@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bounds;
 use super::error::Problem;
+use super::{ConfiguredUrl, bounds};
 
 /// Where traces go. Metrics need no configuration: they are on the operations port.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -11,7 +11,7 @@ use super::error::Problem;
 pub struct Telemetry {
     /// The collector that traces are sent to, by OTLP over gRPC: `http://collector:4317`. Empty: the one that
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` names, or none. `COUNTERSIGN__TELEMETRY__OTLP_ENDPOINT`
-    pub otlp_endpoint: String,
+    pub otlp_endpoint: ConfiguredUrl,
     /// Of a thousand calls that arrive without a decision of their caller's, how many are traced.
     /// `COUNTERSIGN__TELEMETRY__TRACES_PER_THOUSAND`
     pub traces_per_thousand: u32,
@@ -22,7 +22,7 @@ pub struct Telemetry {
 impl Default for Telemetry {
     fn default() -> Self {
         Self {
-            otlp_endpoint: String::new(),
+            otlp_endpoint: ConfiguredUrl::default(),
             traces_per_thousand: 100,
             service_name: "countersign".to_owned(),
         }
@@ -37,24 +37,24 @@ impl Telemetry {
 
     pub(super) fn check(&self) -> Result<(), Problem> {
         bounds::number("telemetry.traces_per_thousand", self.traces_per_thousand, &(0..=1000))?;
-        if self.service_name.trim().is_empty() {
-            return Err(Problem::new("telemetry.service_name", "must not be empty"));
+        let name = &self.service_name;
+        if name.trim().is_empty() || name.chars().any(char::is_control) {
+            return Err(Problem::new("telemetry.service_name", "must be text, without control characters"));
         }
-        check_endpoint("telemetry.otlp_endpoint", &self.otlp_endpoint)
+        if self.otlp_endpoint.is_empty() {
+            Ok(())
+        } else {
+            self.otlp_endpoint.check_collector("telemetry.otlp_endpoint")
+        }
     }
 }
 
-fn check_endpoint(key: &'static str, endpoint: &str) -> Result<(), Problem> {
-    if endpoint.is_empty() {
-        return Ok(());
-    }
-    let url = endpoint.parse::<http::Uri>().ok();
-    let known = |url: &http::Uri| {
-        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())
-    };
-    if url.as_ref().is_some_and(known) {
-        Ok(())
-    } else {
-        Err(Problem::new(key, format!("{endpoint:?} does not look like http://collector:4317")))
+impl ConfiguredUrl {
+    /// Whether traces can be sent there.
+    pub fn check_collector(&self, key: &'static str) -> Result<(), Problem> {
+        match self.parse(key)?.scheme_str() {
+            Some("http" | "https") => Ok(()),
+            _ => Err(Problem::new(key, format!("\"{self}\" does not look like http://collector:4317"))),
+        }
     }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
-use super::{bounds, duration};
+use super::{bounds, duration, url};
 
 /// What access tokens say, and how long they live.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tokens {
     /// The `iss` claim (RFC 7519 §4.1.1), 1 to 256 bytes. `COUNTERSIGN__TOKENS__ISSUER`
+    #[serde(serialize_with = "url::redacted")]
     pub issuer: String,
     /// The audiences that a Login may ask for: the `aud` claim (RFC 7519 §4.1.3). 1 to 32, each of 1 to 256 bytes.
     /// `COUNTERSIGN__TOKENS__AUDIENCES`, separated by commas
@@ -57,6 +58,12 @@ impl Tokens {
 
     pub(super) fn check(&self) -> Result<(), Problem> {
         bounds::word("tokens.issuer", &self.issuer, 256)?;
+        if self.issuer.contains(url::REDACTED) {
+            return Err(Problem::new(
+                "tokens.issuer",
+                "was redacted where it was printed: write the URL itself",
+            ));
+        }
         if !(1..=32).contains(&self.audiences.len()) {
             return Err(Problem::new("tokens.audiences", "must name 1 to 32 audiences"));
         }

@@ -10,6 +10,7 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
 use super::proto;
+use crate::spelling::nearest;
 
 /// Every method, or every certificate.
 const ANY: &str = "*";
@@ -32,8 +33,14 @@ pub struct AllowList(Vec<Allow>);
 
 /// A rule names a method that there is not: what it should guard would be open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no method {0:?}")]
+#[error("there is no method {0:?}{meant}", meant = suggestion(.0))]
 pub struct UnknownMethod(pub String);
+
+fn suggestion(unknown: &str) -> String {
+    let known = known_methods();
+    let meant = nearest(unknown, known.iter().map(String::as_str));
+    meant.map(|meant| format!(": did you mean {meant:?}?")).unwrap_or_default()
+}
 
 impl AllowList {
     /// Every method that is named must be one that is known.

@@ -8,6 +8,7 @@ use sqlx::migrate::Migrator;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlQueryResult};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
+use crate::connection_url::{self, Kind};
 use crate::store::sql::{self, Dialect, Fault, InvalidUrl, NetworkOptions, SqlStore, Statements};
 
 mod statements;
@@ -27,12 +28,12 @@ impl MysqlStore {
     /// and `&ssl-ca=FILE` for TLS. Does not connect yet. Before use call [`SqlStore::migrate`] or
     /// [`SqlStore::check_schema`].
     pub fn open(options: &NetworkOptions) -> Result<Self, InvalidUrl> {
-        let connect = options
-            .url
-            .expose_secret()
-            .parse::<MySqlConnectOptions>()
-            .map_err(|error| InvalidUrl { database: "MySQL", source: Box::new(error) })?
-            .disable_statement_logging();
+        const DATABASE: &str = "MySQL";
+        let url = options.url.expose_secret();
+        // Before the driver looks at it, which goes on without a parameter that it does not know.
+        connection_url::check(url, Kind::Mysql).map_err(|error| InvalidUrl::new(DATABASE, error))?;
+        let connect = url.parse::<MySqlConnectOptions>().map_err(|error| InvalidUrl::new(DATABASE, error))?;
+        let connect = connect.disable_statement_logging();
         let limit = options.statement_limit();
         Ok(Self::over_network(options, MysqlConnect { connect, limits: limits(limit) }))
     }

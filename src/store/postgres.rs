@@ -8,6 +8,7 @@ use sqlx::error::DatabaseError;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgQueryResult};
 
+use crate::connection_url::{self, Kind};
 use crate::store::sql::{Dialect, Fault, InvalidUrl, NetworkOptions, SqlStore, Statements};
 
 mod statements;
@@ -24,13 +25,14 @@ impl PostgresStore {
     /// `&sslrootcert=FILE` for TLS. Does not connect yet. Before use call [`SqlStore::migrate`] or
     /// [`SqlStore::check_schema`].
     pub fn open(options: &NetworkOptions) -> Result<Self, InvalidUrl> {
-        let connect = options
-            .url
-            .expose_secret()
-            .parse::<PgConnectOptions>()
-            .map_err(|error| InvalidUrl { database: "PostgreSQL", source: Box::new(error) })?
-            .application_name("countersign")
-            .disable_statement_logging();
+        const DATABASE: &str = "PostgreSQL";
+        let url = options.url.expose_secret();
+        // Before the driver looks at it, which logs the value of a parameter that it does not know.
+        connection_url::check(url, Kind::Postgres).map_err(|error| InvalidUrl::new(DATABASE, error))?;
+        let connect = url.parse::<PgConnectOptions>().map_err(|error| InvalidUrl::new(DATABASE, error))?;
+        let named = connect.get_application_name().is_some();
+        let connect = if named { connect } else { connect.application_name("countersign") };
+        let connect = connect.disable_statement_logging();
         let limit = format!("{}ms", options.statement_limit().as_millis().max(1));
         let limited = connect.clone().options([
             ("statement_timeout", limit.as_str()),

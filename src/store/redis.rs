@@ -24,6 +24,7 @@ use self::scripts::{Arguments, Script, Scripts};
 use self::server_time::ServerTime;
 use crate::model::{Clock, UserId};
 use crate::store::{PoolStats, Probe, StoreError};
+use crate::text;
 
 mod address;
 mod checks;
@@ -84,8 +85,8 @@ impl RedisTls {
     /// Reads the files. Blocks on the disk.
     fn certificates(&self) -> std::io::Result<TlsCertificates> {
         let read = |file: &Path| {
-            let named = |error| std::io::Error::other(format!("{}: {error}", file.display()));
-            std::fs::read(file).map_err(named)
+            let named = |invalid| std::io::Error::other(format!("{} {invalid}", file.display()));
+            text::file_bytes(file, text::MAX_PEM_BYTES).map(|pem| pem.to_vec()).map_err(named)
         };
         let client = self.client.as_ref().map(|(certificate, key)| {
             Ok::<_, std::io::Error>(ClientTlsConfig {

@@ -72,6 +72,15 @@ pub struct InvalidUrl {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+impl InvalidUrl {
+    pub(in crate::store) fn new<E>(database: &'static str, source: E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        Self { database, source: Box::new(source) }
+    }
+}
+
 /// Whose clock a store goes by.
 #[derive(Clone)]
 pub enum TimeSource {

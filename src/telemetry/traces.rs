@@ -14,7 +14,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _, WithTonicConfig as _};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
@@ -24,7 +24,7 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::config::Telemetry;
+use crate::config::{ConfiguredUrl, Problem, Telemetry};
 
 /// The target of every span that is part of a trace, and of nothing else.
 pub const TARGET: &str = "countersign::trace";
@@ -45,28 +45,65 @@ static ENABLED: AtomicBool = AtomicBool::new(false);
 
 /// Traces cannot be sent where the configuration says.
 #[derive(Debug, thiserror::Error)]
-#[error("telemetry.otlp_endpoint: {0}")]
-pub struct InvalidCollector(#[from] ExporterBuildError);
+pub enum InvalidCollector {
+    /// What names the collector is no address of one.
+    #[error(transparent)]
+    Endpoint(#[from] Problem),
+    /// The exporter cannot be made. The text shows no secret of the collector's URL.
+    #[error("telemetry.otlp_endpoint: {0}")]
+    Exporter(String),
+}
+
+/// The variables of the OpenTelemetry specification that name the collector, the more specific one first.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+/// The others that are honoured: by the exporter, and by what describes this process.
+const HONOURED: [&str; 7] = [
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "OTEL_EXPORTER_OTLP_INSECURE",
+    "OTEL_EXPORTER_OTLP_TRACES_INSECURE",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_SPAN_EVENT_COUNT_LIMIT",
+];
 
 /// The collector that is configured, or that the variables of the OpenTelemetry specification name.
-fn endpoint(config: &Telemetry) -> Option<String> {
-    let variable = |name| std::env::var(name).ok();
-    Some(config.otlp_endpoint.clone())
-        .filter(|endpoint| !endpoint.is_empty())
-        .or_else(|| variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
-        .or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT"))
-        .filter(|endpoint| !endpoint.is_empty())
+fn endpoint(config: &Telemetry) -> Result<Option<ConfiguredUrl>, Problem> {
+    if !config.otlp_endpoint.is_empty() {
+        return Ok(Some(config.otlp_endpoint.clone()));
+    }
+    // One that is empty counts as unset.
+    let variable = |name| Some((name, std::env::var(name).ok().filter(|value| !value.is_empty())?));
+    let Some((name, value)) = ENDPOINTS.into_iter().find_map(variable) else { return Ok(None) };
+    let url = ConfiguredUrl::from(value.as_str());
+    url.check_collector(name)?;
+    Ok(Some(url))
+}
+
+/// The variables of OpenTelemetry that are set and decide nothing here, as one line for the log.
+pub fn ignored_variables() -> Option<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let ignored = names.filter(|name| {
+        name.starts_with("OTEL_") && !ENDPOINTS.contains(&name.as_str()) && !HONOURED.contains(&name.as_str())
+    });
+    let mut ignored: Vec<_> = ignored.collect();
+    ignored.sort_unstable();
+    let verb = if ignored.len() == 1 { "is" } else { "are" };
+    (!ignored.is_empty()).then(|| format!("{} {verb} ignored: [telemetry] decides", ignored.join(", ")))
 }
 
 /// Begins to send traces, if there is a collector to send them to. Must be called within a runtime, which must still
 /// be there at [`flush`].
 pub(super) fn begin(config: &Telemetry) -> Result<Option<SdkTracer>, InvalidCollector> {
-    let Some(endpoint) = endpoint(config) else { return Ok(None) };
-    let is_tls = endpoint.starts_with("https://");
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(PATIENCE);
+    let Some(endpoint) = endpoint(config)? else { return Ok(None) };
+    let address = endpoint.parse("telemetry.otlp_endpoint")?.to_string();
+    let is_tls = address.starts_with("https://");
+    let exporter = SpanExporter::builder().with_tonic().with_endpoint(&address).with_timeout(PATIENCE);
     let exporter =
         if is_tls { exporter.with_tls_config(ClientTlsConfig::new().with_enabled_roots()) } else { exporter };
-    let exporter = exporter.build()?;
+    let exporter = exporter.build().map_err(|error| {
+        InvalidCollector::Exporter(error.to_string().replace(&address, &endpoint.to_string()))
+    })?;
     let queue = BatchConfigBuilder::default()
         .with_max_queue_size(QUEUE)
         .with_max_export_batch_size(BATCH)

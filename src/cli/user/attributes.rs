@@ -1,7 +1,5 @@
 //! Roles and claims on the command line.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
@@ -9,9 +7,10 @@ use clap::{ArgGroup, Args};
 use crate::cli::Failure;
 use crate::cli::program::BoxError;
 use crate::model::{CustomClaims, Role};
+use crate::text::{self, InvalidText};
 
 /// The largest file with claims, in bytes: more room than claims have, for those who write them with blanks.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
+const MAX_FILE_BYTES: usize = 64 * 1024;
 
 /// The roles of a new user.
 #[derive(Debug, Args)]
@@ -101,12 +100,9 @@ fn read(path: &Path) -> Result<CustomClaims, Failure> {
         path: PathBuf,
         source: std::io::Error,
     }
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
-        .map_err(|source| BoxError::from(Unreadable { path: path.to_owned(), source }))?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(Failure::Usage(format!("{} is larger than {MAX_FILE_BYTES} bytes", path.display())));
-    }
+    let text = text::file_text(path, MAX_FILE_BYTES).map_err(|invalid| match invalid {
+        InvalidText::Io(source) => BoxError::from(Unreadable { path: path.to_owned(), source }).into(),
+        invalid => Failure::Usage(format!("{} {invalid}", path.display())),
+    })?;
     claims(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
 }

@@ -50,6 +50,9 @@ impl Program for Recorder {
         self.note(format!("serve {} {migrate}", config.log.level));
         Ok(())
     }
+    fn check(&self, _config: &Config) -> Result<(), BoxError> {
+        Ok(())
+    }
     async fn migrate(&self, _config: &Config) -> Result<(), BoxError> {
         self.note("migrate".to_owned());
         Ok(())

@@ -1,16 +1,13 @@
 //! Reading the files as one.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use zeroize::Zeroizing;
 
 use super::{ClientCertificates, TlsError, TlsOptions};
+use crate::text::{self, InvalidText, MAX_PEM_BYTES};
 
-/// The largest file: a bundle of several hundred authorities.
-const MAX_BYTES: u64 = 1024 * 1024;
 /// How often files that change while they are read are read again.
 const ATTEMPTS: usize = 4;
 
@@ -19,10 +16,10 @@ pub(super) type Digest = [u8; SHA256_OUTPUT_LEN];
 
 /// What stood in the files at one time.
 pub(super) struct Contents {
-    pub(super) certificate: Vec<u8>,
+    pub(super) certificate: Zeroizing<Vec<u8>>,
     pub(super) key: Zeroizing<Vec<u8>>,
     /// Empty where clients' certificates are not asked for.
-    pub(super) client_ca: Vec<u8>,
+    pub(super) client_ca: Zeroizing<Vec<u8>>,
 }
 
 impl Contents {
@@ -42,14 +39,10 @@ impl Contents {
 
     fn read_once(options: &TlsOptions) -> Result<Self, TlsError> {
         let client_ca = match options.client_certificates {
-            ClientCertificates::Ignored => Vec::new(),
+            ClientCertificates::Ignored => Zeroizing::default(),
             ClientCertificates::Optional | ClientCertificates::Required => read(&options.client_ca_file)?,
         };
-        Ok(Self {
-            certificate: read(&options.certificate_file)?,
-            key: Zeroizing::new(read(&options.key_file)?),
-            client_ca,
-        })
+        Ok(Self { certificate: read(&options.certificate_file)?, key: read(&options.key_file)?, client_ca })
     }
 
     pub(super) fn digest(&self) -> Digest {
@@ -64,13 +57,10 @@ impl Contents {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|source| TlsError::Unreadable { file: path.to_owned(), source })?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(TlsError::TooLarge { file: path.to_owned(), most: MAX_BYTES });
-    }
-    Ok(bytes)
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    let file = path.to_owned();
+    text::file_bytes(path, MAX_PEM_BYTES).map_err(|invalid| match invalid {
+        InvalidText::TooLarge(most) => TlsError::TooLarge { file, most: most as u64 },
+        invalid => TlsError::Unreadable { file, source: invalid.into() },
+    })
 }

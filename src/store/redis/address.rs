@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
+use crate::connection_url;
+
 /// One server's host (a name or an address, IPv6 without brackets) and port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Server {
@@ -59,7 +61,7 @@ pub struct RedisUrl {
 }
 
 /// What is wrong with a Redis URL; none of the URL is in it, as it may hold a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRedisUrl {
     /// Another scheme, or none.
     #[error(
@@ -72,6 +74,9 @@ pub enum InvalidRedisUrl {
     /// A host is missing, a port is no port, or there are several servers where there can be one.
     #[error("a Redis URL names host[:port], and several of them only for Sentinel and Cluster")]
     Server,
+    /// It has a parameter, which may hold a password, and would decide nothing.
+    #[error("a Redis URL takes no parameters, and has {0}; settings of their own are in [redis]")]
+    Parameter(String),
     /// What follows the servers does not fit the scheme.
     #[error("after the servers stands /database; for Sentinel /service[/database]; for Cluster nothing")]
     Path,
@@ -89,6 +94,11 @@ impl FromStr for RedisUrl {
         // A password may hold an unencoded @; a host cannot.
         let (credentials, rest) =
             rest.rsplit_once('@').map_or((None, rest), |(left, right)| (Some(left), right));
+        if rest.contains('?') {
+            let parameters = connection_url::parameters(rest).unwrap_or_default();
+            let name = parameters.first().map_or("", |(name, _)| name);
+            return Err(InvalidRedisUrl::Parameter(connection_url::shown(name)));
+        }
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (topology, database) = match kind {
             "" => (Topology::Standalone(one(servers(hosts, 6379)?)?), path),
@@ -213,7 +223,9 @@ mod tests {
             ("redis://a:0", InvalidRedisUrl::Server),
             ("redis://a:65536", InvalidRedisUrl::Server),
             ("redis://[::1", InvalidRedisUrl::Server),
-            ("redis://a?x=1", InvalidRedisUrl::Server),
+            ("redis://a?x=1", InvalidRedisUrl::Parameter("\"x\"".to_owned())),
+            ("redis://u:p@a/0?db=1", InvalidRedisUrl::Parameter("\"db\"".to_owned())),
+            ("redis-sentinel://a/main?", InvalidRedisUrl::Parameter("whose name is not shown".to_owned())),
             ("redis://a/x", InvalidRedisUrl::Path),
             ("redis-sentinel://a", InvalidRedisUrl::Path),
             ("redis-cluster://a/0", InvalidRedisUrl::Path),

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use countersign_verifier::InvalidKeyId;
 
 use super::super::mac_key::{InvalidMacKey, InvalidMacKeys};
+use super::super::schedule::InvalidSchedule;
 use super::super::signing_key::{InvalidSigningKey, SigningFailed};
 use super::super::signing_keys::InvalidSigningKeys;
 use super::Permissions;
 use super::file::{MAX_FILE_BYTES, MAX_FILES};
+use crate::text::shell_word;
 
 /// Why keys could not be read or made.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +101,9 @@ pub enum KeyFileDefect {
     /// Larger than any key.
     #[error("larger than {MAX_FILE_BYTES} bytes, so not a key")]
     TooLarge,
+    /// UTF-16.
+    #[error("UTF-16 text, as Windows PowerShell writes it: save it as UTF-8")]
+    Utf16,
     /// Not UTF-8, so not PEM.
     #[error("not text, so not a PEM file")]
     NotText,
@@ -114,6 +119,20 @@ pub enum KeyFileDefect {
 }
 
 impl KeyDirectoryError {
+    /// Whether the directory, one of its two folders or the first key in it is not there yet.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Signing { source, .. } => {
+                matches!(source, InvalidSigningKeys::Schedule(InvalidSchedule::Empty))
+            }
+            Self::Refresh { source, .. } => {
+                matches!(source, InvalidMacKeys::Schedule(InvalidSchedule::Empty))
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
@@ -121,38 +140,10 @@ impl KeyDirectoryError {
     /// `mode` is what the path should have.
     pub(super) fn too_open(path: &Path, found: u32, mode: &str, permissions: Permissions) -> Self {
         let remedy = match permissions {
-            Permissions::Strict => format!("mend it with: chmod {mode} {}", shell_quoted(path)),
+            Permissions::Strict => format!("mend it with: chmod {mode} {}", shell_word(path)),
             // The kubelet writes these files anew; what changes their mode is the volume's definition.
             Permissions::Mounted => format!("mount the volume with defaultMode: {mode}"),
         };
         Self::TooOpen { path: path.to_owned(), mode: found, remedy }
-    }
-}
-
-/// The path as one word of a POSIX shell.
-fn shell_quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
-    if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_one_word_to_the_shell() {
-        for (path, word) in [
-            ("/var/lib/keys-1.d", "/var/lib/keys-1.d"),
-            ("my keys", "'my keys'"),
-            ("it's; rm", r"'it'\''s; rm'"),
-            ("$HOME", "'$HOME'"),
-        ] {
-            assert_eq!(shell_quoted(Path::new(path)), word);
-        }
     }
 }

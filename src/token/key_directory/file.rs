@@ -1,7 +1,6 @@
 //! Reading: what may be read at all, and no more of it than a key can be.
 
 use std::fs::{self, File, Metadata};
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::Permissions;
 use super::error::{KeyDirectoryError, KeyFileDefect};
+use crate::text::{self, InvalidText};
 
 /// The largest key file, in bytes: an RSA key of 8192 bits takes less than half of it.
 pub(super) const MAX_FILE_BYTES: usize = 16 * 1024;
@@ -111,14 +111,13 @@ impl KeyFile {
         let file = File::open(&self.path).map_err(unreadable())?;
         check_file(&self.path, &file.metadata().map_err(unreadable())?, self.permissions)?;
 
-        // Of full size from the start: growing would leave copies behind that nobody wipes.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES + 1));
-        let mut bounded = file.take(MAX_FILE_BYTES as u64 + 1);
-        bounded.read_to_end(&mut bytes).map_err(unreadable())?;
-        if bytes.len() > MAX_FILE_BYTES {
-            return Err(self.error(KeyFileDefect::TooLarge));
-        }
-        let text = str::from_utf8(&bytes).map_err(|_| self.error(KeyFileDefect::NotText))?;
-        Ok(Zeroizing::new(text.to_owned()))
+        text::text(file, MAX_FILE_BYTES).map_err(|invalid| match invalid {
+            InvalidText::Io(error) => unreadable()(error),
+            InvalidText::TooLarge(_) => self.error(KeyFileDefect::TooLarge),
+            InvalidText::Utf16 => self.error(KeyFileDefect::Utf16),
+            InvalidText::Marked | InvalidText::NotUtf8 | InvalidText::Nul => {
+                self.error(KeyFileDefect::NotText)
+            }
+        })
     }
 }

@@ -115,6 +115,11 @@ impl Dev {
         self.log.lock().unwrap().clone()
     }
 
+    /// What it logs, also after it is gone.
+    pub(crate) fn log_handle(&self) -> Arc<Mutex<String>> {
+        Arc::clone(&self.log)
+    }
+
     /// SIGKILL: nothing of it runs on.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");

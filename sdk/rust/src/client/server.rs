@@ -166,7 +166,8 @@ impl ClientTls {
         let mut config = match &self.certificate {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
-                let key = PrivateKeyDer::from_pem_file(key)
+                let key = pem(key)
+                    .and_then(|pem| PrivateKeyDer::from_pem_slice(&pem).map_err(io::Error::other))
                     .map_err(|error| io::Error::other(format!("{}: {error}", key.display())))?;
                 builder.with_client_auth_cert(certificates(certificate)?, key).map_err(io::Error::other)?
             }
@@ -179,9 +180,17 @@ impl ClientTls {
 /// Every certificate of a file, of which there must be one.
 fn certificates(file: &PathBuf) -> io::Result<Vec<CertificateDer<'static>>> {
     let named = |error: &dyn fmt::Display| io::Error::other(format!("{}: {error}", file.display()));
-    let certificates: Vec<_> =
-        CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(|error| named(&error))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem(file).map_err(|error| named(&error))?)
+        .collect::<Result<_, _>>()
+        .map_err(|error| named(&error))?;
     if certificates.is_empty() { Err(named(&"no certificate is in it")) } else { Ok(certificates) }
+}
+
+/// A file in PEM, without the byte order mark that some editors put at its head: the reader would pass over the first
+/// block with it.
+fn pem(file: &PathBuf) -> io::Result<Vec<u8>> {
+    let pem = std::fs::read(file)?;
+    Ok(pem.strip_prefix(b"\xEF\xBB\xBF").map(<[u8]>::to_vec).unwrap_or(pem))
 }
 
 #[cfg(test)]

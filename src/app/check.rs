@@ -1,0 +1,27 @@
+//! What `countersign config check` looks at beside the values themselves: the files that they name.
+
+use super::{App, ListenersTls, StartError, Stores, allow_list, edge, hash_parameters};
+use crate::config::Config;
+use crate::token::{KeyDirectory, KeyDirectoryError};
+
+impl App {
+    /// Finds what would stop a start, without asking a store, opening a port, or making anything.
+    pub fn check(config: &Config) -> Result<(), StartError> {
+        // What is wrong with a value is worth more than that a file is not there yet.
+        hash_parameters(config)?;
+        allow_list(config)?;
+        Stores::check(config)?;
+        check_keys(config)?;
+        ListenersTls::load(config)?;
+        edge::captcha(config).map(drop)
+    }
+}
+
+/// Whoever makes keys that are missing at the start needs none before.
+fn check_keys(config: &Config) -> Result<(), KeyDirectoryError> {
+    let keys = &config.keys;
+    match KeyDirectory::open(&keys.directory, keys.permissions.into()) {
+        Err(error) if config.create_missing_keys() && error.is_missing() => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
