@@ -21,6 +21,7 @@ mod ext_authz;
 mod health;
 mod login_check;
 mod meter;
+mod no_reflection;
 pub mod proto;
 mod redact;
 mod revocation_service;
@@ -156,6 +157,7 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
     }
     // One method reads more than the others may, so it has a route of its own.
     let routes = routes.prepare().into_axum_router().route_service(BATCH_PATH, batch);
+    let routes = if reflection { routes } else { no_reflection::route(routes) };
     // One layer made of two, so that a call goes through no more boxes.
     let around = call::CallLayer { clock, deadlines, trusted_proxies, allow: Arc::new(allow) };
     routes.layer(Stack::new(around, meter::MeterLayer(calls)))

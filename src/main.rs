@@ -1,5 +1,6 @@
 //! The `countersign` binary: a runtime in, an exit code out.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -23,7 +24,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprint!("{}", failure.report());
+            // The exit code says it, too, where nobody reads this.
+            let _ = std::io::stderr().write_all(failure.report().as_bytes());
             ExitCode::from(failure.exit_code())
         }
     }

@@ -21,6 +21,10 @@ pub use traces::{InvalidCollector, flush, ignored_variables};
 
 use crate::config::{Config, LogFormat, Problem, log_filter as parse_level};
 
+/// A line that cannot be written is lost: the subscriber's own report of that goes to standard error as well, and panics
+/// where nobody reads it any more, in the middle of a call.
+const REPORT_UNWRITTEN: bool = false;
+
 /// Nothing can be logged, or traced, as the configuration says.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidTelemetry {
@@ -42,6 +46,7 @@ pub fn init_log(format: LogFormat, level: &str) -> Result<(), InvalidLogLevel> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(log_filter(level)?)
         .with_writer(std::io::stderr)
+        .log_internal_errors(REPORT_UNWRITTEN)
         .with_span_events(FmtSpan::NONE);
     // A second subscriber in one process can only come from a test that starts the app twice.
     let _ = match format {
@@ -65,7 +70,10 @@ pub fn init(config: &Config) -> Result<(), InvalidTelemetry> {
         .with_target(false)
         .with_tracked_inactivity(false)
         .with_filter(filter::filter_fn(|metadata| metadata.is_span() && metadata.target() == traces::TARGET));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .log_internal_errors(REPORT_UNWRITTEN)
+        .with_span_events(FmtSpan::NONE);
     let lines = match format {
         LogFormat::Json => {
             lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()

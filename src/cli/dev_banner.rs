@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::text::shell_word;
+
 /// Everything that a newcomer needs for a first login.
 pub(super) struct DevBanner {
     /// Where the state is; none when it is thrown away in the end.
@@ -60,7 +62,11 @@ impl fmt::Display for DevBanner {
                 self.set_password()
             )?,
         }
-        writeln!(f, "\nReady. A first login, to be pasted into another terminal:\n")?;
+        writeln!(
+            f,
+            "\nReady. A first login, to be pasted into another terminal; the second Refresh is a retry, and gets the same \
+             tokens:\n"
+        )?;
         self.lines().iter().try_for_each(|line| writeln!(f, "  {line}"))?;
         if let Some(http) = self.http {
             writeln!(
@@ -74,7 +80,8 @@ impl fmt::Display for DevBanner {
 }
 
 impl DevBanner {
-    /// The lines to paste, in order: login, verify, refresh, the same refresh again, logout, verify.
+    /// The lines to paste, in order: login, verify, refresh, the same refresh again, logout, verify. They are for every
+    /// shell: dash has no `<<<`, an interactive zsh no comments.
     fn lines(&self) -> Vec<String> {
         let password = self.password.clone().unwrap_or_else(|| "the password".to_owned());
         let call = |data: &str, rpc: &str| {
@@ -86,15 +93,18 @@ impl DevBanner {
         };
         let username = &self.username;
         let login = call(&format!(r#"'{{"username":"{username}","password":"{password}"}}'"#), "Login");
+        let of_login = |variable: &str, member: &str| {
+            format!(r#"{variable}=$(printf '%s\n' "$OUT" | grep -o '"{member}": "[^"]*' | cut -d'"' -f4)"#)
+        };
         let with_refresh_token = r#""{\"refreshToken\":\"$REFRESH\"}""#;
         let verify = call(r#""{\"accessToken\":\"$ACCESS\"}""#, "VerifyAccessToken");
         vec![
             format!("OUT=$({login}) && echo \"$OUT\""),
-            r#"ACCESS=$(grep -o '"accessToken": "[^"]*' <<<"$OUT" | cut -d'"' -f4)"#.to_owned(),
-            r#"REFRESH=$(grep -o '"refreshToken": "[^"]*' <<<"$OUT" | cut -d'"' -f4)"#.to_owned(),
+            of_login("ACCESS", "accessToken"),
+            of_login("REFRESH", "refreshToken"),
             verify.clone(),
             call(with_refresh_token, "Refresh"),
-            format!("{}   # the same again: the identical successor", call(with_refresh_token, "Refresh")),
+            call(with_refresh_token, "Refresh"),
             call(with_refresh_token, "Logout"),
             verify,
         ]
@@ -121,7 +131,7 @@ impl DevBanner {
 
     fn set_password(&self) -> String {
         let data =
-            self.data.as_ref().map_or_else(String::new, |data| format!(" --data-dir {}", data.display()));
+            self.data.as_ref().map_or_else(String::new, |data| format!(" --data-dir {}", shell_word(data)));
         format!("countersign user set-password {}{data}", self.username)
     }
 }

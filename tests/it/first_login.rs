@@ -1,13 +1,9 @@
 //! The newcomer's first five minutes: the real binary, the real grpcurl, and the very lines that `dev` prints.
 
+use std::path::Path;
+
 use crate::support::process::Dev;
 use crate::support::tool;
-
-/// The lines to paste, as they stand in the banner.
-fn lines(dev: &Dev) -> Vec<String> {
-    let after = dev.rest_of_banner(8);
-    after.iter().map(|line| line.trim().to_owned()).collect()
-}
 
 /// The value of a string member in grpcurl's JSON.
 fn member(json: &str, name: &str) -> Option<String> {
@@ -15,54 +11,64 @@ fn member(json: &str, name: &str) -> Option<String> {
     value.pointer(name)?.as_str().map(str::to_owned)
 }
 
-/// Runs the lines one after the other in one shell, and returns what each printed.
-fn paste_all(lines: &[String]) -> Vec<String> {
-    let separator = "==next==";
-    let script: Vec<_> = lines.iter().map(|line| format!("{line}\necho {separator}")).collect();
-    let printed = tool::paste(&script.join("\n"));
+/// Types the lines one after the other into one shell, and returns what each printed.
+fn paste_all(shell: &Path, arguments: &[&str], lines: &[String]) -> Vec<String> {
+    let separator = "next-line";
+    let script: Vec<_> = lines.iter().map(|line| format!("{line}\necho {separator}\n")).collect();
+    let (printed, complaints) = tool::type_into(shell, arguments, &script.concat());
     let mut parts: Vec<_> = printed.split(separator).map(|part| part.trim().to_owned()).collect();
     parts.pop();
-    assert_eq!(parts.len(), lines.len(), "{printed}");
+    assert_eq!(parts.len(), lines.len(), "{}: {printed}\n{complaints}", shell.display());
     parts
 }
 
 #[test]
-fn the_lines_that_dev_prints_work_when_pasted() {
-    if tool::find("grpcurl", "the_lines_that_dev_prints_work_when_pasted").is_none() {
+fn the_lines_that_dev_prints_work_when_pasted_into_any_shell() {
+    const TEST: &str = "the_lines_that_dev_prints_work_when_pasted_into_any_shell";
+    if tool::find("grpcurl", TEST).is_none() || tool::find("curl", TEST).is_none() {
         return;
     }
-    let data = tempfile::tempdir().unwrap();
-    let dev = Dev::start(data.path());
-    assert!(dev.password().is_some(), "{}", dev.banner);
-    let lines = lines(&dev);
-    let printed = paste_all(&lines);
-    let [login, _, _, verified, refreshed, replayed, logout, revoked] = printed.as_slice() else {
-        panic!("{printed:?}")
-    };
-    assert!(member(login, "/tokens/accessToken").is_some(), "{login}");
-    assert_eq!(member(verified, "/verified/username").as_deref(), Some("admin"), "{verified}");
-    let successor = member(refreshed, "/tokens/refreshToken");
-    assert!(successor.is_some(), "{refreshed}");
-    assert_eq!(successor, member(replayed, "/tokens/refreshToken"), "the identical successor");
-    assert_eq!(logout, "{}");
-    assert!(revoked.contains("INVALID_REASON_REVOKED"), "{revoked}");
-    assert_eq!(dev.terminate(), Some(0));
+    for (shell, arguments) in tool::SHELLS {
+        let Some(path) = tool::find(shell, TEST) else { continue };
+        let data = tempfile::tempdir().unwrap();
+        let dev = Dev::start(data.path());
+        assert!(dev.password().is_some(), "{}", dev.banner);
+        let banner = dev.rest_of_banner(10);
+        let mut lines: Vec<_> = banner.iter().map(|line| line.trim().to_owned()).collect();
+        // Between the lines for grpcurl and the one for curl stands a sentence.
+        lines.remove(8);
+        assert!(lines.last().unwrap().starts_with("curl "), "{banner:?}");
+        let printed = paste_all(&path, arguments, &lines);
+        let [login, _, _, verified, refreshed, replayed, logout, revoked, http] = printed.as_slice() else {
+            panic!("{shell}: {printed:?}")
+        };
+        assert!(member(login, "/tokens/accessToken").is_some(), "{shell}: {login}");
+        assert_eq!(member(verified, "/verified/username").as_deref(), Some("admin"), "{shell}: {verified}");
+        let successor = member(refreshed, "/tokens/refreshToken");
+        assert!(successor.is_some(), "{shell}: {refreshed}");
+        let again = member(replayed, "/tokens/refreshToken");
+        assert_eq!(successor, again, "{shell}: the identical successor");
+        assert_eq!(logout, "{}", "{shell}");
+        assert!(revoked.contains("INVALID_REASON_REVOKED"), "{shell}: {revoked}");
+        assert!(http.contains("HTTP/1.1 200 OK"), "{shell}: {http}");
+        assert!(http.contains("set-cookie: countersign_refresh=csgn_rt_"), "{shell}: {http}");
+        assert!(http.contains("\"accessToken\":"), "{shell}: {http}");
+        assert_eq!(dev.terminate(), Some(0));
+    }
 }
 
+/// The command that sets another password is shown with a path, which may have a blank in it.
 #[test]
-fn the_curl_line_that_dev_prints_works_when_pasted() {
-    if tool::find("curl", "the_curl_line_that_dev_prints_works_when_pasted").is_none() {
-        return;
-    }
+fn a_data_directory_with_a_blank_in_its_name_is_one_word_in_what_dev_prints() {
     let data = tempfile::tempdir().unwrap();
-    let dev = Dev::start(data.path());
-    let lines = dev.rest_of_banner(10);
-    let curl = lines.last().unwrap().trim();
-    assert!(curl.starts_with("curl "), "{lines:?}");
-    let printed = tool::paste(curl);
-    assert!(printed.contains("HTTP/1.1 200 OK"), "{printed}");
-    assert!(printed.contains("set-cookie: countersign_refresh=csgn_rt_"), "{printed}");
-    assert!(printed.contains("\"accessToken\":"), "{printed}");
+    let directory = data.path().join("it's my data");
+    assert_eq!(Dev::start(&directory).terminate(), Some(0));
+    let second = Dev::start(&directory);
+    let line = second.banner.lines().find_map(|line| line.split_once("another one: ")).unwrap().1;
+    let (_, words) = line.split_once("--data-dir ").unwrap();
+    let (word, ok) = tool::try_paste(&format!("printf %s {words}"));
+    assert!(ok);
+    assert_eq!(Path::new(&word), directory, "{line}");
 }
 
 #[test]

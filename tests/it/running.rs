@@ -202,3 +202,38 @@ async fn a_store_that_does_not_answer_is_unavailable_and_costs_nobody_the_sessio
     let after = client.refresh(&session.refresh_token).await;
     assert!(after.is_ok() || after.unwrap_err().reason == "SESSION_REVOKED");
 }
+
+/// A collector of logs that dies closes the pipe: what cannot be written is lost, and costs no call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_whose_log_is_read_no_more_goes_on() {
+    use std::io::{BufRead as _, BufReader};
+    for traced in [false, true] {
+        let data = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let free =
+            ["--grpc-listen", "--http-listen", "--operations-listen"].map(|flag| [flag, "127.0.0.1:0"]);
+        command.arg("dev").args(free.concat()).arg("--data-dir").arg(data.path());
+        if traced {
+            command.env("COUNTERSIGN__TELEMETRY__OTLP_ENDPOINT", "http://127.0.0.1:1");
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(child.stderr.take());
+        let (mut grpc, mut password) = (None, None);
+        for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+            match *line.split_whitespace().collect::<Vec<_>>() {
+                ["gRPC", address] => grpc = address.parse().ok(),
+                ["password", word, ..] => password = Some(word.to_owned()),
+                ["Ready.", ..] => break,
+                _ => {}
+            }
+        }
+        let login = match (grpc, password) {
+            (Some(grpc), Some(password)) => Client::connect(grpc).login("admin", &password).await.map(drop),
+            started => panic!("{started:?}"),
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(login.is_ok(), "traced: {traced}: {login:?}");
+    }
+}

@@ -1,7 +1,8 @@
 //! Tools that are not made by cargo.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The tool's path. Without it the test says SKIPPED and returns, except in CI, where nothing may be missing.
 pub(crate) fn find(name: &'static str, test: &str) -> Option<PathBuf> {
@@ -19,6 +20,35 @@ pub(crate) fn find(name: &'static str, test: &str) -> Option<PathBuf> {
     found
 }
 
+/// The shells that people paste into, and what makes one read its standard input as a terminal's, without the files
+/// that it is set up by.
+pub(crate) const SHELLS: [(&str, &[&str]); 3] =
+    [("dash", &["-i"]), ("bash", &["--norc", "--noprofile", "-i"]), ("zsh", &["-f", "-i"])];
+
+/// Types these lines into an interactive shell, and returns what they printed: standard output, and standard error with
+/// the shell's prompts in it.
+pub(crate) fn type_into(shell: &Path, arguments: &[&str], lines: &str) -> (String, String) {
+    let mut child = Command::new(shell)
+        .args(arguments)
+        .env("PATH", path_with_tools())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the shell starts");
+    let mut stdin = child.stdin.take().expect("standard input is piped");
+    stdin.write_all(lines.as_bytes()).expect("the shell reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("the shell ends");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (text(output.stdout), text(output.stderr))
+}
+
+fn path_with_tools() -> String {
+    let tools = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin");
+    format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default())
+}
+
 /// Runs a line as a shell would run it when pasted; returns what it printed, and panics when it failed.
 pub(crate) fn paste(line: &str) -> String {
     let (output, ok) = try_paste(line);
@@ -28,13 +58,8 @@ pub(crate) fn paste(line: &str) -> String {
 
 /// Runs a line as a shell would run it when pasted; returns what it printed and whether it succeeded.
 pub(crate) fn try_paste(line: &str) -> (String, bool) {
-    let tools = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin");
-    let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new("bash")
-        .args(["-c", line])
-        .env("PATH", format!("{}:{path}", tools.display()))
-        .output()
-        .expect("bash runs");
+    let output =
+        Command::new("bash").args(["-c", line]).env("PATH", path_with_tools()).output().expect("bash runs");
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (text, output.status.success())
