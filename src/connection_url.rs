@@ -120,6 +120,16 @@ pub fn check(url: &str, kind: Kind) -> Result<(), InvalidParameter> {
     Ok(())
 }
 
+/// Looks at the mode of TLS that the environment asks for, which PostgreSQL's clients take where a URL names none. The
+/// driver takes one that it does not know for the default, which verifies nothing.
+pub fn check_environment(url: &str, mode: Option<&str>) -> Result<(), InvalidParameter> {
+    let in_url = parameters(url)?.iter().any(|(name, _)| POSTGRES[0].contains(&name.as_str()));
+    match mode {
+        Some(mode) if !in_url => check_mode("PGSSLMODE of the environment".to_owned(), mode, Kind::Postgres),
+        _ => Ok(()),
+    }
+}
+
 /// The parameters of a URL, decoded; an error where a password was probably not encoded.
 pub fn parameters(url: &str) -> Result<Vec<(String, String)>, InvalidParameter> {
     let end = url.find(['?', '#']).unwrap_or(url.len());
@@ -218,6 +228,11 @@ mod tests {
             let error = refused(url, Kind::Postgres);
             assert!(parts.iter().all(|part| error.contains(part)), "{url}: {error}");
         }
+        let mode = check_environment("postgres://h/d", Some("verify_full")).unwrap_err().to_string();
+        assert!(mode.contains("PGSSLMODE") && mode.contains("did you mean verify-full?"), "{mode}");
+        assert_eq!(check_environment("postgres://h/d?sslmode=require", Some("verify_full")), Ok(()));
+        assert_eq!(check_environment("postgres://h/d", Some("verify-full")), Ok(()));
+        assert_eq!(check_environment("postgres://h/d", None), Ok(()));
         for (url, part) in [
             ("mysql://h/d?ssl_mode=hunter2", "did you mean ssl-mode?"),
             ("mysql://h/d?sslrootcert=hunter2", "\"sslrootcert\" is not known"),

@@ -9,6 +9,7 @@ use serde::{Deserialize as _, Deserializer};
 
 use super::duration;
 use super::error::Problem;
+use super::shown_url;
 
 /// A number must lie in `range`.
 pub(super) fn number<T: PartialOrd + Display + Copy>(
@@ -42,6 +43,7 @@ pub(super) fn word(key: &'static str, value: &str, most: usize) -> Result<(), Pr
         return Err(Problem::new(key, format!("is longer than {most} bytes")));
     }
     if value.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        let value = shown_url(value);
         return Err(Problem::new(key, format!("{value:?} has a blank or a control character in it")));
     }
     Ok(())

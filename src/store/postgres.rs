@@ -29,6 +29,9 @@ impl PostgresStore {
         let url = options.url.expose_secret();
         // Before the driver looks at it, which logs the value of a parameter that it does not know.
         connection_url::check(url, Kind::Postgres).map_err(|error| InvalidUrl::new(DATABASE, error))?;
+        let mode = std::env::var("PGSSLMODE").ok();
+        connection_url::check_environment(url, mode.as_deref())
+            .map_err(|error| InvalidUrl::new(DATABASE, error))?;
         let connect = url.parse::<PgConnectOptions>().map_err(|error| InvalidUrl::new(DATABASE, error))?;
         let named = connect.get_application_name().is_some();
         let connect = if named { connect } else { connect.application_name("countersign") };

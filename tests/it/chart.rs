@@ -10,6 +10,7 @@ mod api_server;
 mod guards;
 mod image;
 mod kubelet;
+mod notes;
 mod pod;
 mod rendered;
 mod schema;

@@ -118,6 +118,7 @@ async fn the_block_that_deploys_works_as_it_stands_and_so_does_the_line_for_grpc
 /// What is wrong with keys is known before the start, and what to do about it is said.
 #[test]
 fn config_check_looks_at_keys_and_says_what_to_do() {
+    const FIRST: &str = "make the first keys with: countersign key init";
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("keys");
     let variables = [
@@ -135,7 +136,6 @@ fn config_check_looks_at_keys_and_says_what_to_do() {
         assert!(served.err.contains("keys.directory: ") && served.err.contains(what), "{}", served.err);
         err
     };
-    const FIRST: &str = "make the first keys with: countersign key init";
     refused(FIRST);
     let listed = command(&["key", "list"]);
     assert!(listed.code == 1 && listed.err.contains(FIRST), "{}", listed.err);

@@ -147,6 +147,14 @@ fn a_parameter_of_a_url_that_is_not_known_is_refused_by_its_name_and_without_its
     }
 }
 
+/// What the driver takes from the environment, and would take for the default when it is misspelt.
+#[test]
+fn a_mode_of_tls_that_the_environment_misspells_is_refused() {
+    let url = ("COUNTERSIGN__DATABASE__URL", "postgres://h/d");
+    let error = refusal(&[url, ("PGSSLMODE", "verify_full")]);
+    assert!(error.contains("PGSSLMODE") && error.contains("did you mean verify-full?"), "{error}");
+}
+
 /// The driver must never see what it would log with its value.
 #[test]
 fn a_service_that_is_started_with_such_a_url_logs_no_value_of_it() {

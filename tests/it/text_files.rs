@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use countersign::config::Config;
+use countersign_verifier::client::{AuthClient, CallOptions, ClientTls, Server};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
@@ -14,7 +15,7 @@ use crate::support::tls::Authority;
 
 const MARK: &str = "\u{feff}";
 
-/// What PowerShell's `>` writes.
+/// What `>` of Windows' shell writes.
 fn utf16(text: &str) -> Vec<u8> {
     format!("{MARK}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
@@ -147,8 +148,8 @@ fn claims_are_read_with_a_mark_and_refused_in_utf_16() {
     assert!(wide.err.contains("is UTF-16 text"), "{}", wide.err);
 }
 
-#[test]
-fn certificates_and_keys_are_read_with_a_mark() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_and_keys_are_read_with_a_mark() {
     let (data, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let authority = Authority::new();
     let server = authority.issue(&["localhost"]);
@@ -176,6 +177,32 @@ fn certificates_and_keys_are_read_with_a_mark() {
     ];
     let healthy = run(&asked.concat(), &[]);
     assert_eq!(healthy.code, 0, "{}", healthy.err);
+
+    // The authorities of the captcha's verifier and of Redis, and those of a service that verifies in its own process.
+    let checked = check(&[
+        ("COUNTERSIGN__CAPTCHA__MODE", "always"),
+        ("COUNTERSIGN__CAPTCHA__SECRET", "s"),
+        ("COUNTERSIGN__CAPTCHA__VERIFY_URL", "https://captcha.example/"),
+        ("COUNTERSIGN__CAPTCHA__CA_FILE", text(&ca)),
+        ("COUNTERSIGN__REDIS__URL", "rediss://cache"),
+        ("COUNTERSIGN__REDIS__CA_FILE", text(&ca)),
+    ]);
+    assert_eq!((checked.code, checked.err.as_str()), (0, ""));
+    let data = tempfile::tempdir().unwrap();
+    let grpc = Dev::start_with_env(
+        data.path(),
+        &[
+            ("COUNTERSIGN__GRPC__TLS__CERTIFICATE_FILE", text(&certificate)),
+            ("COUNTERSIGN__GRPC__TLS__KEY_FILE", text(&key)),
+            ("COUNTERSIGN__GRPC__TLS__CLIENT_CA_FILE", text(&ca)),
+            ("COUNTERSIGN__GRPC__TLS__CLIENT_CERTIFICATES", "required"),
+        ],
+    );
+    let tls =
+        ClientTls { ca_file: ca, certificate: Some((client_certificate, client_key)), server_name: None };
+    let server = Server::with_tls(&format!("https://localhost:{}", grpc.grpc.port()), tls).unwrap();
+    let auth = AuthClient::new(server.channel(), CallOptions::default());
+    auth.login("admin", &grpc.password().unwrap(), &[]).await.unwrap();
 }
 
 #[test]

@@ -189,8 +189,12 @@ fn certificates(file: &PathBuf) -> io::Result<Vec<CertificateDer<'static>>> {
 /// A file in PEM, without the byte order mark that some editors put at its head: the reader would pass over the first
 /// block with it.
 fn pem(file: &PathBuf) -> io::Result<Vec<u8>> {
-    let pem = std::fs::read(file)?;
-    Ok(pem.strip_prefix(b"\xEF\xBB\xBF").map(<[u8]>::to_vec).unwrap_or(pem))
+    const MARK: &[u8] = b"\xEF\xBB\xBF";
+    let mut pem = std::fs::read(file)?;
+    if pem.starts_with(MARK) {
+        pem.drain(..MARK.len());
+    }
+    Ok(pem)
 }
 
 #[cfg(test)]
