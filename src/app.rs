@@ -33,7 +33,7 @@ use crate::grpc::{
 };
 use crate::lifecycle::Lifecycle;
 use crate::listener::tls::TlsError;
-use crate::listener::{self, Limits, Port};
+use crate::listener::{self, Budget, Limits, Port};
 use crate::model::{Clock, SystemClock};
 use crate::operations;
 use crate::password::{HashParameters, HashingPool, InvalidHashParameters, PoolOptions};
@@ -51,6 +51,8 @@ use crate::transport::TrustedProxies;
 
 /// The most connections to the operations port at once: scrapes and probes, and people.
 const OPERATIONS_CONNECTIONS: usize = 256;
+/// What they may hold together, in bytes.
+const OPERATIONS_BYTES: usize = 16 * 1024 * 1024;
 /// How much longer than an access token's life a revocation is remembered: for clocks that differ.
 const CLOCK_MARGIN: Duration = Duration::from_mins(1);
 
@@ -194,11 +196,15 @@ impl App {
             clock: clock.clone(),
         };
         let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
-        let grpc = Port::new(bind("grpc.listen", config.grpc.listen).await?, tls.grpc.clone());
-        let http = edge::Edge::bind(&config, &tls).await?;
-        let operations = bind("operations.listen", config.operations.listen).await?;
-        let operations = Port::new(operations, tls.operations.clone());
         let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
+        let budget = budget(&config, trusted_proxies.clone())?;
+        let grpc = Port::new(bind("grpc.listen", config.grpc.listen).await?, tls.grpc.clone());
+        let grpc = grpc.within(budget.clone());
+        let http = edge::Edge::bind(&config, &tls, &budget).await?;
+        let operations = bind("operations.listen", config.operations.listen).await?;
+        // Health keeps a budget of its own, so that it answers whatever others hold.
+        let operations =
+            Port::new(operations, tls.operations.clone()).within(Budget::new(OPERATIONS_BYTES, |_| true));
         let allow = allow_list(&config)?;
         let parts = Assembly {
             authenticator: observed::calls(authenticator.clone(), &metrics),
@@ -214,7 +220,7 @@ impl App {
             config,
         };
         let listening = [Some(&grpc), http.as_ref().map(edge::Edge::port), Some(&operations)];
-        parts.metrics.add(Arc::new(Gauges::of(&parts, passwords, authenticator, listening)));
+        parts.metrics.add(Arc::new(Gauges::of(&parts, passwords, authenticator, listening, budget.clone())));
         Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, allow, cores })
     }
 
@@ -268,7 +274,7 @@ impl App {
         tokio::spawn(follower.run(lifecycle.stopping().clone()));
         tokio::spawn(parts.revocations.clone().listen());
 
-        let limits = Limits { connections: parts.config.grpc.max_connections as usize, ..Limits::default() };
+        let limits = limits(&parts.config, parts.config.grpc.max_connections as usize);
         let options = GrpcOptions { allow, ..grpc_options(&parts, trusted_proxies, &lifecycle) };
         let service = grpc::service(parts.authenticator.clone(), &parts.health, options);
         lifecycle.tasks().spawn(listener::serve(
@@ -289,7 +295,7 @@ impl App {
             operations,
             operations::router(parts.readiness.clone(), parts.metrics.clone()),
             |_, _| {},
-            Limits { connections: OPERATIONS_CONNECTIONS, connection_age: None, ..Limits::default() },
+            limits_of_operations(&parts.config),
             lifecycle.aborting().clone(),
             lifecycle.aborting().clone(),
         ));
@@ -310,6 +316,33 @@ fn load_keys(config: &Config, clock: &dyn Clock) -> Result<LoadedKeys, KeyDirect
         KeyDirectory::create_missing(&keys.directory, keys.algorithm.into(), clock.now())?;
     }
     KeyDirectory::open(&keys.directory, keys.permissions.into())
+}
+
+/// What callers of gRPC and the edge may hold together. Proxies that either trusts speak for many clients.
+fn budget(config: &Config, trusted: TrustedProxies) -> Result<Budget, StartError> {
+    let of_the_edge = TrustedProxies::new(config.edge.trusted_networks()?);
+    let speaks_for_many = move |address| trusted.contains(address) || of_the_edge.contains(address);
+    Ok(Budget::new(config.limits.memory_bytes(), speaks_for_many))
+}
+
+/// What a listener with so many connections allows its peers.
+fn limits(config: &Config, connections: usize) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        connections,
+        connections_per_peer: limits.connections_per_peer as usize,
+        streams: limits.streams_per_connection,
+        request_head: limits.request_timeout,
+        message: limits.request_timeout,
+        stream_idle: limits.stream_idle_timeout,
+        unread_answer: limits.unread_timeout,
+        keep_alive: limits.keep_alive_timeout,
+        ..Limits::default()
+    }
+}
+
+fn limits_of_operations(config: &Config) -> Limits {
+    limits(config, OPERATIONS_CONNECTIONS)
 }
 
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

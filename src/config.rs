@@ -22,6 +22,7 @@ mod ext_authz;
 mod grpc;
 mod keys;
 mod layers;
+mod limits;
 mod log;
 mod log_level;
 mod operations;
@@ -48,6 +49,7 @@ pub use ext_authz::ExtAuthz;
 pub use grpc::Grpc;
 pub use keys::{Algorithm, CreateMissing, Keys, Permissions};
 pub use layers::Override;
+pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use log_level::filter as log_filter;
 pub use operations::Operations;
@@ -79,6 +81,8 @@ pub struct Config {
     pub captcha: Captcha,
     /// `[operations]`: health for machines that do not speak gRPC.
     pub operations: Operations,
+    /// `[limits]`: what callers may hold, on every port.
+    pub limits: Limits,
     /// `[tokens]`: what access tokens say and how long they live.
     pub tokens: Tokens,
     /// `[sessions]`: how long sessions live and how many a user may have.
@@ -213,6 +217,7 @@ impl Config {
         self.operations.check(&self.grpc)?;
         self.edge.check(&self.grpc, &self.operations)?;
         self.captcha.check()?;
+        self.limits.check()?;
         self.tokens.check()?;
         self.rotation.check()?;
         self.sessions.check(&self.rotation, &self.tokens)?;

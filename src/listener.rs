@@ -3,16 +3,19 @@
 //! tonic's own transport has no cap on connections and no limit on how long a peer may take over its first
 //! request, so the accept loop is ours and hyper does the rest. All listeners share it. [`tls`] is what they may
 //! speak.
+//!
+//! What a caller can hold is bounded: each connection, each peer and the process have a [`Budget`] of bytes, and a
+//! connection whose peer neither sends what it has begun nor reads what it has asked for is closed after a stated
+//! time ([`Limits`]). docs/operations.md has every bound.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::{fmt, io};
 
 use axum::body::Body;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -21,42 +24,149 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::{Service, ServiceExt as _};
+use tower::Service;
 
 use crate::cores::Cores;
 
+mod activity;
+mod budget;
 mod connections;
+mod exchange;
 mod in_one_piece;
+mod request;
 pub mod tls;
+mod watched;
 
+pub use budget::{Budget, CONNECTION_BYTES};
 pub use connections::Connections;
 
+use activity::{Activity, TICK};
+use connections::Slot;
 use in_one_piece::InOnePiece;
+use request::Handling;
 use tls::{CertificateNames, Tls};
+use watched::Watched;
 
-/// What a listener allows its peers.
+/// What a listener allows its peers. Times are kept to within a second.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once; one more is closed as soon as it is accepted, so that its client can try elsewhere.
+    /// Connections at once. When there are as many, one that does nothing gives way to a new one, and where all do
+    /// something the new one is closed, so that its client can try elsewhere.
     pub connections: usize,
+    /// Connections of one peer, which is an IPv4 address or the /64 of an IPv6 address, unless it speaks for many
+    /// ([`Budget::new`]).
+    pub connections_per_peer: usize,
+    /// Requests under way at once on one connection.
+    pub streams: u32,
     /// How long a peer may take from connecting to its first whole request head, and over each later head on
-    /// HTTP/1.
+    /// HTTP/1 once it has begun.
     pub request_head: Duration,
+    /// How long a peer may take over the body of a request, and on gRPC over the first message and over each further
+    /// one once it has begun.
+    pub message: Duration,
+    /// How long a peer may wait between the messages of a stream.
+    pub stream_idle: Duration,
+    /// How long a peer may read nothing of an answer that waits for it.
+    pub unread_answer: Duration,
+    /// How long a connection of HTTP/1 may be silent between requests: longer than gateways keep theirs (60 s), or a
+    /// request meets a connection that is being closed.
+    pub keep_alive: Duration,
     /// After about this long a connection is asked to go away gracefully, so that clients spread over replicas
     /// that have come since; a tenth more or less, lest all go at once. `None` keeps them for ever.
     pub connection_age: Option<Duration>,
-    /// Requests under way at once on one connection.
-    pub streams: u32,
+    /// How long it may then take to go before it is cut off: longer than a stream lives.
+    pub leaving: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            connections_per_peer: 5_000,
+            streams: 128,
             request_head: Duration::from_secs(10),
+            message: Duration::from_secs(10),
+            stream_idle: Duration::from_mins(5),
+            unread_answer: Duration::from_secs(20),
+            keep_alive: Duration::from_secs(75),
             connection_age: Some(Duration::from_mins(10)),
-            streams: 1_000,
+            leaving: Duration::from_mins(12),
         }
+    }
+}
+
+/// What callers of all listeners may hold together where nothing else is said, in bytes.
+pub const BUDGET_BYTES: usize = 256 * 1024 * 1024;
+/// The most that one connection may hold, in bytes: two requests of the largest kind, each with its answer.
+const MOST_HELD: usize = 16 * 1024 * 1024;
+
+/// Why a connection was ended before its peer ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// No request came in time, or a head that had begun did not end.
+    NoRequest,
+    /// It was silent for longer than connections are kept alive.
+    Idle,
+    /// Its peer read nothing of an answer.
+    UnreadAnswer,
+    /// It held memory that others needed, or more than it may.
+    NoRoom,
+    /// It did nothing, and a new one needed its place.
+    GaveWay,
+    /// It was asked to go because of its age, and did not.
+    Age,
+}
+
+impl Ended {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::NoRequest, Self::Idle, Self::UnreadAnswer, Self::NoRoom, Self::GaveWay, Self::Age];
+
+    /// As it is called in metrics and in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoRequest => "no_request",
+            Self::Idle => "idle",
+            Self::UnreadAnswer => "unread_answer",
+            Self::NoRoom => "no_room",
+            Self::GaveWay => "gave_way",
+            Self::Age => "age",
+        }
+    }
+
+    /// Whether an operator should read of it.
+    const fn is_abuse(self) -> bool {
+        matches!(self, Self::UnreadAnswer | Self::NoRoom | Self::GaveWay)
+    }
+}
+
+/// Why the body of a request cannot be read on. As an [`io::Error`] it is of the kind `TimedOut` or `QuotaExceeded`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyRefused {
+    /// It did not come in time.
+    Late,
+    /// There is no room for it.
+    NoRoom,
+}
+
+impl fmt::Display for BodyRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Late => "the message did not arrive in time",
+            Self::NoRoom => "the service holds as much for its callers as it may",
+        })
+    }
+}
+
+impl std::error::Error for BodyRefused {}
+
+impl From<BodyRefused> for io::Error {
+    fn from(refused: BodyRefused) -> Self {
+        let kind = match refused {
+            BodyRefused::Late => io::ErrorKind::TimedOut,
+            BodyRefused::NoRoom => io::ErrorKind::QuotaExceeded,
+        };
+        Self::new(kind, refused)
     }
 }
 
@@ -64,6 +174,10 @@ impl Default for Limits {
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 /// The largest request head in bytes: a token of 8 KiB, and room for what proxies add.
 const MAX_HEAD_BYTES: u32 = 32 * 1024;
+/// What HTTP/2 lets a peer send before a handler has read it, in bytes: on one stream, and on all of a connection.
+const WINDOWS: (u32, u32) = (64 * 1024, 128 * 1024);
+/// What of an answer HTTP/2 takes before its peer does, in bytes for each stream.
+const SEND_BUFFER: usize = 64 * 1024;
 /// How long to stay off a socket that cannot accept, for want of file descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -74,12 +188,20 @@ pub struct Port {
     tls: Option<Arc<Tls>>,
     cores: Option<Arc<Cores>>,
     connections: Arc<Connections>,
+    budget: Budget,
 }
 
 impl Port {
     /// The socket with what is spoken there.
     pub fn new(socket: TcpListener, tls: Option<Arc<Tls>>) -> Self {
-        Self { socket, tls, cores: None, connections: Arc::default() }
+        let budget = Budget::new(BUDGET_BYTES, |_| false);
+        Self { socket, tls, cores: None, connections: Arc::default(), budget }
+    }
+
+    /// Shares this budget with other ports.
+    #[must_use]
+    pub fn within(self, budget: Budget) -> Self {
+        Self { budget, ..self }
     }
 
     /// Serves on these threads, and not on the runtime that accepts.
@@ -163,8 +285,16 @@ pub async fn serve(
     stop: CancellationToken,
     abort: CancellationToken,
 ) {
-    let Port { socket: listener, tls, cores, connections: counted } = port.into();
+    let Port { socket: listener, tls, cores, connections: counted, budget } = port.into();
     let connections = TaskTracker::new();
+    let sweeping = CancellationToken::new();
+    let _until_all_are_gone = sweeping.clone().drop_guard();
+    tokio::spawn(sweeping.run_until_cancelled_owned(sweep(
+        name,
+        Arc::clone(&counted),
+        limits,
+        budget.clone(),
+    )));
     loop {
         let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
@@ -176,32 +306,35 @@ pub async fn serve(
                 }
             },
         };
-        let Some(slot) = counted.admit(limits.connections) else {
-            tracing::warn!(
-                listener = name,
-                limit = limits.connections,
-                "connection refused: too many are open"
-            );
-            continue;
-        };
+        let Some(slot) = counted.admit(name, &limits, &budget, peer.ip()) else { continue };
         let Ok(stream) = stream.into_std() else { continue };
-        let serving = Serving { service: service.clone(), stamp, limits, stop: stop.clone() };
-        let connection = connection(stream, peer, tls.clone(), serving);
+        let serving = Serving { name, service: service.clone(), stamp, limits, stop: stop.clone() };
         let abort = abort.clone();
         let place = cores.as_ref().map(|cores| cores.place());
         let runtime = place.as_ref().map(|place| place.runtime().clone());
+        let connection = connection(stream, peer, tls.clone(), serving, slot);
         let served = async move {
             tokio::select! {
                 () = connection => {}
                 () = abort.cancelled() => {}
             }
-            drop((slot, place));
+            drop(place);
         };
         connections.spawn_on(served, &runtime.unwrap_or_else(Handle::current));
     }
     drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+/// Looks at every connection, each [`TICK`].
+async fn sweep(name: &'static str, connections: Arc<Connections>, limits: Limits, budget: Budget) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        connections.sweep(name, &limits, &budget);
+    }
 }
 
 /// A failed accept is the peer's doing or a shortage that passes; neither may end the loop (CVE-2024-47609).
@@ -216,6 +349,7 @@ async fn survive(name: &'static str, error: &std::io::Error) {
 
 /// How a connection is served.
 struct Serving<S> {
+    name: &'static str,
     service: S,
     stamp: Stamp,
     limits: Limits,
@@ -228,44 +362,48 @@ async fn connection(
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
     serving: Serving<impl Answers>,
+    slot: Slot,
 ) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     let _ = stream.set_nodelay(true);
+    let activity = Arc::clone(slot.activity());
     let Some(tls) = tls else {
         let caller = Caller { address, is_encrypted: false, certificate: None };
-        return requests(InOnePiece(TokioIo::new(stream)), caller, serving).await;
+        let stream = InOnePiece(TokioIo::new(Watched::new(stream, activity)));
+        return requests(stream, caller, serving, &slot).await;
     };
     let handshake = tokio::select! {
         handshake = tls.accept(stream) => handshake,
+        () = activity.closed() => return,
         () = serving.stop.cancelled() => return,
     };
     match handshake {
         Ok((stream, certificate)) => {
             let caller = Caller { address, is_encrypted: true, certificate };
-            requests(InOnePiece(TokioIo::new(stream)), caller, serving).await;
+            let stream = InOnePiece(TokioIo::new(Watched::new(stream, activity)));
+            requests(stream, caller, serving, &slot).await;
         }
         // Whoever scans ports must not fill the log; they are counted.
         Err(error) => tracing::debug!(peer = %address, %error, "connection closed"),
     }
 }
 
-/// Serves the requests of a connection until it ends, says nothing for too long, or must go.
-async fn requests<S>(stream: S, caller: Caller, serving: Serving<impl Answers>)
+/// Serves the requests of a connection until it ends, must go, or is ended for what its peer does not do.
+async fn requests<S>(stream: S, caller: Caller, serving: Serving<impl Answers>, slot: &Slot)
 where
     S: Read + Write + Unpin + Send + 'static,
 {
-    let Serving { service, stamp, limits, stop } = serving;
+    let Serving { name, service, stamp, limits, stop } = serving;
     let peer = caller.address;
-    let spoken = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(stamped(service, caller, stamp, spoken.clone()));
+    let activity: &Activity = slot.activity();
+    let handling = Handling::new(service, caller, stamp, slot);
     let builder = builder(limits);
-    let connection = builder.serve_connection(stream, service);
+    let connection = builder.serve_connection(stream, TowerToHyperService::new(handling));
     tokio::pin!(connection);
 
-    let head = tokio::time::sleep(limits.request_head);
     let age = tokio::time::sleep(limits.connection_age.map_or(Duration::MAX, |age| spread(age, peer)));
-    tokio::pin!(head, age);
-    let (mut head_due, mut leaving) = (true, false);
+    tokio::pin!(age);
+    let mut leaving = false;
     loop {
         tokio::select! {
             result = connection.as_mut() => {
@@ -274,52 +412,37 @@ where
                 }
                 return;
             }
-            () = &mut head, if head_due => {
-                if !spoken.load(Ordering::Relaxed) {
-                    tracing::debug!(%peer, "connection closed: no request came");
-                    return;
+            () = activity.closed() => return,
+            () = &mut age => {
+                if leaving {
+                    return slot.connections().end(name, activity, Ended::Age);
                 }
-                head_due = false;
-            }
-            () = &mut age, if !leaving => {
                 connection.as_mut().graceful_shutdown();
                 leaving = true;
+                age.as_mut().reset(tokio::time::Instant::now() + limits.leaving);
             }
             () = stop.cancelled(), if !leaving => {
                 connection.as_mut().graceful_shutdown();
                 leaving = true;
+                age.as_mut().reset(tokio::time::Instant::now() + limits.leaving);
             }
         }
     }
 }
 
-/// Tells the handlers who calls, and the connection that somebody does.
-fn stamped(
-    service: impl Answers,
-    caller: Caller,
-    stamp: Stamp,
-    spoken: Arc<AtomicBool>,
-) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
-+ Clone
-+ Send
-+ 'static {
-    service.map_request(move |request: Request<Incoming>| {
-        spoken.store(true, Ordering::Relaxed);
-        let mut request = request.map(Body::new);
-        stamp(request.extensions_mut(), &caller);
-        request
-    })
-}
-
 fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.request_head).max_buf_size(64 * 1024);
+    // Heads have a time of our own (`activity`): hyper's would also end connections that are idle.
+    builder.http1().header_read_timeout(None).max_buf_size(64 * 1024);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(KEEP_ALIVE.0)
         .keep_alive_timeout(KEEP_ALIVE.1)
         .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(MAX_HEAD_BYTES);
     builder
 }

@@ -37,6 +37,8 @@ pub enum Reason {
     RateLimitExceeded,
     /// The login queue is full.
     LoginOverloaded,
+    /// The service holds as much for its callers as it may.
+    ServerOverloaded,
     /// A store is down, slow, read-only or full.
     StoreUnavailable,
     /// What is known of revocations is older than the bound.

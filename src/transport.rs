@@ -16,6 +16,7 @@ mod deadlines;
 mod failure;
 mod identity;
 pub mod problem;
+mod refused;
 pub mod request_id;
 
 pub use bearer::bearer_token;
@@ -24,6 +25,7 @@ pub use client_address::TrustedProxies;
 pub use deadlines::Deadlines;
 pub use failure::log_failure;
 pub use identity::{IDENTITY_HEADERS, REQUIRED_ROLES_MAX, bearer_of, identity};
+pub(crate) use refused::refused_as;
 pub use request_id::RequestId;
 
 /// The address that a connection came from. Whoever accepts connections puts it into the extensions of each

@@ -13,7 +13,7 @@ use crate::http::{
     SameSite,
 };
 use crate::lifecycle::Lifecycle;
-use crate::listener::{self, Limits, Port};
+use crate::listener::{self, Budget, Port};
 use crate::text;
 use crate::transport::TrustedProxies;
 
@@ -31,7 +31,11 @@ pub(super) struct Edge {
 
 impl Edge {
     /// Binds the port, unless the edge is switched off.
-    pub(super) async fn bind(config: &Config, tls: &ListenersTls) -> Result<Option<Self>, StartError> {
+    pub(super) async fn bind(
+        config: &Config,
+        tls: &ListenersTls,
+        budget: &Budget,
+    ) -> Result<Option<Self>, StartError> {
         let edge = &config.edge;
         if !edge.enabled {
             return Ok(None);
@@ -45,7 +49,7 @@ impl Edge {
             clients: clients.collect(),
             trusted_proxies: TrustedProxies::new(edge.trusted_networks()?),
             captcha: captcha(config)?,
-            port: Port::new(bind("edge.listen", edge.listen).await?, tls.edge.clone()),
+            port: Port::new(bind("edge.listen", edge.listen).await?, tls.edge.clone()).within(budget.clone()),
         }))
     }
 
@@ -72,6 +76,7 @@ impl Edge {
         let calls = http::Calls::new(parts.clock.clone());
         parts.metrics.add(calls.source());
         let options = HttpOptions {
+            body_timeout: config.limits.request_timeout,
             deadlines: super::deadlines(config),
             tasks: lifecycle.tasks().clone(),
             issuer: config.tokens.issuer.clone(),
@@ -105,7 +110,7 @@ impl Edge {
             pages: if edge.demonstration { http::page::demonstration() } else { http::Pages::new() },
             ..HttpOptions::new(parts.clock.clone(), Arc::new(move || keys.current().signing.key_set()))
         };
-        let limits = Limits { connections: edge.max_connections as usize, ..Limits::default() };
+        let limits = super::limits(config, edge.max_connections as usize);
         lifecycle.tasks().spawn(listener::serve(
             "http",
             self.port,

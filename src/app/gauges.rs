@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Assembly, ListenersTls, OPERATIONS_CONNECTIONS};
 use crate::auth::Authenticator;
 use crate::config::Config;
-use crate::listener::{Connections, Port};
+use crate::listener::{Budget, Connections, Ended, Port};
 use crate::model::{Clock, UnixMillis};
 use crate::password::HashingPool;
 use crate::readiness::Readiness;
@@ -27,6 +27,7 @@ pub(super) struct Gauges {
     reload_failures: Arc<AtomicU64>,
     tls: ListenersTls,
     listeners: [Listening; 3],
+    budget: Budget,
 }
 
 /// A listener's connections; one that is not there has none, and may have none.
@@ -74,6 +75,7 @@ impl Gauges {
         passwords: Arc<HashingPool>,
         authenticator: Arc<Authenticator>,
         listening: [Option<&Port>; 3],
+        budget: Budget,
     ) -> Self {
         Self {
             clock: parts.clock.clone(),
@@ -86,6 +88,7 @@ impl Gauges {
             reload_failures: Arc::clone(&parts.key_reload_failures),
             tls: parts.tls.clone(),
             listeners: Listening::on(listening, &parts.config),
+            budget,
         }
     }
 
@@ -260,6 +263,29 @@ impl Gauges {
             Kind::Counter,
             "Connections that were closed at once because there were as many as there may be.",
             |it| it.connections.refused(),
+        );
+        family(
+            "countersign_requests_refused",
+            Kind::Counter,
+            "Requests that were refused because callers hold as much memory as they may.",
+            |it| it.connections.refused_requests(),
+        );
+        out.family("countersign_connections_ended", Kind::Counter, "Connections that were ended, by reason.");
+        for listener in &self.listeners {
+            for reason in Ended::ALL {
+                let labels = [("listener", listener.name), ("reason", reason.as_str())];
+                out.sample(&labels, listener.connections.ended(reason));
+            }
+        }
+        out.gauge(
+            "countersign_caller_memory_bytes",
+            "What callers hold: connections, requests that have begun, answers that were not read.",
+            self.budget.used() as u64,
+        );
+        out.gauge(
+            "countersign_caller_memory_limit_bytes",
+            "The most that callers may hold (limits.memory_mib).",
+            self.budget.limit() as u64,
         );
     }
 

@@ -68,7 +68,6 @@ fn load(
         },
         protocols,
         handshake_timeout: tls.handshake_timeout,
-        handshakes: TlsOptions::HANDSHAKES,
     };
     Tls::load(options)
         .map(|tls| Some(Arc::new(tls)))

@@ -2,6 +2,7 @@
 //! answer when it panics.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use tonic::service::AxumBody;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
@@ -22,7 +24,7 @@ use crate::auth::{AuthError, CallContext};
 use crate::model::{Clock, Monotonic};
 use crate::reason::{Language, Reason};
 use crate::transport::{
-    Deadlines, Panicked, Peer, PeerNames, RequestId, TrustedProxies, language, request_id,
+    Deadlines, Panicked, Peer, PeerNames, RequestId, TrustedProxies, language, refused_as, request_id,
 };
 
 /// What the layer has found out about a call, in the extensions of its request.
@@ -145,6 +147,8 @@ impl<S> CallService<S> {
         if budget == Some(Duration::ZERO) {
             return Err(Reason::DeadlineExceeded.into());
         }
+        let body = std::mem::replace(request.body_mut(), AxumBody::empty());
+        *request.body_mut() = AxumBody::new(body.map_err(move |error| explained(error, language)));
         let now = self.layer.clock.monotonic();
         let deadline = Monotonic(now.0.saturating_add(budget.unwrap_or(Duration::MAX)));
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
@@ -152,6 +156,17 @@ impl<S> CallService<S> {
         request.extensions_mut().insert(Call { request_id, deadline, language, peer });
         Ok(budget)
     }
+}
+
+/// An error of a body in the words of the catalogue, where the listener refused to read on: the status that a method
+/// ends with which waits for its message.
+fn explained(error: axum::Error, language: Language) -> axum::Error {
+    let reason = match refused_as(&error) {
+        Some(ErrorKind::TimedOut) => Reason::DeadlineExceeded,
+        Some(_) => Reason::ServerOverloaded,
+        None => return error,
+    };
+    axum::Error::new(status::refuse(&AuthError::from(reason).caused_by(error), language))
 }
 
 /// Waits for the answer for as long as the call may take.

@@ -1,5 +1,6 @@
 //! Reading a request's body: of the right media type, within bounds of size and time.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,6 +13,7 @@ use super::MAX_BODY_BYTES;
 use super::refusal::Refused;
 use crate::auth::AuthError;
 use crate::reason::Reason;
+use crate::transport::refused_as;
 
 /// The media type of the contract's messages.
 pub(super) const JSON: &str = "application/json";
@@ -32,6 +34,12 @@ pub(super) async fn read(
     match tokio::time::timeout(patience, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Reason::RequestTooLarge.into()),
+        Ok(Err(error)) if refused_as(&*error) == Some(ErrorKind::TimedOut) => {
+            Err(Reason::RequestTimeout.into())
+        }
+        Ok(Err(error)) if refused_as(&*error) == Some(ErrorKind::QuotaExceeded) => {
+            Err(Reason::ServerOverloaded.into())
+        }
         Ok(Err(error)) => Err(AuthError::invalid_field("", "broke off").caused_by(error).into()),
         Err(_elapsed) => Err(Reason::RequestTimeout.into()),
     }

@@ -12,7 +12,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use countersign_verifier::UnixMillis;
 use rustls::ServerConfig;
-use tokio::sync::Semaphore;
 
 mod error;
 mod files;
@@ -54,8 +53,6 @@ pub struct TlsOptions {
     pub protocols: &'static [&'static [u8]],
     /// How long a handshake may take, from the connection's acceptance on.
     pub handshake_timeout: Duration,
-    /// How many handshakes are under way at once; one more waits, within its own time.
-    pub handshakes: usize,
 }
 
 impl TlsOptions {
@@ -63,8 +60,6 @@ impl TlsOptions {
     pub const HTTP2: &'static [&'static [u8]] = &[b"h2"];
     /// HTTP/2 and HTTP/1.1.
     pub const HTTP: &'static [&'static [u8]] = &[b"h2", b"http/1.1"];
-    /// How many handshakes are under way at once where nothing else is said.
-    pub const HANDSHAKES: usize = 512;
 }
 
 /// What a reload has come to.
@@ -83,7 +78,6 @@ pub struct Tls {
     current: ArcSwap<Loaded>,
     /// One reload at a time: what was read last must be what is served last.
     reloading: Mutex<()>,
-    handshakes: Semaphore,
     failed: AtomicU64,
 }
 
@@ -103,7 +97,6 @@ impl Tls {
         Ok(Self {
             current: ArcSwap::from_pointee(loaded),
             reloading: Mutex::new(()),
-            handshakes: Semaphore::new(options.handshakes.max(1)),
             failed: AtomicU64::new(0),
             options,
         })

@@ -6,7 +6,7 @@ use super::{Code, Entry, Reason};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(1));
 
-pub(super) static ENTRIES: [Entry; 30] = [
+pub(super) static ENTRIES: [Entry; 31] = [
     Entry {
         reason: Reason::InvalidRequest,
         name: "INVALID_REQUEST",
@@ -122,6 +122,19 @@ pub(super) static ENTRIES: [Entry; 30] = [
         zh_cn: "当前登录人数过多，请稍后重试。",
         meaning: "The queue for checking passwords is full. The password was not looked at.",
         remedy: "Try again after the time that `google.rpc.RetryInfo` gives, with jitter.",
+    },
+    Entry {
+        reason: Reason::ServerOverloaded,
+        name: "SERVER_OVERLOADED",
+        code: Code::ResourceExhausted,
+        number: 42903,
+        retry_after: SOON,
+        en: "The service is handling too much right now. Please try again in a moment.",
+        zh_cn: "当前服务繁忙，请稍后重试。",
+        meaning: "There is no room for the request's message: its connection, its peer or all callers together hold as \
+                  much memory as `[limits]` allows.",
+        remedy: "Try again after the time that `google.rpc.RetryInfo` gives, with jitter. Finish messages that have \
+                 begun, and read answers.",
     },
     Entry {
         reason: Reason::StoreUnavailable,

@@ -14,7 +14,8 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether this is the address of a trusted proxy.
+    pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|(network, bits)| shared_bits(*network, address) >= u32::from(*bits))
     }
 

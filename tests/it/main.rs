@@ -26,6 +26,7 @@ mod http_openapi;
 mod http_schemathesis;
 mod http_transcoding;
 mod invariants;
+mod limits;
 mod live_verifier;
 mod login_overload;
 mod login_throttle;

@@ -13,8 +13,8 @@ impl Tls {
     /// Shakes hands, by what is loaded now. Says whom the client's certificate names, where it brought one; it
     /// was verified then.
     ///
-    /// The wait for a place counts as part of the handshake, so that peers who begin one and say nothing are gone
-    /// after the same time, however many they are.
+    /// A handshake waits for no other. How many there are at once is bounded as connections are, and a silent one gives
+    /// way as a silent connection does.
     pub async fn accept(
         &self,
         stream: TcpStream,
@@ -32,8 +32,6 @@ impl Tls {
     }
 
     async fn shake_hands(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, HandshakeError> {
-        // The semaphore is never closed.
-        let _place = self.handshakes.acquire().await.ok();
         let acceptor = TlsAcceptor::from(Arc::clone(&self.current.load().config));
         acceptor.accept(stream).await.map_err(HandshakeError::Failed)
     }

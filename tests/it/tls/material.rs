@@ -18,7 +18,6 @@ fn options(directory: &Path) -> TlsOptions {
         client_certificates: ClientCertificates::Required,
         protocols: TlsOptions::HTTP2,
         handshake_timeout: Duration::from_secs(10),
-        handshakes: TlsOptions::HANDSHAKES,
     }
 }
 

@@ -1,0 +1,92 @@
+use std::net::IpAddr;
+
+use http::{Request, Version};
+
+use super::super::Budget;
+use super::*;
+
+fn activity() -> (Arc<Activity>, Budget) {
+    let budget = Budget::new(64 * 1024 * 1024, |_| false);
+    let account = budget.open(IpAddr::from([192, 0, 2, 1]), 10).unwrap();
+    (Arc::new(Activity::new(account, Ticks::default())), budget)
+}
+
+fn request(version: Version) -> Request<()> {
+    Request::builder().version(version).uri("/").body(()).unwrap()
+}
+
+fn pass(activity: &Activity, seconds: u32) {
+    (0..seconds * 2).for_each(|_| activity.ticks.advance());
+}
+
+#[test]
+fn keep_alive_outlasts_the_time_for_a_head() {
+    let (activity, _budget) = activity();
+    drop(Exchange::begin(&activity, &request(Version::HTTP_11)).unwrap());
+    pass(&activity, 75);
+    assert_eq!(activity.overdue(&Limits::default()), None);
+    pass(&activity, 1);
+    assert_eq!(activity.overdue(&Limits::default()), Some(Ended::Idle));
+}
+
+#[test]
+fn a_head_that_has_begun_has_a_time_of_its_own() {
+    let (activity, _budget) = activity();
+    drop(Exchange::begin(&activity, &request(Version::HTTP_11)).unwrap());
+    pass(&activity, 60);
+    assert!(activity.read(1));
+    pass(&activity, 10);
+    assert_eq!(activity.overdue(&Limits::default()), None);
+    assert!(activity.read(1), "one byte now and then changes nothing");
+    pass(&activity, 1);
+    assert_eq!(activity.overdue(&Limits::default()), Some(Ended::NoRequest));
+}
+
+#[test]
+fn a_connection_of_http_2_may_be_silent_between_calls() {
+    let (activity, _budget) = activity();
+    drop(Exchange::begin(&activity, &request(Version::HTTP_2)).unwrap());
+    pass(&activity, 500);
+    assert_eq!(activity.overdue(&Limits::default()), None, "its age ends it");
+}
+
+#[test]
+fn a_socket_that_takes_nothing_is_overdue() {
+    let (activity, _budget) = activity();
+    let _exchange = Exchange::begin(&activity, &request(Version::HTTP_2)).unwrap();
+    activity.blocked.set(activity.ticks.now());
+    pass(&activity, 20);
+    assert_eq!(activity.overdue(&Limits::default()), None);
+    pass(&activity, 1);
+    assert_eq!(activity.overdue(&Limits::default()), Some(Ended::UnreadAnswer));
+}
+
+#[test]
+fn a_usual_call_reserves_nothing_and_a_large_one_what_it_holds() {
+    let (activity, budget) = activity();
+    let idle = budget.used();
+    let exchange = Exchange::begin(&activity, &request(Version::HTTP_2)).unwrap();
+    assert_eq!(budget.used(), idle);
+    assert!(activity.charge(100_000));
+    let held = budget.used() - idle;
+    assert!((100_000 - FREE..100_000 + 2 * STEP).contains(&held), "{held}");
+    activity.discharge(100_000);
+    activity.trim();
+    assert_eq!(budget.used(), idle);
+    drop(exchange);
+    assert!(!activity.charge(super::super::MOST_HELD + 1), "no connection holds more");
+}
+
+#[test]
+fn what_is_read_and_not_understood_is_charged_up_to_what_can_wait() {
+    let (activity, budget) = activity();
+    let idle = budget.used();
+    for _ in 0..100 {
+        assert!(activity.read(16 * 1024));
+    }
+    let held = budget.used() - idle;
+    assert!(held >= MOST_UNREAD - FREE - STEP && held <= MOST_UNREAD + STEP, "{held}");
+    drop(Exchange::begin(&activity, &request(Version::HTTP_11)).unwrap());
+    activity.trim();
+    assert_eq!(budget.used(), idle);
+}
