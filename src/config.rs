@@ -30,6 +30,7 @@ mod passwords;
 mod redis;
 mod revocation;
 mod rotation;
+mod schema;
 mod secret;
 mod sessions;
 mod shutdown;
@@ -64,7 +65,8 @@ pub use tls::{AllowRule, ClientCertificates, Tls};
 pub use tokens::Tokens;
 pub use url::{ConfiguredUrl, shown_url};
 
-use layers::{Layer, Schema};
+use layers::Layer;
+use schema::Schema;
 
 /// Everything that can be configured, checked as a whole. [`Config::default`] lacks what has no default, and is
 /// therefore no valid configuration by itself.

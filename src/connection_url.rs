@@ -41,7 +41,7 @@ pub enum InvalidParameter {
         /// Which of them was probably meant.
         meant: Option<&'static str>,
     },
-    /// A `?` or `#` that belongs to the password ends it early.
+    /// A `/`, `?` or `#` that belongs to the password ends it early, and the rest is taken for something else.
     #[error("a {0} in the user or password must be written as {escaped}", escaped = escaped(*.0))]
     Unescaped(char),
 }
@@ -51,7 +51,11 @@ fn did_you_mean(meant: Option<&str>) -> String {
 }
 
 const fn escaped(mark: char) -> &'static str {
-    if mark == '?' { "%3F" } else { "%23" }
+    match mark {
+        '/' => "%2F",
+        '?' => "%3F",
+        _ => "%23",
+    }
 }
 
 /// Each parameter in all its spellings; the first one is suggested.
@@ -100,6 +104,12 @@ const INSTEAD: &[(&str, &str)] = &[
 /// Looks at every parameter of the URL, which begins with a scheme.
 pub fn check(url: &str, kind: Kind) -> Result<(), InvalidParameter> {
     let known = if kind == Kind::Postgres { POSTGRES } else { MYSQL };
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let before = rest.split(['?', '#']).next().unwrap_or_default();
+    if before.split_once('/').is_some_and(|(authority, path)| !authority.contains('@') && path.contains('@'))
+    {
+        return Err(InvalidParameter::Unescaped('/'));
+    }
     let mut seen = Vec::new();
     for (name, value) in parameters(url)? {
         // PostgreSQL's own settings; each adds to those before it.
@@ -187,7 +197,7 @@ mod tests {
 
     fn refused(url: &str, kind: Kind) -> String {
         let error = check(url, kind).expect_err(url).to_string();
-        for secret in ["hunter2", "ada"] {
+        for secret in ["hunter2", "er2", "ada"] {
             assert!(!error.contains(secret), "{url}: {error}");
         }
         error
@@ -221,6 +231,8 @@ mod tests {
             ("postgres://h/d?sslmode=require&ssl-mode=disable", &["ssl-mode is given twice"]),
             ("postgres://h/d?password=hunter2&password=hunter2", &["password is given twice"]),
             ("postgres://h/d?hunter2%20x", &["whose name is not shown"]),
+            ("postgres://ada:hunt/er2@h/d", &["%2F"]),
+            ("postgres://ada:5432/hunter2@h/d", &["%2F"]),
             ("postgres://ada:hunt?er2@h/d", &["%3F"]),
             ("postgres://ada:hunt#er2@h/d", &["%23"]),
             ("postgres://h/d?sslmode=require#hunter2", &["%23"]),

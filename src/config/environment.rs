@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ConfigError;
-use super::layers::Schema;
+use super::schema::Schema;
 use crate::spelling::nearest;
 
 /// What every environment variable of ours begins with.

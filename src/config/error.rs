@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use figment::Figment;
 use figment::error::{Actual, Kind};
 
-use super::layers::{DEFAULTS, variable_of};
+use super::layers::DEFAULTS;
+use super::schema::variable_of;
 use super::secret::SECRETS;
 
 /// The configuration cannot be used. The text is one line for the operator, and never holds the value of a secret.

@@ -1,16 +1,16 @@
 //! The layers that a configuration is made of. Each is checked against the known keys by itself, so that an error
 //! can name the file, the variable or the flag that is to blame.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
 
+use super::ConfigError;
 use super::environment::{self, PREFIX};
+use super::schema::{Schema, variable_of};
 use super::secret::{self, SECRETS};
-use super::{Config, ConfigError};
-use crate::spelling::nearest;
 use crate::text;
 
 /// The name of the lowest layer.
@@ -18,11 +18,6 @@ pub(super) const DEFAULTS: &str = "the defaults";
 
 /// The largest configuration file.
 const MAX_FILE_BYTES: usize = 1024 * 1024;
-
-/// The environment variable that sets `key`.
-pub(super) fn variable_of(key: &str) -> String {
-    format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
-}
 
 /// A value from the command line.
 #[derive(Debug, Clone)]
@@ -33,146 +28,6 @@ pub struct Override {
     pub flag: &'static str,
     /// The value as an environment variable would have it.
     pub value: String,
-}
-
-/// Every known key with its default, from which the type that it must have is seen.
-pub(super) struct Schema(BTreeMap<String, Dict>);
-
-impl Schema {
-    pub(super) fn new() -> Result<Self, ConfigError> {
-        let defaults =
-            Value::serialize(Config::default()).map_err(|error| ConfigError::from_extraction(&error))?;
-        let sections = defaults.into_dict().unwrap_or_default().into_iter();
-        Ok(Self(sections.filter_map(|(section, keys)| Some((section, keys.into_dict()?))).collect()))
-    }
-
-    fn keys(&self) -> impl Iterator<Item = String> + '_ {
-        self.0.iter().flat_map(|(section, keys)| leaves(section, keys))
-    }
-
-    fn default_of(&self, key: &str) -> Option<&Value> {
-        let (section, key) = key.split_once('.')?;
-        let mut keys = key.split('.');
-        let first = self.0.get(section)?.get(keys.next()?)?;
-        keys.try_fold(first, |value, key| value.as_dict()?.get(key))
-    }
-
-    /// Every variable that sets a key, those that name a secret's file too.
-    pub(super) fn variables(&self) -> BTreeSet<String> {
-        let files = SECRETS.iter().map(|key| format!("{}_FILE", variable_of(key)));
-        self.keys().map(|key| variable_of(&key)).chain(files).collect()
-    }
-
-    /// The error for `key`, with the known key that was probably meant: the same in another case, the one with the same
-    /// last part in another section, or else the nearest.
-    fn unknown(&self, key: &str, origin: &str) -> ConfigError {
-        let last = key.rsplit('.').next().unwrap_or(key);
-        let files = SECRETS.iter().map(|key| format!("{key}_file"));
-        let known: BTreeSet<String> = self.keys().chain(self.tables()).chain(files).collect();
-        let suggestion = known.iter().find(|known| *known == key);
-        let suggestion =
-            suggestion.or_else(|| known.iter().find(|known| known.rsplit('.').next() == Some(last)));
-        let suggestion = suggestion.map(String::as_str);
-        let suggestion = suggestion.or_else(|| nearest(key, known.iter().map(String::as_str)));
-        ConfigError::UnknownKey {
-            key: key.to_owned(),
-            origin: origin.to_owned(),
-            suggestion: suggestion.map(str::to_owned),
-        }
-    }
-
-    /// The same for a section.
-    fn unknown_section(&self, section: &str, is_table: bool, origin: &str) -> ConfigError {
-        match nearest(section, self.0.keys().map(String::as_str)).filter(|_| is_table) {
-            Some(meant) => ConfigError::UnknownKey {
-                key: section.to_owned(),
-                origin: origin.to_owned(),
-                suggestion: Some(format!("[{meant}]")),
-            },
-            None => self.unknown(section, origin),
-        }
-    }
-
-    /// The tables in sections, such as `grpc.tls`.
-    fn tables(&self) -> impl Iterator<Item = String> + '_ {
-        let of = |(section, keys): (&String, &Dict)| {
-            let tables = keys.iter().filter(|(_, value)| value.as_dict().is_some());
-            tables.map(|(key, _)| format!("{section}.{key}")).collect::<Vec<_>>()
-        };
-        self.0.iter().flat_map(of)
-    }
-
-    /// Refuses what is not known in a section, or of another type than the default.
-    fn check_section(&self, section: &str, keys: &Dict, origin: &str) -> Result<(), ConfigError> {
-        for (key, value) in keys {
-            let key = format!("{section}.{key}");
-            match (self.default_of(&key), value) {
-                (Some(Value::Dict(..)), Value::Dict(_, keys)) => self.check_section(&key, keys, origin)?,
-                _ => self.check_type(&key, value, origin)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses a value of another type than the default's.
-    fn check_type(&self, key: &str, value: &Value, origin: &str) -> Result<(), ConfigError> {
-        let default = self.default_of(key).ok_or_else(|| self.unknown(key, origin))?;
-        let (expected, found) = (type_name(default), type_name(value));
-        if expected == found {
-            return Ok(());
-        }
-        let problem = format!("must be {expected}, not {found}");
-        Err(ConfigError::Invalid { key: key.to_owned(), problem, origin: format!(" (from {origin})") })
-    }
-
-    /// Reads the text of a variable or a flag as the type that the key has.
-    fn parse_text(&self, key: &str, text: &str, origin: &str) -> Result<Value, ConfigError> {
-        let invalid = |problem: String| ConfigError::Invalid {
-            key: key.to_owned(),
-            problem,
-            origin: format!(" (from {origin})"),
-        };
-        match self.default_of(key) {
-            None => Err(self.unknown(key, origin)),
-            Some(Value::Num(..)) => text
-                .parse::<i64>()
-                .map(Value::from)
-                .map_err(|_| invalid(format!("{text:?} is not a whole number"))),
-            Some(Value::Bool(..)) => text
-                .parse::<bool>()
-                .map(Value::from)
-                .map_err(|_| invalid(format!("{text:?} is neither true nor false"))),
-            Some(Value::Array(..)) if text.trim_start().starts_with("[{") => {
-                let table = toml::from_str::<toml::Table>(&format!("it = {text}"));
-                let table = table.map_err(|error| invalid(error.message().replace('\n', ", ")))?;
-                Value::serialize(table.get("it")).map_err(|error| ConfigError::from_extraction(&error))
-            }
-            Some(Value::Array(..)) => {
-                Ok(Value::from(text.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>()))
-            }
-            Some(_) => Ok(Value::from(text)),
-        }
-    }
-}
-
-/// Every key of a section with its name before it, those of its tables too.
-fn leaves(section: &str, keys: &Dict) -> Vec<String> {
-    let leaves = keys.iter().flat_map(|(key, value)| {
-        let key = format!("{section}.{key}");
-        value.as_dict().map_or_else(|| vec![key.clone()], |keys| leaves(&key, keys))
-    });
-    leaves.collect()
-}
-
-const fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::String(..) | Value::Char(..) => "a string",
-        Value::Bool(..) => "true or false",
-        Value::Num(..) => "a number",
-        Value::Array(..) => "a list",
-        Value::Dict(..) => "a table",
-        Value::Empty(..) => "nothing",
-    }
 }
 
 /// Values with one origin.
@@ -194,7 +49,7 @@ impl Provider for Layer {
 impl Layer {
     /// The lowest layer, with a value for every key.
     pub(super) fn defaults(schema: &Schema) -> Self {
-        let values = schema.0.iter().map(|(section, keys)| (section.clone(), Value::from(keys.clone())));
+        let values = schema.sections().map(|(section, keys)| (section.clone(), Value::from(keys.clone())));
         Self { origin: DEFAULTS.to_owned(), values: values.collect() }
     }
 
@@ -268,7 +123,7 @@ impl Layer {
         let mut values = read_toml(path)?;
         let mut secrets = Vec::new();
         for (section, keys) in &mut values {
-            if !schema.0.contains_key(section) {
+            if !schema.has_section(section) {
                 return Err(schema.unknown_section(section, keys.as_dict().is_some(), &origin));
             }
             let Value::Dict(_, keys) = keys else {

@@ -127,6 +127,23 @@ fn drivers_stay_behind_their_walls() {
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
+/// What people have saved is read by `src/text.rs` alone, which knows of byte order marks; the system's own files may be
+/// read anywhere.
+#[test]
+fn files_that_people_save_are_read_in_one_place() {
+    const READERS: [&str; 5] =
+        ["read_to_string(", "read_to_end(", "fs::read(", "pem_file_iter(", "from_pem_file("];
+    let mut broken = Vec::new();
+    for (module, file, code) in sources() {
+        let of_the_system = |line: &&str| !line.contains("\"/proc/");
+        let reads = code.lines().filter(of_the_system).any(|line| READERS.iter().any(|it| line.contains(it)));
+        if reads && module != "text" && !file.ends_with("tests.rs") {
+            broken.push(file.display().to_string());
+        }
+    }
+    assert!(broken.is_empty(), "these read files by themselves: {}", broken.join(", "));
+}
+
 #[test]
 fn the_verifier_depends_on_nothing_of_the_server() {
     let manifest = fs::read_to_string(root().join("sdk/rust/Cargo.toml")).unwrap();
