@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use zeroize::Zeroizing;
+
 use crate::spelling::nearest;
 
 /// What kind of server a URL names.
@@ -140,6 +142,21 @@ pub fn check_environment(url: &str, mode: Option<&str>) -> Result<(), InvalidPar
     }
 }
 
+/// The URL with a user where it names none: `user`, as PostgreSQL's clients take the one who runs them.
+pub fn with_user(url: &str, user: Option<&str>) -> Zeroizing<String> {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let is_named = authority.contains('@')
+        || parameters(url).is_ok_and(|parameters| parameters.iter().any(|(name, _)| name == "user"));
+    let mut named = Zeroizing::new(url.to_owned());
+    if let Some(user) = user.filter(|user| !user.is_empty() && !is_named) {
+        let user: String = form_urlencoded::byte_serialize(user.as_bytes()).collect();
+        *named += if url.contains('?') { "&user=" } else { "?user=" };
+        *named += &user;
+    }
+    named
+}
+
 /// The parameters of a URL, decoded; an error where a password was probably not encoded.
 pub fn parameters(url: &str) -> Result<Vec<(String, String)>, InvalidParameter> {
     let end = url.find(['?', '#']).unwrap_or(url.len());
@@ -216,6 +233,19 @@ mod tests {
         }
         let mysql = "mysql://h/d?ssl-mode=verify_identity&ssl-ca=c&charset=utf8mb4&collation=x&time-zone=UTC&socket=s";
         assert_eq!(check(mysql, Kind::Mysql), Ok(()));
+    }
+
+    #[test]
+    fn a_user_is_added_where_there_is_none() {
+        for (url, with) in [
+            ("postgres:///d", "postgres:///d?user=a+b"),
+            ("postgres://h/d?sslmode=require", "postgres://h/d?sslmode=require&user=a+b"),
+            ("postgres://ada@h/d", "postgres://ada@h/d"),
+            ("postgres://h/d?user=ada", "postgres://h/d?user=ada"),
+        ] {
+            assert_eq!(*with_user(url, Some("a b")), with);
+            assert_eq!(*with_user(url, None), url);
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ impl PostgresStore {
         let mode = std::env::var("PGSSLMODE").ok();
         connection_url::check_environment(url, mode.as_deref())
             .map_err(|error| InvalidUrl::new(DATABASE, error))?;
+        let url = connection_url::with_user(url, runs_as().as_deref());
         let connect = url.parse::<PgConnectOptions>().map_err(|error| InvalidUrl::new(DATABASE, error))?;
         let named = connect.get_application_name().is_some();
         let connect = if named { connect } else { connect.application_name("countersign") };
@@ -46,6 +47,12 @@ impl PostgresStore {
         ]);
         Ok(Self::over_network(options, PostgresConnect { limited, patient: connect }))
     }
+}
+
+/// Who runs this process, for a URL that names nobody; the driver does not find out. PGUSER is the driver's to read.
+fn runs_as() -> Option<String> {
+    let given = |name| std::env::var(name).ok().filter(|name| !name.is_empty());
+    if given("PGUSER").is_some() { None } else { given("USER").or_else(|| given("LOGNAME")) }
 }
 
 /// How to connect.

@@ -115,6 +115,28 @@ async fn the_block_that_deploys_works_as_it_stands_and_so_does_the_line_for_grpc
     }
 }
 
+/// As every client of PostgreSQL does; the driver would be "anonymous".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_user_the_url_means_the_one_who_runs_the_service() {
+    const TEST: &str = "without_a_user_the_url_means_the_one_who_runs_the_service";
+    let Some(postgres) = Postgres::start_with(TEST, &["fsync=off"]) else { return };
+    let name = postgres.create_database().await;
+    let address = postgres.url(&name).split('@').nth(1).unwrap().to_owned();
+    let url = format!("postgres://{address}");
+    let migrate = |user: &[(&str, &str)]| {
+        let url = [("COUNTERSIGN__DATABASE__URL", url.as_str()), ("COUNTERSIGN__KEYS__DIRECTORY", "keys")];
+        run(&["migrate"], &[&url[..], user].concat())
+    };
+    for user in
+        [&[("USER", "postgres")][..], &[("LOGNAME", "postgres")], &[("PGUSER", "postgres"), ("USER", "ada")]]
+    {
+        let migrated = migrate(user);
+        assert_eq!(migrated.code, 0, "{user:?}: {}", migrated.err);
+    }
+    let refused = migrate(&[("USER", "ada")]);
+    assert!(refused.code == 1 && refused.err.contains("\"ada\""), "{}", refused.err);
+}
+
 /// What is wrong with keys is known before the start, and what to do about it is said.
 #[test]
 fn config_check_looks_at_keys_and_says_what_to_do() {
