@@ -1,13 +1,15 @@
 //! What the service does without being asked.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use countersign_verifier::CLOCK_STEP;
 use tokio_util::sync::CancellationToken;
 
 use super::{Assembly, Stores};
 use crate::lifecycle::Lifecycle;
+use crate::model::{Monotonic, UnixMillis};
 use crate::store::StoreError;
 use crate::token::KeyDirectory;
 
@@ -21,7 +23,11 @@ const PURGE_ROWS: u32 = 500;
 pub(super) fn start(parts: &Arc<Assembly>, lifecycle: &Lifecycle) {
     let stop = lifecycle.stopping();
     repeat(stop, PROBE_EVERY, parts, |parts| async move { probe(&parts).await });
-    repeat(stop, PURGE_EVERY, parts, |parts| async move { purge(&parts).await });
+    let clock = Arc::new(SettledClock::default());
+    repeat(stop, PURGE_EVERY, parts, move |parts| {
+        let clock = Arc::clone(&clock);
+        async move { purge(&parts, &clock).await }
+    });
     repeat(stop, parts.config.keys.reload_interval, parts, |parts| async move { reload_keys(&parts).await });
     tokio::spawn(follow_health(parts.clone(), lifecycle.aborting().clone()));
 }
@@ -54,7 +60,40 @@ async fn probe(parts: &Assembly) {
     }
 }
 
-async fn purge(parts: &Assembly) {
+/// Tells when the wall clock has gone without a step for so long that it may decide what is deleted for good. A machine
+/// that starts with a wrong clock, or has it set wrong, is usually put right within minutes; rows that are kept for
+/// longer cost nothing but their place.
+#[derive(Debug, Default)]
+struct SettledClock(Mutex<Option<Anchored>>);
+
+/// Both clocks at one moment, since which they have gone together.
+#[derive(Debug, Clone, Copy)]
+struct Anchored {
+    wall: UnixMillis,
+    monotonic: Monotonic,
+}
+
+/// How long a clock must go without a step.
+const SETTLED_AFTER: Duration = Duration::from_hours(1);
+
+impl SettledClock {
+    /// Whether it has, asked at this moment of both clocks.
+    fn is_settled(&self, wall: UnixMillis, monotonic: Monotonic) -> bool {
+        let mut anchored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *anchored.get_or_insert(Anchored { wall, monotonic });
+        let expected = since.wall + monotonic.since(since.monotonic);
+        if expected.since(wall).max(wall.since(expected)) > CLOCK_STEP {
+            *anchored = Some(Anchored { wall, monotonic });
+            return false;
+        }
+        monotonic.since(since.monotonic) >= SETTLED_AFTER
+    }
+}
+
+async fn purge(parts: &Assembly, clock: &SettledClock) {
+    if !clock.is_settled(parts.clock.now(), parts.clock.monotonic()) {
+        return;
+    }
     if let Err(error) = purge_all(parts).await {
         tracing::warn!(%error, "cannot clear away what is dead");
     }
@@ -94,5 +133,27 @@ async fn follow_health(parts: Arc<Assembly>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             changed = ready.changed() => if changed.is_err() { return },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Monotonic {
+        Monotonic(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn nothing_is_deleted_by_a_clock_that_has_stepped_within_the_hour() {
+        let (clock, start) = (SettledClock::default(), UnixMillis::from_secs(1_000_000_000));
+        let year_ahead = start + Duration::from_hours(400 * 24);
+        assert!(!clock.is_settled(start, at(0)), "it has just started, and may be wrong");
+        assert!(!clock.is_settled(start + Duration::from_secs(3599), at(3599)));
+        assert!(clock.is_settled(start + Duration::from_secs(3600), at(3600)));
+        assert!(!clock.is_settled(year_ahead, at(3630)), "it has stepped");
+        assert!(!clock.is_settled(start + Duration::from_secs(3660), at(3660)), "and back");
+        assert!(!clock.is_settled(start + Duration::from_secs(7200), at(7200)));
+        assert!(clock.is_settled(start + Duration::from_secs(7260), at(7260)));
     }
 }

@@ -27,10 +27,11 @@ pub(super) async fn refresh(
         .mac
         .open(request.refresh_token.expose_secret())
         .map_err(|_| AuthError::new(Reason::RefreshTokenInvalid))?;
+    // Before the token's life is looked at: a clock that has stepped must not tell an honest client that it has expired.
+    auth.require_fresh(auth.staleness(), None)?;
     if claims.expires_at <= now {
         return Err(AuthError::new(Reason::RefreshTokenExpired));
     }
-    auth.require_fresh(auth.staleness(), None)?;
     let user = standing(auth, &claims).await?;
 
     let ask = Presentation {

@@ -16,8 +16,9 @@ pub(super) fn verify(
     audiences: &[String],
     max_staleness: Option<Duration>,
 ) -> Result<Verify, AuthError> {
-    let revocation_staleness = auth.staleness();
-    let verification = match auth.verifier.verify(token, audiences, auth.parts.clock.now()) {
+    let (now, monotonic) = (auth.parts.clock.now(), auth.parts.clock.monotonic());
+    let revocation_staleness = auth.parts.revocations.view().staleness_at(now, monotonic);
+    let verification = match auth.verifier.verify(token, audiences, now) {
         Ok(token) => {
             auth.require_fresh(revocation_staleness, max_staleness)?;
             Verification::Verified(token)

@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use countersign_verifier::CLOCK_STEP;
 use tokio_util::sync::CancellationToken;
 
 use super::Revocations;
-use crate::model::Cursor;
+use crate::model::{Cursor, Monotonic};
 use crate::readiness::Readiness;
 use crate::store::{LedgerPoll, StoreError};
 
@@ -55,6 +56,7 @@ impl Follower {
     pub async fn step(&mut self) {
         // Freshness is proven by a request: what counts is when it was sent, not when its answer came.
         let sent = self.revocations.clock.monotonic();
+        self.look_at_the_clock(sent);
         let result = match self.cursor {
             Some(cursor) => self.poll(cursor).await,
             None => self.load().await,
@@ -74,6 +76,31 @@ impl Follower {
         view.index.purge(self.revocations.clock.now());
     }
 
+    /// A wall clock that is not where the monotonic one says makes what was left out or forgotten by it worthless, so the
+    /// ledger is loaded anew; after a step nothing is known until then, and after a slow correction what is known holds
+    /// meanwhile.
+    fn look_at_the_clock(&mut self, monotonic: Monotonic) {
+        let freshness = &self.revocations.view().freshness;
+        let wall = self.revocations.clock.now();
+        let drift = freshness.clock_drift(wall, monotonic);
+        if drift > CLOCK_STEP {
+            tracing::error!(
+                by_seconds = drift.as_secs(),
+                now = wall.as_secs(),
+                "the wall clock has stepped; loading the revocation ledger anew"
+            );
+            freshness.invalidate();
+            self.readiness.set_ledger_loaded(false);
+            self.cursor = None;
+        } else if drift > CLOCK_STEP / 2 {
+            tracing::info!(
+                by_seconds = drift.as_secs(),
+                "the wall clock was corrected; loading the revocation ledger anew"
+            );
+            self.cursor = None;
+        }
+    }
+
     /// The ledger from its first row that still matters, piece by piece: it may be long.
     async fn load(&mut self) -> Result<(), StoreError> {
         let from = self.begin().await?;
@@ -81,12 +108,15 @@ impl Follower {
     }
 
     async fn begin(&mut self) -> Result<Cursor, StoreError> {
-        let since = self.revocations.clock.now() - self.revocations.horizon;
+        let (wall, monotonic) = (self.revocations.clock.now(), self.revocations.clock.monotonic());
+        let since = wall - self.revocations.horizon;
         let snapshot = self.revocations.ledger.snapshot(since).await?;
         // Nothing is taken out: what was revoked before the ledger was replaced by an older one stays revoked.
         for row in &snapshot.rows {
             self.revocations.apply(row);
         }
+        // Not before it was loaded: until then what is known is what was known by the time before.
+        self.revocations.view().freshness.anchor(wall, monotonic);
         self.cursor = Some(snapshot.cursor);
         Ok(snapshot.cursor)
     }

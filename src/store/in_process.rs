@@ -43,6 +43,12 @@ impl InProcessThrottle {
         };
         Self { clock, policy, buckets: Mutex::new(buckets) }
     }
+
+    /// The time by which attempts are remembered: that of the monotonic clock, which no step of the wall clock moves, as
+    /// if it had begun a long time after 1970.
+    fn now(&self) -> UnixMillis {
+        UnixMillis::from_secs(1 << 31) + self.clock.monotonic().0
+    }
 }
 
 impl fmt::Debug for InProcessThrottle {
@@ -57,7 +63,7 @@ impl LoginThrottle for InProcessThrottle {
         let ThrottlePolicy { account, source, global } = &self.policy;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         // Read once the lock is held, so that time goes forward from one to the next.
-        let now = self.clock.now();
+        let now = self.now();
         let key = (attempt.account, attempt.source);
         let attempts = buckets.accounts.get(&key).unwrap_or_default();
         let arrival = buckets.sources.get(&attempt.source).unwrap_or_default();
@@ -82,7 +88,7 @@ impl LoginThrottle for InProcessThrottle {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (attempt.account, attempt.source);
         buckets.accounts.remove(&key);
-        buckets.succeeded.set(key, self.clock.now());
+        buckets.succeeded.set(key, self.now());
         if let Some(arrival) = buckets.sources.get(&attempt.source) {
             buckets.sources.set(attempt.source, source.give_back(arrival));
         }

@@ -9,7 +9,7 @@ use countersign::grpc::proto::v1::watch_revocations_response::Message as Tell;
 use countersign::model::{Clock as _, ManualClock, SessionId, SystemClock};
 use countersign::store::SessionRevocation;
 use countersign_verifier::client::{AuthenticateLayer, ConnectOptions, LiveVerifier, OnStale, VerifyError};
-use countersign_verifier::{InvalidReason, VerifiedToken, Verifier};
+use countersign_verifier::{InvalidReason, UnixMillis, VerifiedToken, Verifier};
 use http::{Request, Response};
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -316,4 +316,44 @@ async fn a_lost_stream_is_resumed_and_one_left_behind_begins_anew() {
     second.tell(Tell::Resynchronise(v1::WatchResynchronise {})).await;
     let mut third = arrivals.recv().await.unwrap();
     assert_eq!(third.started().await.resume, None);
+}
+
+/// The clock of a service that verifies for itself is set while it runs: revocations that it forgot, or was never told
+/// because they did not matter by the wrong time, are loaded again before it answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wall_clock_that_steps_is_answered_from_only_after_everything_was_loaded_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let replica = Replica::start(folder.path()).await;
+    let right = SystemClock::new().now();
+    let clock = Arc::new(ManualClock::new(right));
+    let verifier = replica.verifier(ConnectOptions { clock: clock.clone(), ..quick() }).await;
+    let (good, bad) = (replica.token(session(1)), replica.token(session(2)));
+    revoke_durably(&replica, session(2)).await;
+    until("it is told", || knows(&verifier, session(2))).await;
+
+    for away in [-600_i64, 420, -400 * 86_400, 400 * 86_400] {
+        clock.set_wall(UnixMillis(right.0 + away * 1000));
+        let unknown = verifier.verify_here(&good, &[]);
+        let unknown_or_bad_by_itself = matches!(
+            unknown,
+            Err(VerifyError::Stale { staleness: None }
+                | VerifyError::Invalid(InvalidReason::Expired | InvalidReason::NotYetValid))
+        );
+        assert!(unknown_or_bad_by_itself, "{away} s: {unknown:?}");
+        until("it is loaded by the wrong time", || verifier.staleness().is_some()).await;
+        // What is forgotten by the wrong time is forgotten now, and not after half a minute.
+        verifier.verifier().revocations().index.purge(clock.now());
+        clock.set_wall(right);
+        while let Err(unknown) = verifier.verify_here(&good, &[]) {
+            assert!(matches!(unknown, VerifyError::Stale { .. }), "{away} s and back: {unknown:?}");
+            let refused = verifier.verify_here(&bad, &[]);
+            assert!(refused.is_err(), "{away} s and back: {refused:?}");
+            tokio::task::yield_now().await;
+        }
+        let refused = verifier.verify_here(&bad, &[]);
+        assert!(
+            matches!(refused, Err(VerifyError::Invalid(InvalidReason::Revoked))),
+            "{away} s: {refused:?}"
+        );
+    }
 }

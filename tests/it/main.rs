@@ -5,6 +5,7 @@
 mod architecture;
 mod auth_client;
 mod chart;
+mod clock_steps;
 mod command_line;
 mod configuration;
 mod conformance;

@@ -1,26 +1,41 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{Clock, Monotonic, RevocationIndex};
+use crate::{Clock, Monotonic, RevocationIndex, UnixMillis};
 
 /// How old the view of the ledger may be. It is proven by a request that was answered and never by a message
 /// that arrived: counted from when the last successful request was *sent*, on the local monotonic clock, less the
 /// age that the answer itself had.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Freshness {
     /// What everything is known up to: nanoseconds on the monotonic clock since [`ORIGIN`] before its own origin;
     /// zero before the first.
     known_up_to: AtomicU64,
+    /// By how many milliseconds the wall clock was ahead of the monotonic one when loading began; [`UNANCHORED`] before.
+    offset: AtomicI64,
 }
+
+/// No load has begun.
+const UNANCHORED: i64 = i64::MIN;
+
+/// By how much the wall clock may differ from where the monotonic one says that it should be before nothing is known any
+/// more. Revocations are remembered for longer than they matter by more than this, so a smaller step harms nothing.
+pub const CLOCK_STEP: Duration = Duration::from_secs(10);
 
 /// What was known by another may be older than this process: times before the clock's origin must be told from
 /// one another. In nanoseconds, some 146 years.
 const ORIGIN: u64 = 1 << 62;
 
+impl Default for Freshness {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Freshness {
     /// Nothing was loaded yet.
     pub const fn new() -> Self {
-        Self { known_up_to: AtomicU64::new(0) }
+        Self { known_up_to: AtomicU64::new(0), offset: AtomicI64::new(UNANCHORED) }
     }
 
     /// A poll of the ledger that was sent at `at` has been answered, and what it brought is in the index. An
@@ -37,7 +52,21 @@ impl Freshness {
         self.known_up_to.fetch_max(up_to, Ordering::Release);
     }
 
-    /// Everything must be loaded again: the ledger is another one.
+    /// Loading begins, at this moment of both clocks. What is left out of what is loaded, and what is forgotten later,
+    /// is decided by the wall clock, so both hold for as long as it goes on from here without a step.
+    pub fn anchor(&self, wall: UnixMillis, monotonic: Monotonic) {
+        self.offset.store(offset(wall, monotonic), Ordering::Release);
+    }
+
+    /// By how much the wall clock differs from where it should be by the monotonic one since loading began; zero before.
+    pub fn clock_drift(&self, wall: UnixMillis, monotonic: Monotonic) -> Duration {
+        match self.offset.load(Ordering::Acquire) {
+            UNANCHORED => Duration::ZERO,
+            anchored => Duration::from_millis(offset(wall, monotonic).abs_diff(anchored)),
+        }
+    }
+
+    /// Everything must be loaded again: the ledger is another one, or the clock has stepped.
     pub fn invalidate(&self) {
         self.known_up_to.store(0, Ordering::Release);
     }
@@ -50,6 +79,11 @@ impl Freshness {
         };
         Some((now.0 + Duration::from_nanos(ORIGIN)).saturating_sub(up_to))
     }
+}
+
+/// Saturates: no clock that is so far off is of use.
+fn offset(wall: UnixMillis, monotonic: Monotonic) -> i64 {
+    wall.0.saturating_sub(i64::try_from(monotonic.0.as_millis()).unwrap_or(i64::MAX)).max(UNANCHORED + 1)
 }
 
 /// What is known of revocations, and how old that knowledge is at most.
@@ -72,7 +106,15 @@ impl RevocationView {
     /// Ask before the index is looked at: what is taken in between the two makes the answer better than was said,
     /// and never worse.
     pub fn staleness(&self, clock: &dyn Clock) -> Option<Duration> {
-        self.freshness.staleness(clock.monotonic())
+        self.staleness_at(clock.now(), clock.monotonic())
+    }
+
+    /// The same, for those who have read both clocks. `None`, too, when the wall clock has stepped by more than
+    /// [`CLOCK_STEP`] since loading began: what was forgotten, or never loaded, by the old time may matter by the new
+    /// one.
+    pub fn staleness_at(&self, wall: UnixMillis, monotonic: Monotonic) -> Option<Duration> {
+        let staleness = self.freshness.staleness(monotonic)?;
+        (self.freshness.clock_drift(wall, monotonic) <= CLOCK_STEP).then_some(staleness)
     }
 }
 
@@ -95,6 +137,30 @@ mod tests {
         assert_eq!(view.staleness(&clock), Some(Duration::from_secs(1)));
         view.freshness.invalidate();
         assert_eq!(view.staleness(&clock), None);
+    }
+
+    #[test]
+    fn a_wall_clock_that_steps_either_way_makes_the_view_stale_until_it_is_loaded_anew() {
+        for step in [-600_i64, -11, 11, 600, 400 * 86_400] {
+            let start = UnixMillis::from_secs(1_000_000_000);
+            let (view, clock) = (RevocationView::new(), ManualClock::new(start));
+            view.freshness.anchor(clock.now(), clock.monotonic());
+            view.freshness.record_poll_sent(clock.monotonic());
+            clock.advance(Duration::from_hours(1));
+            assert_eq!(view.staleness(&clock), Some(Duration::from_hours(1)), "time that passes is no step");
+            clock.set_wall(UnixMillis(clock.now().0 + step * 1000));
+            assert_eq!(view.staleness(&clock), None, "{step} s");
+            view.freshness.anchor(clock.now(), clock.monotonic());
+            assert!(view.staleness(&clock).is_some());
+        }
+        let (view, clock) = (RevocationView::new(), ManualClock::new(UnixMillis(0)));
+        view.freshness.anchor(clock.now(), clock.monotonic());
+        view.freshness.record_poll_sent(clock.monotonic());
+        clock.set_wall(UnixMillis(9_000));
+        assert!(
+            view.staleness(&clock).is_some(),
+            "what revocations are remembered for beyond their time covers it"
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod verify;
 
 pub use claims::Claims;
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, UnixMillis};
-pub use freshness::{Freshness, RevocationView};
+pub use freshness::{CLOCK_STEP, Freshness, RevocationView};
 pub use id::{Epoch, ParseIdError, SessionId, UserId};
 pub use invalid::InvalidReason;
 pub use key::{

@@ -17,7 +17,7 @@ use super::proto::v1::revocation_service_client::RevocationServiceClient;
 use super::proto::v1::watch_revocations_request::Message as Say;
 use super::proto::v1::watch_revocations_response::Message as Told;
 use crate::{
-    Algorithm, Epoch, KeyId, KeySet, Monotonic, Revoked, SessionId, UnixMillis, UserId, Verifier,
+    Algorithm, CLOCK_STEP, Epoch, KeyId, KeySet, Monotonic, Revoked, SessionId, UnixMillis, UserId, Verifier,
     VerifyingKey,
 };
 
@@ -41,6 +41,9 @@ enum Ended {
     /// We were left behind.
     #[error("the server asks to begin anew")]
     Resynchronise,
+    /// The wall clock is not where it should be.
+    #[error("the wall clock was set: it differs by {} s", .0.as_secs())]
+    ClockSet(Duration),
     /// What was told makes no sense; to go on would be to skip something.
     #[error("the server told {0}")]
     Nonsense(&'static str),
@@ -73,7 +76,7 @@ impl Follower {
     pub(super) async fn run(mut self) {
         loop {
             let ended = self.follow().await;
-            if matches!(ended, Ended::Resynchronise | Ended::Nonsense(_)) {
+            if matches!(ended, Ended::Resynchronise | Ended::Nonsense(_) | Ended::ClockSet(_)) {
                 self.position = None;
             }
             let pause = self.backoff.pause();
@@ -88,6 +91,7 @@ impl Follower {
 
     /// One stream, from its beginning to its end.
     async fn follow(&mut self) -> Ended {
+        let begun = (self.options.clock.now(), self.options.clock.monotonic());
         let (say, said) = mpsc::channel(UNSENT);
         let start = v1::WatchStart { resume: self.position };
         let start = v1::WatchRevocationsRequest { message: Some(Say::Start(start)) };
@@ -101,7 +105,7 @@ impl Follower {
             Ok(Err(status)) => return status.into(),
             Err(_elapsed) => return Ended::Silent,
         };
-        let mut session = Session { incarnation: None, pings: VecDeque::new(), nonce: 0 };
+        let mut session = Session { incarnation: None, pings: VecDeque::new(), nonce: 0, begun };
         let mut tick = interval(self.options.ping_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut purge = interval(PURGE_EVERY);
@@ -132,6 +136,7 @@ impl Follower {
         session: &mut Session,
     ) -> Result<(), Ended> {
         let sent = self.options.clock.monotonic();
+        self.look_at_the_clock(sent)?;
         if session.pings.front().is_some_and(|(_, first)| sent.since(*first) > self.options.patience) {
             return Err(Ended::Silent);
         }
@@ -144,11 +149,27 @@ impl Follower {
         Ok(())
     }
 
+    /// What is forgotten is forgotten by the wall clock. When it is set, everything is loaded again; after a step nothing
+    /// is known until then, and after a slow correction what is known holds meanwhile.
+    fn look_at_the_clock(&self, monotonic: Monotonic) -> Result<(), Ended> {
+        let freshness = &self.verifier.revocations().freshness;
+        let drift = freshness.clock_drift(self.options.clock.now(), monotonic);
+        if drift <= CLOCK_STEP / 2 {
+            return Ok(());
+        }
+        if drift > CLOCK_STEP {
+            freshness.invalidate();
+        }
+        Err(Ended::ClockSet(drift))
+    }
+
     fn take_in(&mut self, message: Option<Told>, session: &mut Session) -> Result<(), Ended> {
         match message {
             Some(Told::Begin(begin)) => {
                 if !begin.resumed {
                     self.position = None;
+                    let (wall, monotonic) = session.begun;
+                    self.verifier.revocations().freshness.anchor(wall, monotonic);
                 }
                 session.incarnation = Some(begin.incarnation);
             }
@@ -204,6 +225,8 @@ struct Session {
     /// The pings that were not answered yet, and when they were sent.
     pings: VecDeque<(u64, Monotonic)>,
     nonce: u64,
+    /// The time when the stream began, by both clocks.
+    begun: (UnixMillis, Monotonic),
 }
 
 impl Session {

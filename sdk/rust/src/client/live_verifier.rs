@@ -106,10 +106,11 @@ impl LiveVerifier {
     /// As [`LiveVerifier::verify`], without the server: [`OnStale::AskServer`] is [`OnStale::FailClosed`] here.
     pub fn verify_here(&self, token: &str, audiences: &[String]) -> Result<Arc<VerifiedToken>, VerifyError> {
         let options = &self.shared.options;
-        let staleness = self.staleness();
+        let (now, monotonic) = (options.clock.now(), options.clock.monotonic());
+        let staleness = self.shared.verifier.revocations().staleness_at(now, monotonic);
         let fresh = staleness.is_some_and(|staleness| staleness <= options.max_staleness);
         let serve = fresh || (staleness.is_some() && options.on_stale == OnStale::Serve);
-        match self.shared.verifier.verify(token, audiences, options.clock.now()) {
+        match self.shared.verifier.verify(token, audiences, now) {
             Ok(token) if serve => Ok(token),
             Err(reason) if fresh || reason != InvalidReason::UnknownKey => Err(VerifyError::Invalid(reason)),
             Ok(_) | Err(_) => Err(VerifyError::Stale { staleness }),
