@@ -47,7 +47,7 @@ use crate::store::sqlite::OpenError;
 use crate::telemetry::Metrics;
 use crate::token::access::AccessTokenIssuer;
 use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
-use crate::transport::TrustedProxies;
+use crate::transport::{AllowedOrigins, TrustedProxies};
 
 /// The most connections to the operations port at once: scrapes and probes, and people.
 const OPERATIONS_CONNECTIONS: usize = 256;
@@ -392,6 +392,7 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
         calls,
         ext_authz: config.ext_authz.enabled.then(|| ExtAuthz {
             cookie: config.ext_authz.cookie().map(str::to_owned),
+            allowed_origins: AllowedOrigins::new(&config.ext_authz.allowed_origins),
             error_response: config.ext_authz.error_response,
         }),
     }

@@ -26,6 +26,7 @@ mod limits;
 mod log;
 mod log_level;
 mod operations;
+mod origins;
 mod passwords;
 mod redis;
 mod revocation;

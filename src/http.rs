@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Authenticate;
 use crate::model::Clock;
 use crate::reason::Reason;
-use crate::transport::{Deadlines, TrustedProxies};
+use crate::transport::{AllowedOrigins, Deadlines, TrustedProxies};
 
 mod around;
 mod auth_routes;
@@ -32,6 +32,7 @@ mod cors;
 mod cross_site;
 mod csrf;
 mod edge;
+mod foreign_origins;
 mod forward_auth;
 mod headers;
 mod introspection;
@@ -47,6 +48,7 @@ pub use captcha::{Captcha, CaptchaOptions};
 pub use clients::{Client, Clients};
 pub use cookie::{RefreshCookie, SameSite};
 use edge::Edge;
+use foreign_origins::ForeignOrigins;
 pub use meter::Calls;
 use meter::Meter;
 use refusal::Refused;
@@ -161,7 +163,15 @@ pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
     let paths = table.iter().map(|operation| (operation.path.as_str(), operation.id));
     let meter = Arc::new(Meter::new(&options.calls, paths));
     let (refresh_cookie, csrf_cookie) = (cookie::refresh_token(&options), cookie::csrf_token(&options));
-    let edge = Arc::new(Edge { auth, options, refresh_cookie, csrf_cookie, document: OnceLock::new() });
+    let edge = Arc::new(Edge {
+        auth,
+        allowed_origins: AllowedOrigins::new(&options.allowed_origins),
+        foreign_origins: ForeignOrigins::default(),
+        options,
+        refresh_cookie,
+        csrf_cookie,
+        document: OnceLock::new(),
+    });
     let mut router = Router::new();
     for operation in table {
         router = router.route(&operation.path, (operation.mount)());

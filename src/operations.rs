@@ -31,8 +31,9 @@ async fn scrape(
     State(metrics): State<Metrics>,
     headers: HeaderMap,
 ) -> Result<([(HeaderName, &'static str); 1], String), StatusCode> {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let format = Format::accepted(accept);
+    // A list may go on in further lines, and what else stands in them makes no difference.
+    let lines = headers.get_all(ACCEPT).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
+    let format = Format::accepted(&lines.collect::<Vec<_>>().join(","));
     // It reads files and counts tables: not for a thread that answers calls.
     let text = tokio::task::spawn_blocking(move || metrics.scrape(format)).await;
     let text = text.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;

@@ -4,28 +4,24 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::HeaderMap;
-use http::header::ACCEPT_LANGUAGE;
-
-use crate::reason::Language;
-
-mod bearer;
 mod carry_through;
-mod client_address;
 mod deadlines;
 mod failure;
 mod identity;
 pub mod problem;
 mod refused;
+mod request_facts;
 pub mod request_id;
 
-pub use bearer::bearer_token;
 pub use carry_through::{Panicked, carry_through};
-pub use client_address::TrustedProxies;
 pub use deadlines::Deadlines;
 pub use failure::log_failure;
 pub use identity::{IDENTITY_HEADERS, REQUIRED_ROLES_MAX, bearer_of, identity};
 pub(crate) use refused::refused_as;
+pub use request_facts::{
+    AllowedOrigins, AmbiguousCookie, HeaderFields, Repeated, Sent, TrustedProxies, bearer_token, cookie,
+    forwarded_https, language, members, only,
+};
 pub use request_id::RequestId;
 
 /// The address that a connection came from. Whoever accepts connections puts it into the extensions of each
@@ -52,9 +48,3 @@ pub struct Encrypted;
 /// The contract, as an encoded `google.protobuf.FileDescriptorSet`: `countersign.v1` and all that it imports, with
 /// comments and the `google.api.http` annotations.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
-
-/// The language that a caller wants to be answered in (RFC 9110 §12.5.4).
-pub fn language(headers: &HeaderMap) -> Language {
-    let header = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    header.map(Language::accepted).unwrap_or_default()
-}

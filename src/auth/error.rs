@@ -16,7 +16,7 @@ pub struct AuthError {
     /// When trying again may help; [`Reason::retry_after`] where it is not known better. Means nothing for a
     /// reason that has none.
     pub retry_after: Option<Duration>,
-    /// What is wrong with the request, for [`Reason::InvalidRequest`].
+    /// What is wrong with the request, for [`Reason::InvalidRequest`] and [`Reason::UnsupportedMediaType`].
     pub violations: Vec<FieldViolation>,
     /// What happened, for the log alone. Never holds a secret.
     source: Option<Box<dyn Error + Send + Sync>>,

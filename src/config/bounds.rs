@@ -49,23 +49,68 @@ pub(super) fn word(key: &'static str, value: &str, most: usize) -> Result<(), Pr
     Ok(())
 }
 
-/// Addresses, and networks as an address with the length of its prefix in bits; at most 64.
+/// Addresses, and networks as an address with the length of its prefix in bits; at most 64. IPv4 addresses that are
+/// mapped into IPv6 (RFC 4291 §2.5.5.2) become the IPv4 addresses that they stand for.
 pub(super) fn networks(key: &'static str, texts: &[String]) -> Result<Vec<(IpAddr, u8)>, Problem> {
     const MOST: usize = 64;
     if texts.len() > MOST {
         return Err(Problem::new(key, format!("names more than {MOST}")));
     }
-    let network = |text: &String| {
-        let (address, bits) = text.split_once('/').unwrap_or((text, ""));
-        let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = if text.contains('/') { bits.parse().ok()? } else { most };
-        (bits <= most).then_some((address, bits))
+    texts
+        .iter()
+        .map(|text| network(text).map_err(|what| Problem::new(key, format!("{text:?} {what}"))))
+        .collect()
+}
+
+fn network(text: &str) -> Result<(IpAddr, u8), String> {
+    const MAPPED: u8 = 96;
+    let neither = || "is neither an IP address nor a network such as 10.0.0.0/8".to_owned();
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(it, bits)| (it, Some(bits)));
+    let address: IpAddr = address.parse().map_err(|_| neither())?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let bits: u8 = match prefix {
+        Some(bits) if bits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            bits.parse().map_err(|_| neither())?
+        }
+        Some(_) => return Err(neither()),
+        None => most,
     };
-    let refuse = |text: &String| {
-        Problem::new(key, format!("{text:?} is neither an IP address nor a network such as 10.0.0.0/8"))
+    if bits > most {
+        return Err(neither());
+    }
+    let (address, bits) = match address.to_canonical() {
+        mapped if mapped.is_ipv4() && address.is_ipv6() => match bits.checked_sub(MAPPED) {
+            Some(bits) => (mapped, bits),
+            None => {
+                return Err(format!(
+                    "has IPv4 addresses in an IPv6 network that is wider than /{MAPPED}: write the IPv4 network, such \
+                     as \"10.0.0.0/8\", and any IPv6 network by itself"
+                ));
+            }
+        },
+        address => (address, bits),
     };
-    texts.iter().map(|text| network(text).ok_or_else(|| refuse(text))).collect()
+    let whole = first_address(address, bits);
+    if whole == address {
+        return Ok((address, bits));
+    }
+    Err(format!(
+        "has bits behind its prefix: write \"{whole}/{bits}\" for the network, or \"{address}\" for that one address"
+    ))
+}
+
+/// An address with nothing but zeros behind the first `bits` bits.
+fn first_address(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let rest = u32::MAX.checked_shr(u32::from(bits)).unwrap_or(0);
+            IpAddr::V4((address.to_bits() & !rest).into())
+        }
+        IpAddr::V6(address) => {
+            let rest = u128::MAX.checked_shr(u32::from(bits)).unwrap_or(0);
+            IpAddr::V6((address.to_bits() & !rest).into())
+        }
+    }
 }
 
 /// Reads an IP address and a port. Host names are not looked up: which address they mean would depend on when.

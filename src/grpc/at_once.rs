@@ -116,11 +116,12 @@ impl<S> VerifyAtOnce<S> {
 
 /// Whether it is a call of Verify, in a form that every client uses.
 fn is_plain<B>(request: &Request<B>) -> bool {
-    let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let mut content_types = request.headers().get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    let content_type = (content_types.next(), content_types.next());
     request.uri().path() == PATH
         && request.method() == Method::POST
         && request.version() == Version::HTTP_2
-        && matches!(content_type, Some(b"application/grpc" | b"application/grpc+proto"))
+        && matches!(content_type, (Some(b"application/grpc" | b"application/grpc+proto"), None))
         && deadline::allows_an_instant(request.headers())
         && !(traces::enabled() && traces::parent(request.headers()).is_some())
 }

@@ -36,7 +36,11 @@ pub(super) fn take_budget(
     headers: &mut HeaderMap,
     limit: Option<Duration>,
 ) -> Result<Option<Duration>, MalformedTimeout> {
+    let several = headers.get_all(HEADER).iter().nth(1).is_some();
     let asked = headers.remove(HEADER).map(|value| parse(&value)).transpose()?;
+    if several {
+        return Err(MalformedTimeout);
+    }
     Ok(match (asked, limit) {
         (Some(asked), Some(limit)) => Some(asked.min(limit)),
         (asked, limit) => asked.or(limit),
@@ -46,7 +50,9 @@ pub(super) fn take_budget(
 /// Whether the caller waits for an answer that comes at once. One that says so in a way of its own is told by
 /// [`take_budget`].
 pub(super) fn allows_an_instant(headers: &HeaderMap) -> bool {
-    headers.get(HEADER).is_none_or(|value| parse(value).is_ok_and(|budget| !budget.is_zero()))
+    let mut values = headers.get_all(HEADER).iter();
+    values.next().is_none_or(|value| parse(value).is_ok_and(|budget| !budget.is_zero()))
+        && values.next().is_none()
 }
 
 /// One to eight digits and a unit: `Timeout` in the gRPC over HTTP/2 specification.
@@ -102,6 +108,11 @@ mod tests {
         }
         let mut headers = HeaderMap::from_iter([(HEADER, HeaderValue::from_bytes(b"1\xC3").unwrap())]);
         assert_eq!(take_budget(&mut headers, None), Err(MalformedTimeout));
+        let mut twice = HeaderMap::new();
+        twice.append(HEADER, HeaderValue::from_static("1S"));
+        twice.append(HEADER, HeaderValue::from_static("9S"));
+        assert!(!allows_an_instant(&twice));
+        assert_eq!(take_budget(&mut twice, None), Err(MalformedTimeout), "which of the two would count?");
     }
 
     #[test]

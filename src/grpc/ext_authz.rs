@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
 use tonic::{Request, Response, Status};
 
 use super::call::Call;
 use super::proto::envoy::authorization_server::{Authorization, AuthorizationServer};
 use super::status;
 use crate::auth::{AuthError, Authenticate, CallContext, VerifiedToken, VerifyRequest};
-use crate::reason::{Language, Reason};
-use crate::transport::{RequestId, bearer_of, log_failure};
+use crate::reason::Reason;
+use crate::transport::{AllowedOrigins, HeaderFields as _, RequestId, bearer_of, language, log_failure};
 
 mod asked;
 mod told;
@@ -33,6 +32,8 @@ const MAX_CHECK_BYTES: usize = 256 * 1024;
 pub struct ExtAuthz {
     /// The cookie that an access token is looked for in when there is no bearer token.
     pub cookie: Option<String>,
+    /// The origins whose pages may change something by that cookie, beside the one that the request is for.
+    pub allowed_origins: AllowedOrigins,
     /// Whether Envoy is told what to answer when it cannot be known (`CheckResponse.error_response`); otherwise it
     /// gets the bare status of the call, which every version understands.
     pub error_response: bool,
@@ -58,7 +59,7 @@ impl ExtAuthzService {
         extensions: &[Entry],
     ) -> Result<Arc<VerifiedToken>, AuthError> {
         let Required { audiences, roles } = Required::parse(extensions)?;
-        let access_token = http.token(self.options.cookie.as_deref())?;
+        let access_token = http.token(self.options.cookie.as_deref(), &self.options.allowed_origins)?;
         let request = VerifyRequest { access_token, audiences, max_staleness: None };
         request.check()?;
         let token = bearer_of(self.auth.verify(context, &request)?.verification)?;
@@ -84,7 +85,7 @@ impl Authorization for ExtAuthzService {
             Err(error) => error,
         };
         let client = Client {
-            language: language_of(&http),
+            language: language(&http),
             request_id: &context.request_id,
             grpc: http.all("content-type").any(|value| value.starts_with(b"application/grpc")),
         };
@@ -107,11 +108,5 @@ fn is_answer(reason: Reason) -> bool {
 
 /// What the client calls its request: Envoy names those that have no name.
 fn request_id_of(http: &HttpRequest) -> Option<RequestId> {
-    let value = http.all("x-request-id").next()?;
-    RequestId::parse(&HeaderValue::from_bytes(value).ok()?)
-}
-
-fn language_of(http: &HttpRequest) -> Language {
-    let header = http.all("accept-language").next().and_then(|value| std::str::from_utf8(value).ok());
-    header.map(Language::accepted).unwrap_or_default()
+    http.all("x-request-id").next().and_then(RequestId::parse)
 }

@@ -8,12 +8,13 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
+use http::Method;
 use tracing::{Instrument as _, Span};
 
 use super::call::Call;
 use super::edge::Edge;
 use super::refusal::{self, Refused};
-use super::{cross_site, headers};
+use super::{cross_site, forward_auth, headers};
 use crate::auth::AuthError;
 use crate::transport::{Panicked, PeerNames, request_id};
 
@@ -24,7 +25,7 @@ pub(super) async fn around(State(edge): State<Arc<Edge>>, mut request: Request, 
     let span = span(&request, &call);
     request.extensions_mut().insert(call.clone());
     let answer = async {
-        let mut answer = match cross_site::check(&request, &edge.options.allowed_origins) {
+        let mut answer = match admit(&edge, &mut request) {
             Ok(()) => handle(request, next).await,
             Err(refused) => refused.into_response(),
         };
@@ -36,6 +37,21 @@ pub(super) async fn around(State(edge): State<Arc<Edge>>, mut request: Request, 
         answer
     };
     answer.instrument(span).await
+}
+
+/// Refuses a write that a page of another site sent, and notes such a page for the log.
+fn admit(edge: &Edge, request: &mut Request) -> Result<(), Refused> {
+    if request.uri().path() == forward_auth::PATH {
+        // A gateway asks with whatever method and origin its client's request had, and asking changes nothing. Every
+        // method is answered as GET is: to the layers within, OPTIONS would be a preflight, whose 200 lets a request
+        // through that nobody has looked at.
+        *request.method_mut() = Method::GET;
+        return Ok(());
+    }
+    if let Some(origin) = cross_site::sent(request).foreign_origin(&edge.allowed_origins) {
+        edge.foreign_origins.note(origin, edge.options.clock.monotonic());
+    }
+    cross_site::check(request, &edge.allowed_origins)
 }
 
 async fn handle(request: Request, next: Next) -> Response {

@@ -6,7 +6,6 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::HeaderMap;
-use http::header::USER_AGENT;
 use prost_reflect::{DynamicMessage, Value};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -20,6 +19,7 @@ use crate::auth::bounds::CLIENT_FACT_MAX_BYTES;
 use crate::auth::{AuthError, LogoutRequest, LogoutToken, RefreshRequest, TokenPair};
 use crate::model::ClientFacts;
 use crate::reason::Reason;
+use crate::transport::HeaderFields as _;
 
 type Outcome = Result<Response, Refused>;
 
@@ -64,7 +64,8 @@ pub(super) async fn login(
 
 /// What the transport knows of a client, within the bounds of the contract.
 fn client_facts(call: &Call, headers: &HeaderMap) -> ClientFacts {
-    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let agent = headers.all("user-agent").next().unwrap_or_default();
+    let agent = String::from_utf8_lossy(agent);
     ClientFacts {
         address: call.client.map(|client| client.to_string()).unwrap_or_default(),
         user_agent: agent[..agent.floor_char_boundary(CLIENT_FACT_MAX_BYTES)].to_owned(),
@@ -97,8 +98,10 @@ enum Presented {
 /// attaches its access token to every request must not lose its session by that.
 fn presented(edge: &Edge, headers: &HeaderMap) -> Result<Option<Presented>, Refused> {
     if edge.has_cookie()
-        && let Some(token) = edge.refresh_cookie.find(headers)
+        && let Some(token) = edge.refresh_cookie.find(headers).map_err(AuthError::from)?
     {
+        // What is no text is no token that was ever made, and is refused as one that was not.
+        let token = String::from_utf8_lossy(token).into_owned();
         return Ok(Some(Presented::ByCookie(token.into())));
     }
     Ok(bearer::find(headers)?.map(Presented::Openly))

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, Request};
+use http::Request;
 
 use crate::reason::Language;
-use crate::transport::{Encrypted, Peer, RequestId, TrustedProxies, language};
+use crate::transport::{Encrypted, Peer, RequestId, TrustedProxies, forwarded_https, language};
 
 /// In the extensions of every request.
 #[derive(Debug, Clone)]
@@ -14,7 +14,8 @@ pub(super) struct Call {
     pub(super) language: Language,
     /// The address of the client: of the peer, or what a trusted proxy says of it.
     pub(super) client: Option<IpAddr>,
-    /// Whether the client came by HTTPS: to this port, or as the proxy says that ended it.
+    /// Whether the client came by HTTPS: to this port, or as the proxy says that ended it. Anybody may claim it, and
+    /// gets no more of it than a header that is good for HTTPS.
     pub(super) https: bool,
 }
 
@@ -26,13 +27,8 @@ impl Call {
             request_id: RequestId::of(headers),
             language: language(headers),
             client: peer.map(|peer| proxies.client(peer, headers)),
-            https: request.extensions().get::<Encrypted>().is_some() || came_by_https(headers),
+            https: request.extensions().get::<Encrypted>().is_some()
+                || forwarded_https(headers) == Some(true),
         }
     }
-}
-
-/// Anybody may claim it, and gets no more of it than a header that is good for HTTPS.
-fn came_by_https(headers: &HeaderMap) -> bool {
-    let protocol = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
-    protocol.is_some_and(|protocol| protocol.trim().eq_ignore_ascii_case("https"))
 }

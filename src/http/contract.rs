@@ -11,6 +11,8 @@ use prost_reflect::{
 use crate::auth::AuthError;
 use crate::transport::DESCRIPTORS;
 
+mod shape;
+
 const COMPILED: &str = "build.rs compiled these descriptors";
 
 static POOL: LazyLock<DescriptorPool> =
@@ -60,13 +62,23 @@ pub(super) fn decode(name: &str, json: &[u8]) -> Result<DynamicMessage, AuthErro
     if json.iter().all(u8::is_ascii_whitespace) {
         return Ok(DynamicMessage::new(descriptor(name)));
     }
+    let descriptor = descriptor(name);
+    let told = |what: &str, error: &serde_json::Error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        AuthError::invalid_field("", format!("{what} ({place})"))
+    };
+    let unreadable =
+        |error: serde_json::Error| told(&format!("is not the JSON of a countersign.v1.{name}"), &error);
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    shape::check(&descriptor, &mut reader).map_err(|(error, violation)| match violation {
+        Some(violation) if violation.field.is_empty() => told(&violation.description, &error),
+        Some(violation) => AuthError::invalid_request(vec![violation]),
+        None => unreadable(error),
+    })?;
+    reader.end().map_err(unreadable)?;
     let mut reader = serde_json::Deserializer::from_slice(json);
     let options = DeserializeOptions::new().deny_unknown_fields(false);
-    let read = DynamicMessage::deserialize_with_options(descriptor(name), &mut reader, &options);
-    read.and_then(|message| reader.end().map(|()| message)).map_err(|error| {
-        let place = format!("line {}, column {}", error.line(), error.column());
-        AuthError::invalid_field("", format!("is not the JSON of a countersign.v1.{name} ({place})"))
-    })
+    DynamicMessage::deserialize_with_options(descriptor, &mut reader, &options).map_err(unreadable)
 }
 
 /// Writes a message. Fields with the default value are left out, 64-bit integers are strings.
@@ -147,7 +159,8 @@ mod tests {
         ] {
             let error = decode("RefreshRequest", json.as_bytes()).expect_err(json);
             let told = format!("{error:?}");
-            assert!(told.contains("line 1") && !told.contains("s3cret"), "{json}: {told}");
+            let place = told.contains("line 1") || told.contains("field: \"refresh_token\"");
+            assert!(place && !told.contains("s3cret"), "{json}: {told}");
         }
         let both = br#"{"refreshToken":"a","accessToken":"b"}"#;
         assert!(decode("LogoutRequest", both).is_err(), "one of, not both of");

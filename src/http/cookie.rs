@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::HttpOptions;
+use crate::transport::{self, AmbiguousCookie};
 
 /// Says on plain HTTP what is different there.
 const DEVELOPMENT: HeaderName = HeaderName::from_static("x-countersign-development");
@@ -94,16 +95,9 @@ impl Cookie {
         &self.name
     }
 
-    /// The value that came with a request. Of several of the name, the first: browsers put the one with the longest
-    /// path there.
-    pub(super) fn find<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        headers
-            .get_all(COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find_map(|(name, value)| (name == self.name && !value.is_empty()).then_some(value))
+    /// The value that came with a request. Two of the name are refused: another host of the domain may have set one.
+    pub(super) fn find<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a [u8]>, AmbiguousCookie> {
+        transport::cookie(headers, &self.name)
     }
 
     /// Sets it for this long.
@@ -144,24 +138,6 @@ mod tests {
         let refresh_cookie = RefreshCookie { path: path.to_owned(), ..RefreshCookie::default() };
         let usual = HttpOptions::new(Arc::new(SystemClock::new()), Arc::new(Arc::default));
         HttpOptions { refresh_cookie, plain_http, ..usual }
-    }
-
-    #[test]
-    fn a_cookie_is_found_among_others() {
-        let cookie = refresh_token(&options(false, "/v1/auth"));
-        for (header, expected) in [
-            ("__Secure-countersign_refresh=a", Some("a")),
-            ("x=1; __Secure-countersign_refresh=a; y=2", Some("a")),
-            ("__Secure-countersign_refresh=a; __Secure-countersign_refresh=b", Some("a")),
-            ("countersign_refresh=a", None),
-            ("x__Secure-countersign_refresh=a", None),
-            ("__Secure-countersign_refresh=", None),
-            ("__Secure-countersign_refresh", None),
-            ("", None),
-        ] {
-            let headers = HeaderMap::from_iter([(COOKIE, header.parse().unwrap())]);
-            assert_eq!(cookie.find(&headers), expected, "{header:?}");
-        }
     }
 
     #[test]

@@ -13,8 +13,10 @@ use subtle::ConstantTimeEq as _;
 use super::call::Call;
 use super::edge::Edge;
 use super::refusal::Refused;
+use crate::auth::AuthError;
 use crate::reason::Reason;
 use crate::secret;
+use crate::transport::only;
 
 /// Carries the token, in both directions.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
@@ -27,10 +29,10 @@ pub(super) fn check(edge: &Edge, headers: &HeaderMap) -> Result<(), Refused> {
     if !edge.options.csrf {
         return Ok(());
     }
-    let cookie = edge.csrf_cookie.find(headers);
-    let header = headers.get(HEADER).map(HeaderValue::as_bytes);
+    let cookie = edge.csrf_cookie.find(headers).map_err(AuthError::from)?;
+    let header = only(headers, "x-csrf-token").ok().flatten();
     match (cookie, header) {
-        (Some(cookie), Some(header)) if bool::from(cookie.as_bytes().ct_eq(header)) => Ok(()),
+        (Some(cookie), Some(header)) if bool::from(cookie.ct_eq(header)) => Ok(()),
         _ => Err(Reason::CsrfTokenMismatch.into()),
     }
 }
@@ -38,9 +40,9 @@ pub(super) fn check(edge: &Edge, headers: &HeaderMap) -> Result<(), Refused> {
 /// Gives the token with an answer: the one that the browser has, or a fresh one.
 pub(super) fn give(edge: &Edge, request: &HeaderMap, answer: &mut HeaderMap) -> String {
     let cookie = &edge.csrf_cookie;
-    let well_formed = |token: &&str| token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let token = match cookie.find(request).filter(well_formed) {
-        Some(token) => token.to_owned(),
+    let well_formed = |token: &&[u8]| token.len() == 32 && token.iter().all(u8::is_ascii_hexdigit);
+    let token = match cookie.find(request).ok().flatten().filter(well_formed) {
+        Some(token) => String::from_utf8_lossy(token).into_owned(),
         None => hex::encode(secret::random::<16>()),
     };
     cookie.set(answer, &token, LIFE);

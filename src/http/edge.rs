@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::cookie::Cookie;
+use super::foreign_origins::ForeignOrigins;
 use super::refusal::Refused;
 use super::{HttpOptions, RefreshTransport};
 use crate::auth::{AuthError, Authenticate, CallContext, VerifiedToken, VerifyRequest};
 use crate::model::Monotonic;
 use crate::reason::Reason;
-use crate::transport::{bearer_of, carry_through};
+use crate::transport::{AllowedOrigins, bearer_of, carry_through};
 
 use std::sync::{Arc, OnceLock};
 
@@ -27,6 +28,10 @@ pub(super) struct Edge {
     pub(super) refresh_cookie: Cookie,
     /// The double-submit token's.
     pub(super) csrf_cookie: Cookie,
+    /// The origins whose pages may call, beside the edge's own.
+    pub(super) allowed_origins: AllowedOrigins,
+    /// Those whose pages called and may not.
+    pub(super) foreign_origins: ForeignOrigins,
     /// The OpenAPI document, from the first time that somebody asks for it: few do, and a start need not wait for it.
     pub(super) document: OnceLock<Bytes>,
 }

@@ -1,4 +1,4 @@
-//! `GET|POST /forward-auth`: a gateway asks whether to let a request through, and as whom (nginx `auth_request`,
+//! `/forward-auth`, whatever the method: a gateway asks whether to let a request through, and as whom (nginx `auth_request`,
 //! Traefik `ForwardAuth`, Caddy `forward_auth`).
 
 use std::sync::Arc;

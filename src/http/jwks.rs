@@ -14,6 +14,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::edge::Edge;
+use crate::transport::members;
 
 /// How long a cache may go on with what it has while the edge is not reachable: a verifier that loses its keys
 /// refuses everybody.
@@ -34,9 +35,9 @@ pub(super) async fn jwks(State(edge): State<Arc<Edge>>, request: Request) -> Res
 
 /// `If-None-Match` (RFC 9110 §13.1.2), by weak comparison.
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
-    tags.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    let tag = tag.as_bytes();
+    members(headers, IF_NONE_MATCH.as_str())
+        .any(|known| known == b"*" || known.strip_prefix(b"W/").unwrap_or(known) == tag)
 }
 
 /// The set, in order of key id.

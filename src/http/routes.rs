@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use http::Method;
 use http::header::CONTENT_TYPE;
 
@@ -189,15 +189,21 @@ fn questions() -> Vec<Operation> {
             ..read("GetKeySet", "/.well-known/jwks.json", || get(jwks::jwks))
         },
         Operation {
-            methods: &[Method::GET, Method::POST],
+            // All of those that OpenAPI can describe and that have a body in their answer; others are answered as well.
+            methods: &[
+                Method::GET,
+                Method::POST,
+                Method::PUT,
+                Method::PATCH,
+                Method::DELETE,
+                Method::OPTIONS,
+            ],
             summary: "Whether a gateway may let a request through, and as whom".to_owned(),
             takes: Takes::Rules,
             gives: Gives::Identity,
             caller: Caller::AccessToken,
             reasons: [&OF_ACCESS_TOKENS[..], &[Reason::InvalidRequest, Reason::RoleRequired]].concat(),
-            ..read("ForwardAuth", forward_auth::PATH, || {
-                get(forward_auth::forward_auth).post(forward_auth::forward_auth)
-            })
+            ..read("ForwardAuth", forward_auth::PATH, || any(forward_auth::forward_auth))
         },
         Operation {
             summary: "This document".to_owned(),

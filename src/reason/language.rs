@@ -22,14 +22,14 @@ impl Language {
         }
     }
 
-    /// The best for an `Accept-Language` (RFC 9110 §12.5.4): of the ranges that name a language spoken here the
-    /// one of greatest weight, the first of equals. English when there is none. Any Chinese is answered in the
-    /// one that there is.
-    pub fn accepted(header: &str) -> Self {
+    /// The best for the members of an `Accept-Language` (RFC 9110 §12.5.4), each a range with its weight: of the ranges
+    /// that name a language spoken here the one of greatest weight, the first of equals. English when there is none.
+    /// Any Chinese is answered in the one that there is.
+    pub fn accepted<'a>(ranges: impl IntoIterator<Item = &'a str>) -> Self {
         // More ranges than anybody's settings have: what follows is not read.
         const MOST_RANGES: usize = 16;
         let mut best = (0, Self::default());
-        for range in header.split(',').take(MOST_RANGES) {
+        for range in ranges.into_iter().take(MOST_RANGES) {
             let (tag, parameters) = range.split_once(';').unwrap_or((range, "q=1"));
             let (Some(language), Some(weight)) = (Self::of_range(tag.trim()), weight(parameters)) else {
                 continue;
@@ -90,7 +90,7 @@ mod tests {
             ("zhx", Language::En),
             (",;,;q=,\u{0}", Language::En),
         ] {
-            assert_eq!(Language::accepted(header), expected, "{header:?}");
+            assert_eq!(Language::accepted(header.split(',')), expected, "{header:?}");
         }
     }
 }

@@ -213,8 +213,14 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 struct Incoming<'a>(&'a HeaderMap);
 
 impl Extractor for Incoming<'_> {
+    /// Of two `traceparent` neither is the caller's (W3C Trace Context §3.2).
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
+        let mut values = self.0.get_all(key).iter();
+        let value = values.next()?;
+        if key == TRACEPARENT && values.next().is_some() {
+            return None;
+        }
+        value.to_str().ok()
     }
 
     fn keys(&self) -> Vec<&str> {

@@ -21,15 +21,14 @@ impl RequestId {
 
     /// The caller's, if it sent one that is well-formed.
     pub fn sent(headers: &HeaderMap) -> Option<Self> {
-        headers.get(HEADER).and_then(Self::parse)
+        headers.get(HEADER).and_then(|value| Self::parse(value.as_bytes()))
     }
 
     /// The id in a header, if it is well-formed.
-    pub fn parse(value: &HeaderValue) -> Option<Self> {
-        let text = value.to_str().ok()?;
+    pub fn parse(value: &[u8]) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let well_formed = (1..=MAX_BYTES).contains(&text.len()) && text.bytes().all(allowed);
-        well_formed.then(|| Self(text.to_owned()))
+        let well_formed = (1..=MAX_BYTES).contains(&value.len()) && value.iter().copied().all(allowed);
+        well_formed.then(|| Self(String::from_utf8_lossy(value).into_owned()))
     }
 
     fn fresh() -> Self {

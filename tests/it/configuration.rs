@@ -172,6 +172,7 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ("listen = 'x'", &["listen", "did you mean edge.listen?"]),
         ("[ext_authz]\ncookie = 'a b'", &["ext_authz.cookie", "blank"]),
         ("[ext_authz]\ncookie = 'a;b'", &["ext_authz.cookie", "not the name of a cookie"]),
+        ("[ext_authz]\nallowed_origins = ['*']", &["ext_authz.allowed_origins", "\"*\" is not an origin"]),
         ("[grpc]\ntrusted_proxies = ['10.0.0.0/33']", &["grpc.trusted_proxies", "10.0.0.0/33"]),
         ("[redis]\nprefix = 'a{b}'", &["redis.prefix", "braces"]),
         ("[sessions]\nstore = 'redis'", &["redis.url", "is required"]),
@@ -185,6 +186,49 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ("[grpc]\nlisten = 'a'\nlisten = 'b'", &["line 3", "duplicate key"]),
     ];
     assert_named(cases);
+}
+
+/// A network that holds other addresses than it seems to, or none.
+#[test]
+fn a_network_of_proxies_is_read_as_what_it_means_or_refused() {
+    let networks = |text: &str| {
+        let toml = format!("[grpc]\ntrusted_proxies = ['{text}']\n[edge]\ntrusted_proxies = ['{text}']");
+        let config = with_required(&toml, &[])?;
+        let networks = config.edge.trusted_networks().unwrap();
+        assert_eq!(networks, config.grpc.trusted_networks().unwrap());
+        Ok::<_, String>(networks)
+    };
+    for (text, address, bits) in [
+        ("127.0.0.1", "127.0.0.1", 32),
+        ("10.0.0.0/8", "10.0.0.0", 8),
+        ("0.0.0.0/0", "0.0.0.0", 0),
+        ("fd00::/8", "fd00::", 8),
+        ("::/0", "::", 0),
+        ("2001:db8::1", "2001:db8::1", 128),
+        ("::ffff:127.0.0.1", "127.0.0.1", 32),
+        ("::ffff:127.0.0.0/104", "127.0.0.0", 8),
+        ("::ffff:0:0/96", "0.0.0.0", 0),
+        ("::ffff:7f00:1/128", "127.0.0.1", 32),
+    ] {
+        assert_eq!(networks(text), Ok(vec![(address.parse().unwrap(), bits)]), "{text}");
+    }
+    for (text, parts) in [
+        ("::ffff:0:0/95", &["wider than /96", "10.0.0.0/8"][..]),
+        ("::ffff:127.0.0.0/80", &["wider than /96"]),
+        ("10.0.0.1/8", &["bits behind its prefix", "10.0.0.0/8", "10.0.0.1"]),
+        ("fd00::1/8", &["bits behind its prefix", "fd00::/8"]),
+        ("::ffff:127.0.0.1/104", &["bits behind its prefix", "127.0.0.0/8"]),
+        ("10.0.0.0/+8", &["neither"]),
+        ("10.0.0.0/", &["neither"]),
+        ("10.0.0.0/8/8", &["neither"]),
+        ("10.0.0.0/255.0.0.0", &["neither"]),
+        ("10.0.0", &["neither"]),
+        ("", &["neither"]),
+    ] {
+        let error = networks(text).expect_err(text);
+        let named = parts.iter().chain(&["trusted_proxies"]).all(|part| error.contains(part));
+        assert!(named, "{text}: {error}");
+    }
 }
 
 /// What cannot work in a browser, or not together.

@@ -180,7 +180,7 @@ async fn what_is_no_request_to_the_edge_is_told_so() {
         let answer = edge.http.post("/v1/auth/login", &headers, &credentials()).await;
         answer.assert_refused(415, "UNSUPPORTED_MEDIA_TYPE");
     }
-    let untyped = edge.http.send(request("POST", "/v1/auth/refresh", &[], "")).await;
+    let untyped = edge.http.send(request("POST", "/v1/auth/refresh", &[], "{}")).await;
     untyped.assert_refused(415, "UNSUPPORTED_MEDIA_TYPE");
     let large = json!({ "username": "u".repeat(64 * 1024), "password": "p" });
     edge.http.post("/v1/auth/login", &[], &large).await.assert_refused(413, "REQUEST_TOO_LARGE");

@@ -62,7 +62,7 @@ static_resources:
 
 /// What comes back from the service: the status and every member of the JSON are the same. `{access}` and `{refresh}`
 /// are the tokens of a session of each side's own.
-const ANSWERED: [(&str, &str); 40] = [
+const ANSWERED: [(&str, &str); 39] = [
     ("login", r#"{"username":"ada","password":"correct horse battery"}"#),
     ("login", r#"{"username":"\u0061da","password":"correct horse battery","audiences":["orders"]}"#),
     (
@@ -75,7 +75,6 @@ const ANSWERED: [(&str, &str); 40] = [
     ),
     ("login", r#"{"username":"ada","password":"correct horse battery","audiences":null,"client":null}"#),
     ("login", r#"{"username":"ada","password":"correct horse battery","audiences":[]}"#),
-    ("login", r#"{"username":"bob","username":"ada","password":"correct horse battery"}"#),
     ("login", r#"{"username":"ada","password":"wrong"}"#),
     ("login", r#"{"username":"nobody","password":"wrong"}"#),
     ("login", r#"{"username":"a\u0000da","password":"wrong"}"#),
@@ -136,6 +135,10 @@ const UNREADABLE: [(&str, &str); 21] = [
     ("verify", r#"{"accessToken":"x","maxStaleness":"1e1s"}"#),
     ("verify", r#"{"accessToken":"x","maxStaleness":"315576000001s"}"#),
 ];
+
+/// What Envoy's parser reads and proto3's conformance tests forbid.
+const READ_BY_ENVOY_ALONE: &[(&str, &str)] =
+    &[("login", r#"{"username":"bob","username":"ada","password":"correct horse battery"}"#)];
 
 /// One of the two, and the session that it has begun.
 struct Side {
@@ -220,6 +223,10 @@ async fn the_edge_and_a_transcoding_envoy_cannot_be_told_apart() {
         assert_eq!((ours.status.as_u16(), theirs.status.as_u16()), (400, 400), "{method} {body}: {theirs:?}");
         assert_eq!(ours.json()["details"][0]["reason"], "INVALID_REQUEST", "{ours:?}");
         assert_eq!(theirs.header("content-type"), "text/plain", "{theirs:?}");
+    }
+    for (method, body) in READ_BY_ENVOY_ALONE {
+        let (ours, theirs) = (edge.ask(method, body).await, gateway.ask(method, body).await);
+        assert_eq!((ours.status.as_u16(), theirs.status.as_u16()), (400, 200), "{method} {body}: {theirs:?}");
     }
     println!("the same status: {} requests that are no message", UNREADABLE.len());
 }

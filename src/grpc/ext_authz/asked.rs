@@ -6,15 +6,21 @@ use super::wire::{Entry, HttpRequest};
 use crate::auth::AuthError;
 use crate::auth::bounds::AUDIENCES_MAX;
 use crate::reason::Reason;
-use crate::transport::{IDENTITY_HEADERS, REQUIRED_ROLES_MAX, bearer_token};
+use crate::transport::{
+    self, AllowedOrigins, HeaderFields, IDENTITY_HEADERS, REQUIRED_ROLES_MAX, Sent, bearer_token,
+    forwarded_https, only,
+};
 
-impl HttpRequest {
-    /// Every value of a header, in order. Names are compared without regard to case.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+/// Where Envoy merges headers of one name it writes commas in between, which is one line more to whatever reads them.
+impl HeaderFields for HttpRequest {
+    /// Names are compared without regard to case.
+    fn all<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         self.every().filter(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
+}
 
-    fn every(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+impl HttpRequest {
+    fn every(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
         let merged = self.headers.iter().map(|it| (it.key.as_slice(), it.value.as_slice()));
         let raw = self.header_map.iter().flat_map(|map| &map.headers);
         let raw = raw.map(|it| {
@@ -36,58 +42,32 @@ impl HttpRequest {
         })
     }
 
-    /// Whether a page of another site may have made a browser send it, with the cookies of this one, to change
-    /// something. A WebSocket begins with a GET that no browser keeps to its site.
-    fn is_cross_site_write(&self) -> bool {
-        let safe = [b"GET".as_slice(), b"HEAD", b"OPTIONS"].contains(&self.method.as_slice());
-        let cross_site = self.all("sec-fetch-site").any(|value| value == b"cross-site");
-        cross_site && (!safe || self.all("upgrade").next().is_some())
+    /// Who sent it, as far as it says.
+    fn sent(&self) -> Sent<'_, Self> {
+        let named = || only(self, ":authority").ok().flatten().or_else(|| only(self, "host").ok().flatten());
+        let host = if self.host.is_empty() { named() } else { Some(self.host.as_slice()) };
+        let https = forwarded_https(self).unwrap_or(false);
+        Sent { method: &self.method, host, https, fields: self }
     }
 
-    /// The access token: the bearer token of the `Authorization` header, or else the value of the cookie.
-    pub(super) fn token(&self, cookie: Option<&str>) -> Result<SecretString, AuthError> {
-        if let Some(token) = self.authorization()? {
+    /// The access token: the bearer token of the `Authorization` header, or else the value of the cookie, which a
+    /// browser sends whatever page asks it to.
+    pub(super) fn token(
+        &self,
+        cookie: Option<&str>,
+        allowed_origins: &AllowedOrigins,
+    ) -> Result<SecretString, AuthError> {
+        if let Some(token) = bearer_token(self)? {
             return Ok(token.into());
         }
-        let token = cookie.map(|name| self.cookie(name)).transpose()?.flatten();
+        let token = cookie.map(|name| transport::cookie(self, name)).transpose()?.flatten();
         let token = token.ok_or(Reason::TokenMissing)?;
-        if self.is_cross_site_write() {
+        if self.sent().is_cross_site_write(allowed_origins) {
             return Err(Reason::CrossSiteRequest.into());
         }
+        let token = std::str::from_utf8(token).map_err(|_| Reason::AccessTokenInvalid)?;
         Ok(token.into())
     }
-
-    /// Two are an ambiguity that somebody may have put there on purpose, merged by Envoy or not: the server behind may
-    /// read the other one.
-    fn authorization(&self) -> Result<Option<&str>, AuthError> {
-        let mut values = self.all("authorization");
-        let Some(value) = values.next() else { return Ok(None) };
-        let merged = value.contains(&b',') && value.split(|byte| *byte == b',').any(is_bearer);
-        if merged || values.next().is_some() {
-            return Err(AuthError::invalid_field("", "must have one Authorization header"));
-        }
-        Ok(bearer_token(value)?)
-    }
-
-    fn cookie(&self, name: &str) -> Result<Option<&str>, AuthError> {
-        let pairs = self.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
-        let mut values = pairs.filter_map(|pair| {
-            let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-            (!value.is_empty()).then_some(value)
-        });
-        let Some(value) = values.next() else { return Ok(None) };
-        if values.next().is_some() {
-            return Err(AuthError::invalid_field("", format!("must have one cookie {name}")));
-        }
-        Ok(Some(std::str::from_utf8(value).map_err(|_| Reason::AccessTokenInvalid)?))
-    }
-}
-
-/// Whether it begins as credentials of the bearer scheme do.
-fn is_bearer(piece: &[u8]) -> bool {
-    let piece = piece.trim_ascii_start();
-    let scheme = piece.split(|byte| *byte == b' ').next().unwrap_or_default();
-    scheme.eq_ignore_ascii_case(b"bearer")
 }
 
 /// What a route asks for, by its `context_extensions`.

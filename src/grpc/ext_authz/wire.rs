@@ -39,6 +39,9 @@ pub(crate) struct AttributeRequest {
 pub(crate) struct HttpRequest {
     #[prost(bytes = "vec", tag = "2")]
     pub(super) method: Vec<u8>,
+    /// The client's `Host` or `:authority`.
+    #[prost(bytes = "vec", tag = "5")]
+    pub(super) host: Vec<u8>,
     /// Where the filter merges headers of one name, with a comma.
     #[prost(message, repeated, tag = "3")]
     pub(super) headers: Vec<Entry>,

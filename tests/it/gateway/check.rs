@@ -6,6 +6,7 @@ use std::sync::Arc;
 use countersign::auth::{AuthError, Authenticate, InvalidReason, Verification};
 use countersign::grpc::{ExtAuthz, GrpcOptions};
 use countersign::reason::Reason;
+use countersign::transport::AllowedOrigins;
 use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{
     HttpRequest, Request as AttributeRequest,
@@ -266,8 +267,36 @@ async fn a_cookie_speaks_for_its_user_where_that_is_configured_and_not_to_other_
         "POST".to_owned();
     let answer = check(&wire, cross).await.unwrap();
     refused(&answer, Code::PermissionDenied, 403, "CROSS_SITE_REQUEST");
+    let post = |headers: &[(&str, &str)]| {
+        let mut request = asked(&[&[cookies], headers].concat());
+        let http = request.attributes.as_mut().unwrap().request.as_mut().unwrap().http.as_mut().unwrap();
+        http.method = "POST".to_owned();
+        http.host = "shop.example:443".to_owned();
+        request
+    };
+    for foreign in [
+        &[("sec-fetch-site", "same-site")][..],
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+        &[("sec-fetch-site", "same-site"), ("origin", "https://app.example")],
+    ] {
+        let answer = check(&wire, post(foreign)).await.unwrap();
+        refused(&answer, Code::PermissionDenied, 403, "CROSS_SITE_REQUEST");
+    }
+    for own in [&[("sec-fetch-site", "same-origin")][..], &[("origin", "https://shop.example")], &[]] {
+        allowed(check(&wire, post(own)).await.unwrap());
+    }
     let two = asked(&[("cookie", "__Host-access=a; __Host-access=b")]);
     refused(&check(&wire, two).await.unwrap(), Code::InvalidArgument, 400, "INVALID_REQUEST");
+
+    let for_app = ExtAuthz {
+        cookie: Some("__Host-access".to_owned()),
+        allowed_origins: AllowedOrigins::new(&["https://app.example".to_owned()]),
+        ..Default::default()
+    };
+    let for_app = serve(Stub::default(), for_app).await;
+    let page = [("sec-fetch-site", "same-site"), ("origin", "https://app.example")];
+    allowed(check(&for_app, post(&page)).await.unwrap());
 
     let without = usual(Stub::default()).await;
     let answer = check(&without, asked(&[cookies])).await.unwrap();

@@ -3,6 +3,7 @@
 use super::echo;
 use super::fleet::{Fleet, USER, get, lets_through_whom_it_should, until_refused};
 use super::proxy::Recipe;
+use crate::support::http::request;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_lets_through_and_keeps_out_whom_it_should() {
@@ -39,4 +40,27 @@ async fn nginx_lets_through_and_keeps_out_whom_it_should() {
     fleet.replicas.remove(0).kill();
     let nobody = get(nginx.http, "/orders", &user.access_token, &[]).await;
     assert_eq!((nobody.status.as_u16(), nobody.header("retry-after")), (503, "1"), "{nobody:?}");
+}
+
+/// A gateway that asks with its client's method must not take the answer to a preflight for a yes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nginx_that_passes_the_method_on_keeps_every_method_out_without_a_token() {
+    let test = "nginx_that_passes_the_method_on_keeps_every_method_out_without_a_token";
+    let Some(fleet) = Fleet::start(test, &[]).await else { return };
+    let recipe = Recipe::new("nginx/nginx.conf", &fleet, echo::serve().await);
+    let recipe = recipe.changed(
+        "proxy_pass_request_body off;",
+        "proxy_pass_request_body off; proxy_method $request_method;",
+    );
+    let Some(nginx) = recipe.nginx(test).await else { return };
+    let user = fleet.login(USER).await;
+    let authorization = format!("Bearer {}", user.access_token);
+    for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"] {
+        let preflight = [("origin", "https://app.example"), ("access-control-request-method", "PUT")];
+        let without = nginx.http.send(request(method, "/orders", &preflight, "")).await;
+        assert_eq!(without.status, 401, "{method}: {without:?}");
+        let with = [("authorization", authorization.as_str())];
+        let with = nginx.http.send(request(method, "/orders", &with, "")).await;
+        assert_eq!(with.status, 200, "{method}: {with:?}");
+    }
 }

@@ -5,7 +5,12 @@ use super::*;
 
 fn merged(headers: &[(&str, &str)]) -> HttpRequest {
     let entry = |(key, value): &(&str, &str)| Entry { key: (*key).into(), value: (*value).into() };
-    HttpRequest { method: "POST".into(), headers: headers.iter().map(entry).collect(), header_map: None }
+    HttpRequest {
+        method: "POST".into(),
+        host: "shop.example:443".into(),
+        headers: headers.iter().map(entry).collect(),
+        header_map: None,
+    }
 }
 
 fn raw(headers: &[(&str, &[u8])]) -> HttpRequest {
@@ -19,7 +24,8 @@ fn raw(headers: &[(&str, &[u8])]) -> HttpRequest {
 }
 
 fn token(http: &HttpRequest) -> Result<String, Reason> {
-    let token = http.token(Some("__Host-access")).map_err(|error| error.reason)?;
+    let token =
+        http.token(Some("__Host-access"), &AllowedOrigins::default()).map_err(|error| error.reason)?;
     Ok(token.expose_secret().to_owned())
 }
 
@@ -66,24 +72,54 @@ fn there_is_one_cookie_and_the_bearer_token_counts_before_it() {
     assert_eq!(token(&raw(&[("cookie", b"\xFF=\xFF; __Host-access=a")])), Ok("a".to_owned()));
     assert_eq!(token(&raw(&[("cookie", b"__Host-access=\xFF")])), Err(Reason::AccessTokenInvalid));
 
-    let unasked = merged(&[("cookie", "__Host-access=a")]).token(None);
+    let unasked = merged(&[("cookie", "__Host-access=a")]).token(None, &AllowedOrigins::default());
     assert_eq!(unasked.unwrap_err().reason, Reason::TokenMissing);
 }
 
 #[test]
 fn a_page_of_another_site_changes_nothing_by_the_cookie() {
-    let with = |method: &str, site: &str, more: &[(&str, &str)]| {
-        let headers = [&[("cookie", "__Host-access=a"), ("sec-fetch-site", site)], more].concat();
+    let with = |method: &str, more: &[(&str, &str)]| {
+        let headers = [&[("cookie", "__Host-access=a")], more].concat();
         token(&HttpRequest { method: method.into(), ..merged(&headers) }).err()
     };
     let refused = Some(Reason::CrossSiteRequest);
-    assert_eq!(with("POST", "cross-site", &[]), refused);
-    assert_eq!(with("get", "cross-site", &[]), refused, "methods have a case");
-    assert_eq!(with("GET", "cross-site", &[("upgrade", "websocket")]), refused);
-    assert_eq!(with("GET", "cross-site", &[]), None);
-    assert_eq!(with("POST", "same-origin", &[]), None);
-    assert_eq!(with("POST", "same-site", &[]), None);
-    assert_eq!(with("POST", "cross-site", &[("authorization", "Bearer b")]), None, "no page adds that");
+    let site = |site| [("sec-fetch-site", site)];
+    let origin = |origin| [("origin", origin)];
+    assert_eq!(with("POST", &site("cross-site")), refused);
+    assert_eq!(with("get", &site("cross-site")), refused, "methods have a case");
+    assert_eq!(with("GET", &[("sec-fetch-site", "cross-site"), ("upgrade", "websocket")]), refused);
+    assert_eq!(with("GET", &site("cross-site")), None);
+    assert_eq!(with("POST", &site("same-origin")), None);
+    assert_eq!(with("POST", &site("none")), None);
+    assert_eq!(with("POST", &site("same-site")), refused, "another host of the site is another origin");
+    assert_eq!(with("POST", &site("same-origin,cross-site")), refused, "two that Envoy has merged");
+    assert_eq!(with("POST", &[]), None, "no page sent it");
+    assert_eq!(with("POST", &origin("https://evil.example")), refused);
+    assert_eq!(with("POST", &origin("null")), refused);
+    assert_eq!(with("POST", &origin("https://SHOP.example")), None);
+    assert_eq!(with("POST", &origin("https://shop.example,https://shop.example")), refused);
+    let over_https = [("origin", "http://shop.example:443"), ("x-forwarded-proto", "https")];
+    assert_eq!(with("POST", &over_https), refused);
+    let by_token = [("sec-fetch-site", "cross-site"), ("authorization", "Bearer b")];
+    assert_eq!(with("POST", &by_token), None, "no page adds that");
+}
+
+#[test]
+fn a_page_of_an_allowed_origin_may_change_something_by_the_cookie() {
+    let allowed = AllowedOrigins::new(&["https://app.example".to_owned()]);
+    for (origin, passes) in [("https://app.example", true), ("https://app.example:444", false)] {
+        let headers = [("cookie", "__Host-access=a"), ("sec-fetch-site", "same-site"), ("origin", origin)];
+        assert_eq!(merged(&headers).token(Some("__Host-access"), &allowed).is_ok(), passes, "{origin}");
+    }
+}
+
+#[test]
+fn the_host_is_found_where_an_older_envoy_has_it() {
+    for name in [":authority", "host"] {
+        let headers =
+            [("cookie", "__Host-access=a"), ("origin", "https://shop.example"), (name, "shop.example")];
+        assert!(token(&HttpRequest { host: Vec::new(), ..merged(&headers) }).is_ok(), "{name}");
+    }
 }
 
 #[test]
