@@ -65,7 +65,9 @@ fn describe(operation: &Operation, id: &str, options: &HttpOptions, schemas: &mu
         Takes::Message(name) => json!({ body::JSON: { "schema": schemas.message(name) } }),
         Takes::TokenForm => json!({ body::FORM: { "schema": token_form() } }),
     };
-    described["requestBody"] = json!({ "required": true, "content": content });
+    // No body is the empty message, which is all that a refresh token in a cookie or in a header needs.
+    let required = operation.caller != Caller::RefreshToken;
+    described["requestBody"] = json!({ "required": required, "content": content });
     described
 }
 

@@ -15,7 +15,9 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    fn contain(&self, address: IpAddr) -> bool {
+    /// Whether this is the address of a trusted proxy.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|(network, bits)| holds(*network, *bits, address))
     }
 
@@ -24,13 +26,13 @@ impl TrustedProxies {
     /// is no address, anybody may have written.
     pub fn client(&self, peer: IpAddr, fields: &impl HeaderFields) -> IpAddr {
         let mut client = peer.to_canonical();
-        if !self.contain(client) {
+        if !self.contains(client) {
             return client;
         }
         for hop in members(fields, "x-forwarded-for").rev() {
             let Some(address) = parse(hop) else { break };
             client = address;
-            if !self.contain(client) {
+            if !self.contains(client) {
                 break;
             }
         }
