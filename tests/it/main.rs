@@ -12,6 +12,7 @@ mod conformance;
 mod crash;
 mod deployment;
 mod error_catalogue;
+mod example_clients;
 mod faults;
 mod first_login;
 mod gateway;
