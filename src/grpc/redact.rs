@@ -1,4 +1,4 @@
-//! `Debug` for the messages with fields that are marked `debug_redact`: which fields there are, and no secret.
+//! `Debug` for the messages with a field that holds a password or a token: which fields there are, and no secret.
 
 use std::fmt;
 
