@@ -402,7 +402,9 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
 fn allow_list(config: &Config) -> Result<AllowList, StartError> {
     let rules = config.grpc.allow.iter().cloned();
     let rules = rules.map(|rule| Allow { methods: rule.methods, names: rule.sans });
-    AllowList::new(rules.collect()).map_err(StartError::Allow)
+    let list = AllowList::new(rules.collect()).map_err(StartError::Allow)?;
+    // By the address that is bound: who calls from this machine may be a proxy for somebody else.
+    Ok(if config.grpc.listen.ip().is_loopback() { list } else { list.reached_from_elsewhere() })
 }
 
 /// The same for every transport.

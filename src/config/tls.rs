@@ -124,12 +124,15 @@ pub struct AllowRule {
     /// `package.Service/Method`, `package.Service/*`, or `*` for all.
     pub methods: Vec<String>,
     /// The names in their certificates (subject alternative names): `spiffe://trust.domain/path` or another URI,
-    /// one that ends in `/*` for all below it; `dns:name.example`; or `*` for any certificate that is good.
+    /// one that ends in `/*` for all below it; `dns:name.example`; `*` for any certificate that is good; or `anyone`,
+    /// with a certificate or without.
     pub sans: Vec<String>,
 }
 
 /// The key of the rules.
 const ALLOW: &str = "grpc.allow";
+/// In the place of a certificate's name: every caller, with a certificate or without.
+const ANYONE: &str = "anyone";
 /// The most rules, and the most that one names.
 const MOST: usize = 64;
 
@@ -153,11 +156,12 @@ pub(super) fn check_allow(rules: &[AllowRule], tls: &Tls) -> Result<(), Problem>
         if let Some(san) = rule.sans.iter().find(|san| !is_san(san)) {
             return refuse(format!(
                 "names {san:?}, which is none of \"spiffe://domain/path\", \"spiffe://domain/path/*\", \
-                 \"dns:name\" in lower case and \"*\""
+                 \"dns:name\" in lower case, \"*\" and \"anyone\""
             ));
         }
     }
-    if !rules.is_empty() && tls.client_certificates == ClientCertificates::None {
+    let by_certificate = |rule: &AllowRule| rule.sans.iter().any(|san| san != ANYONE);
+    if rules.iter().any(by_certificate) && tls.client_certificates == ClientCertificates::None {
         let what =
             "goes by clients' certificates: set grpc.tls.client_certificates to \"optional\" or \"required\"";
         return Err(Problem::between(ALLOW, "grpc.tls.client_certificates", what));
@@ -176,7 +180,7 @@ fn is_method(text: &str) -> bool {
 }
 
 fn is_san(text: &str) -> bool {
-    if text == "*" {
+    if text == "*" || text == ANYONE {
         return true;
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -1,8 +1,8 @@
 //! Which callers may use which methods, by the names in their certificates.
 //!
 //! A method that some rule names is open to those alone whom such a rule names; a method that no rule names is
-//! open to everybody whom the listener lets in. So a rule closes what it names, and another one widens it; none
-//! has to stand before another.
+//! open to everybody whom the listener lets in, unless it is one of [`CLOSED`] on a port that others than this machine
+//! reach. So a rule closes what it names, and another one widens it; none has to stand before another.
 
 use std::collections::BTreeSet;
 
@@ -14,6 +14,15 @@ use crate::spelling::nearest;
 
 /// Every method, or every certificate.
 const ANY: &str = "*";
+/// Every caller, with a certificate or without.
+const ANYONE: &str = "anyone";
+/// What tells of other people's sessions, or of the service itself: closed where no rule opens it, unless the port is
+/// reached from this machine alone.
+const CLOSED: [&str; 3] = [
+    "countersign.v1.RevocationService/",
+    "grpc.reflection.v1.ServerReflection/",
+    "grpc.reflection.v1alpha.ServerReflection/",
+];
 /// Served by this port where it is switched on, from descriptors that are not ours.
 const ENVOY: &str = "envoy.service.auth.v3.Authorization/Check";
 
@@ -22,14 +31,17 @@ const ENVOY: &str = "envoy.service.auth.v3.Authorization/Check";
 pub struct Allow {
     /// `package.Service/Method`, `package.Service/*`, or `*`.
     pub methods: Vec<String>,
-    /// `spiffe://trust.domain/path` or another URI, one that ends in `/*` for all below it; `dns:name`; or `*` for
-    /// any certificate that was verified.
+    /// `spiffe://trust.domain/path` or another URI, one that ends in `/*` for all below it; `dns:name`; `*` for
+    /// any certificate that was verified; or `anyone`, with a certificate or without.
     pub names: Vec<String>,
 }
 
-/// The rules together. Without any, everybody may use everything.
+/// The rules together. Without any, everybody may use everything that is not closed.
 #[derive(Debug, Clone, Default)]
-pub struct AllowList(Vec<Allow>);
+pub struct AllowList {
+    rules: Vec<Allow>,
+    reached_from_elsewhere: bool,
+}
 
 /// A rule names a method that there is not: what it should guard would be open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,28 +61,48 @@ impl AllowList {
         let is_known = |pattern: &str| known.iter().any(|method| covers(pattern, method));
         match rules.iter().flat_map(|rule| &rule.methods).find(|pattern| !is_known(pattern)) {
             Some(unknown) => Err(UnknownMethod(unknown.clone())),
-            None => Ok(Self(rules)),
+            None => Ok(Self { rules, reached_from_elsewhere: false }),
         }
+    }
+
+    /// For a port that others than this machine reach: what tells of other people's sessions is closed unless a rule
+    /// opens it.
+    #[must_use]
+    pub fn reached_from_elsewhere(self) -> Self {
+        Self { reached_from_elsewhere: true, ..self }
     }
 
     /// Whether the method at `path` may be called by one whose certificate has these names; `None` is one without
     /// a certificate.
     pub(super) fn permits(&self, path: &str, names: Option<&[String]>) -> bool {
-        if self.0.is_empty() {
-            return true;
-        }
         let method = path.strip_prefix('/').unwrap_or(path);
-        let mut guarding = self
-            .0
-            .iter()
-            .filter(|rule| rule.methods.iter().any(|pattern| covers(pattern, method)))
-            .peekable();
-        guarding.peek().is_none() || guarding.any(|rule| rule.is_for(names))
+        let mut guarding = self.guarding(method).peekable();
+        if guarding.peek().is_none() {
+            return !self.is_closed(method);
+        }
+        guarding.any(|rule| rule.is_for(names))
+    }
+
+    /// Whether no rule says who may use the method at `path`, and it is therefore refused to everybody.
+    pub(super) fn lacks_a_rule_for(&self, path: &str) -> bool {
+        let method = path.strip_prefix('/').unwrap_or(path);
+        self.is_closed(method) && self.guarding(method).next().is_none()
+    }
+
+    fn guarding<'a>(&'a self, method: &'a str) -> impl Iterator<Item = &'a Allow> {
+        self.rules.iter().filter(move |rule| rule.methods.iter().any(|pattern| covers(pattern, method)))
+    }
+
+    fn is_closed(&self, method: &str) -> bool {
+        self.reached_from_elsewhere && CLOSED.iter().any(|service| method.starts_with(service))
     }
 }
 
 impl Allow {
     fn is_for(&self, names: Option<&[String]>) -> bool {
+        if self.names.iter().any(|name| name == ANYONE) {
+            return true;
+        }
         let Some(names) = names else { return false };
         self.names.iter().any(|pattern| pattern == ANY || names.iter().any(|name| is_meant(pattern, name)))
     }
@@ -141,6 +173,26 @@ mod tests {
             assert!(permits(&rules, VERIFY, stranger), "{stranger:?}");
         }
         assert!(permits(&[], WATCH, None), "without rules everybody may");
+    }
+
+    #[test]
+    fn what_tells_of_other_peoples_sessions_is_closed_to_other_machines_until_a_rule_opens_it() {
+        let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+        let elsewhere = |rules: &[Allow]| AllowList::new(rules.to_vec()).unwrap().reached_from_elsewhere();
+        for closed in [WATCH, reflection] {
+            assert!(!elsewhere(&[]).permits(closed, None), "{closed}");
+            assert!(!elsewhere(&[]).permits(closed, Some(&["spiffe://td/orders".to_owned()])), "{closed}");
+            assert!(elsewhere(&[]).lacks_a_rule_for(closed));
+            assert!(AllowList::default().permits(closed, None), "on loopback {closed} is open");
+        }
+        assert!(elsewhere(&[]).permits(VERIFY, None));
+        let named = [rule(&["countersign.v1.RevocationService/*"], &["spiffe://td/orders"])];
+        assert!(elsewhere(&named).permits(WATCH, Some(&["spiffe://td/orders".to_owned()])));
+        assert!(!elsewhere(&named).permits(WATCH, None));
+        assert!(!elsewhere(&named).lacks_a_rule_for(WATCH));
+        let anyone = [rule(&["countersign.v1.RevocationService/*"], &["anyone"])];
+        assert!(elsewhere(&anyone).permits(WATCH, None));
+        assert!(!elsewhere(&anyone).permits(reflection, None));
     }
 
     #[test]

@@ -120,8 +120,13 @@ impl<S> CallService<S> {
     /// Refuses whoever may not use this method.
     fn admit(&self, request: &Request<AxumBody>) -> Result<(), AuthError> {
         let names = request.extensions().get::<PeerNames>().map(|names| names.0.as_ref());
-        if self.layer.allow.permits(request.uri().path(), names) {
+        let path = request.uri().path();
+        if self.layer.allow.permits(path, names) {
             return Ok(());
+        }
+        if self.layer.allow.lacks_a_rule_for(path) {
+            static SAID: std::sync::Once = std::sync::Once::new();
+            SAID.call_once(|| tracing::warn!("{HOW_TO_OPEN}"));
         }
         tracing::warn!(
             target: "countersign::audit",
@@ -168,6 +173,11 @@ fn explained(error: axum::Error, language: Language) -> axum::Error {
     };
     axum::Error::new(status::refuse(&AuthError::from(reason).caused_by(error), language))
 }
+
+/// Said once, where what is closed is met.
+const HOW_TO_OPEN: &str = "call refused: RevocationService and reflection are closed on a port that other machines reach. \
+    Open them in the configuration: [[grpc.allow]] methods = [\"countersign.v1.RevocationService/*\"] \
+    sans = [\"spiffe://…\"], or sans = [\"anyone\"] where the network lets only those in who may know";
 
 /// Waits for the answer for as long as the call may take.
 async fn finish(

@@ -60,8 +60,10 @@
 {{- fail (printf "tls.%s.clientCertificates needs tls.%s.enabled=true." $listener $listener) }}
 {{- end }}
 {{- end }}
-{{- if and .Values.grpc.allow (eq .Values.tls.grpc.clientCertificates "none") }}
+{{- range .Values.grpc.allow }}
+{{- if and (ne (join "," .sans) "anyone") (eq $.Values.tls.grpc.clientCertificates "none") }}
 {{- fail "grpc.allow goes by clients' certificates: set tls.grpc.clientCertificates to required or, with rules for what deserves one, to optional." }}
+{{- end }}
 {{- end }}
 {{- with .Values.tls }}
 {{- if and .certManager.enabled (not .certManager.issuerRef.name) }}

@@ -54,7 +54,7 @@ fn the_schema_knows_every_key_and_every_method_that_the_binary_knows() {
 }
 
 /// A name in a rule, as the binary reads it: any, a host, or a URI that may stand for all below it.
-const SAN: &str = r"^(\*|dns:[a-z0-9._*-]+|[a-z][a-z0-9+.-]*://[!-)+-.0-~][!-)+-~]*(/\*)?)$";
+const SAN: &str = r"^(\*|anyone|dns:[a-z0-9._*-]+|[a-z][a-z0-9+.-]*://[!-)+-.0-~][!-)+-~]*(/\*)?)$";
 
 /// The schema of `grpc.allow`: a rule names methods that there are.
 fn rules() -> Value {

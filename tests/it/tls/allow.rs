@@ -93,3 +93,35 @@ async fn a_rule_that_guards_nothing_stops_the_start() {
     let text = refused.to_string();
     assert!(text.starts_with("grpc.allow: ") && text.contains("RevokationService"), "{text}");
 }
+
+/// A replica that other machines reach, by its address on this one.
+async fn reached_from_elsewhere(
+    allow: &str,
+) -> (crate::support::replica::Replica, Channel, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}", directory.path().join("countersign.db").display());
+    let deployment = crate::support::replica::Deployment::on(&database, None)
+        .with("GRPC__LISTEN", "0.0.0.0:0")
+        .with("GRPC__REFLECTION", "true");
+    let deployment = if allow.is_empty() { deployment } else { deployment.with("GRPC__ALLOW", allow) };
+    deployment.prepare();
+    let replica = deployment.start();
+    let address = format!("http://127.0.0.1:{}", replica.grpc.port());
+    let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
+    (replica, channel, directory)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_machines_are_told_of_revocations_only_by_a_rule() {
+    let (replica, channel, _directory) = reached_from_elsewhere("").await;
+    let refused = watch(channel.clone()).await.unwrap_err();
+    assert_refused(&refused, Code::PermissionDenied, "CALLER_NOT_ALLOWED");
+    watch(channel.clone()).await.unwrap_err();
+    verify(channel).await.unwrap();
+    let log = replica.log();
+    assert_eq!(log.matches("[[grpc.allow]]").count(), 1, "which rule opens it is said once: {log}");
+
+    let rule = r#"[{ methods = ["countersign.v1.RevocationService/*"], sans = ["anyone"] }]"#;
+    let (_replica, channel, _directory) = reached_from_elsewhere(rule).await;
+    watch(channel).await.unwrap();
+}
