@@ -10,7 +10,7 @@ const ENDED = new Set([
   "SESSION_REVOKED",
 ]);
 
-/** Nobody is logged in any more: ask for the password. */
+/** The session is over: ask for the password. */
 export class SessionEnded extends Error {
   constructor(reason) {
     super(`the session has ended: ${reason}`);
@@ -44,8 +44,8 @@ export class Session {
 
   /**
    * `store` keeps the tokens for every process that shares the session: `read()` gives them or `undefined`,
-   * `write(tokens)` replaces them, with `undefined` to forget them, and `exclusively(work)` runs `work` while nobody
-   * else does. `patience` is how long a refresh goes on trying, in milliseconds.
+   * `write(tokens)` replaces them, with `undefined` to forget them, and `exclusively(work)` runs `work` while no
+   * other process does. `patience` is how long a refresh goes on trying, in milliseconds.
    */
   constructor(edge, store, { patience = 30_000 } = {}) {
     this.#edge = edge;

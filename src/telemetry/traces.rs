@@ -237,3 +237,17 @@ impl Injector for Outgoing<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_callers_neither_is_believed() {
+        let mut headers = HeaderMap::new();
+        headers.append(TRACEPARENT, HeaderValue::from_static("00-a-b-01"));
+        assert_eq!(Incoming(&headers).get("traceparent"), Some("00-a-b-01"));
+        headers.append(TRACEPARENT, HeaderValue::from_static("00-c-d-01"));
+        assert_eq!(Incoming(&headers).get("traceparent"), None);
+    }
+}

@@ -15,6 +15,13 @@ use crate::support::http::{Http, PASSWORD, USERNAME, alone, options, service};
 use crate::support::stub::Stub;
 use crate::support::tool;
 
+/// What tokens are forgotten for.
+const ENDED: [Reason; 4] = [
+    Reason::RefreshTokenInvalid,
+    Reason::RefreshTokenExpired,
+    Reason::RefreshTokenReused,
+    Reason::SessionRevoked,
+];
 const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/clients");
 
 /// What Node prints of a file, or of a script in which `session`, `store` and `errors` are at hand.
@@ -93,12 +100,6 @@ async fn tokens_are_forgotten_for_the_published_reasons_alone() {
     let Some(program) = tool::find("node", "tokens_are_forgotten_for_the_published_reasons_alone") else {
         return;
     };
-    const ENDED: [Reason; 4] = [
-        Reason::RefreshTokenInvalid,
-        Reason::RefreshTokenExpired,
-        Reason::RefreshTokenReused,
-        Reason::SessionRevoked,
-    ];
     let directory = tempfile::tempdir().unwrap();
     let refresh = "try { await session.refresh('a'); } catch (error) { console.log(error.reason); }";
     let outcomes = Reason::all().map(|reason| {

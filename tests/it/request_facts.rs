@@ -4,15 +4,22 @@
 use std::sync::Arc;
 
 use countersign::auth::Verification;
+use countersign::grpc::proto::v1;
+use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
+use countersign::grpc::{GrpcOptions, Health};
 use countersign::http::HttpOptions;
+use countersign::transport::TrustedProxies;
 use http::header::{CONTENT_TYPE, COOKIE};
 use http::{HeaderValue, Request};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use serde_json::json;
+use tonic::metadata::MetadataValue;
 
+use crate::support::grpc;
 use crate::support::http::{
-    Answer, Http, Service, access_token, alone, bearer, credentials, options, request, service,
+    Answer, Http, PASSWORD, Service, USERNAME, access_token, alone, bearer, credentials, options, request,
+    service,
 };
 use crate::support::process::Dev;
 use crate::support::stub::{Stub, verified};
@@ -128,6 +135,28 @@ async fn the_hop_that_a_trusted_proxy_saw_counts_whatever_its_client_wrote_befor
         (&[b"203.0.113.9, \xE9"], "127.0.0.1"),
     ] {
         assert_eq!(address_of_a_login(&service, forwarded).await, expected, "{forwarded:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_over_grpc_comes_from_the_client_that_the_proxy_saw() {
+    let stub = Arc::new(Stub::default());
+    let trusted_proxies = TrustedProxies::new(vec![("127.0.0.0".parse().unwrap(), 8)]);
+    let options = GrpcOptions { trusted_proxies, ..grpc::options() };
+    let wire = grpc::serve_shared(stub.clone(), &Health::new().await, options).await;
+    let mut client = AuthServiceClient::with_origin(wire.clone(), wire.origin.clone());
+    for forwarded in [b"\xE9, 203.0.113.9".as_slice(), b"::ffff:203.0.113.9", b"x, 203.0.113.9:80, 127.0.0.5"]
+    {
+        let mut login = tonic::Request::new(v1::LoginRequest {
+            username: USERNAME.to_owned(),
+            password: PASSWORD.to_owned(),
+            ..Default::default()
+        });
+        let forwarded_for = MetadataValue::try_from(forwarded).unwrap();
+        login.metadata_mut().insert("x-forwarded-for", forwarded_for);
+        client.login(login).await.unwrap();
+        let peer = stub.contexts.lock().unwrap().last().unwrap().peer;
+        assert_eq!(peer, Some("203.0.113.9".parse().unwrap()), "{}", forwarded.escape_ascii());
     }
 }
 
@@ -285,6 +314,12 @@ async fn one_odd_line_of_a_header_hides_no_other() {
     let headers: [(&str, &[u8]); 1] = [("if-none-match", &[b"\"\xFF\", ", tag.as_bytes()].concat())];
     let answer = edge.http.send(raw("GET", "/.well-known/jwks.json", &headers, "")).await;
     assert_eq!(answer.status, 304, "{answer:?}");
+    // Prometheus' wish, with a line that is no text before it.
+    let service = service(&[]).await;
+    let headers: [(&str, &[u8]); 2] =
+        [("accept", b"text/x-\xFF"), ("accept", b"application/openmetrics-text;version=1.0.0")];
+    let scrape = service.operations.send(raw("GET", "/metrics", &headers, "")).await;
+    assert!(scrape.header("content-type").starts_with("application/openmetrics-text"), "{scrape:?}");
     let merged = [("authorization", "Bearer a,Bearer b")];
     edge.http.get("/v1/auth/session", &merged).await.assert_refused(400, "INVALID_REQUEST");
 }

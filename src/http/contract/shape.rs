@@ -101,7 +101,6 @@ impl Expected<'_> {
         let wrong = match (self.kind, self.single()) {
             (Expectation::Anything, _) => None,
             (Expectation::Field(_), _) if is_null => None,
-            (Expectation::Message(_), _) => Some("must be an object"),
             (Expectation::Field(field), None) if field.is_list() => Some("must be a list"),
             (_, None) => Some("must be an object"),
             (_, Some(kind)) => wrong_scalar(&kind, value),
@@ -117,7 +116,6 @@ impl Expected<'_> {
     fn message<E: Error>(&self) -> Result<Option<MessageDescriptor>, E> {
         match (self.kind, self.single()) {
             (Expectation::Message(message), _) => Ok(Some(message.clone())),
-            (Expectation::Anything, _) => Ok(None),
             (Expectation::Field(field), None) if field.is_list() => Err(self.refuse("must be a list")),
             (_, None) => Ok(None),
             (_, Some(Kind::Message(message))) => match message.full_name() {

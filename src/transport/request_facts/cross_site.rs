@@ -3,6 +3,7 @@
 //! Browsers say where a request comes from: by `Sec-Fetch-Site` (Fetch Metadata), and where they leave that out, over
 //! plain HTTP say, by `Origin`. What comes with neither was not sent by a page: native clients, gateways, curl.
 
+use super::origin::Origin;
 use super::{AllowedOrigins, HeaderFields, Repeated, only};
 
 /// A request, as far as it tells which page sent it.
@@ -29,7 +30,7 @@ impl<'a, F: HeaderFields> Sent<'a, F> {
     /// cannot read the answer, and what it writes is refused.
     pub fn foreign_origin(&self, allowed: &AllowedOrigins) -> Option<&'a [u8]> {
         let origin = only(self.fields, "origin").ok().flatten()?;
-        (!self.is_own() && !allowed.contain(origin)).then_some(origin)
+        (!self.is_own() && !allowed.contains(origin)).then_some(origin)
     }
 
     /// A WebSocket begins with a GET that no browser keeps to its site.
@@ -44,7 +45,7 @@ impl<'a, F: HeaderFields> Sent<'a, F> {
             Ok(Some(site)) => matches!(site, b"same-origin" | b"none"),
             Ok(None) => match only(self.fields, "origin") {
                 Ok(None) => true,
-                Ok(Some(origin)) => super::origin::Origin::parse(origin)
+                Ok(Some(origin)) => Origin::parse(origin)
                     .is_some_and(|origin| self.host.is_some_and(|host| origin.is_of(host, self.https))),
                 Err(Repeated) => false,
             },
@@ -53,7 +54,7 @@ impl<'a, F: HeaderFields> Sent<'a, F> {
     }
 
     fn is_allowed(&self, allowed: &AllowedOrigins) -> bool {
-        matches!(only(self.fields, "origin"), Ok(Some(origin)) if allowed.contain(origin))
+        matches!(only(self.fields, "origin"), Ok(Some(origin)) if allowed.contains(origin))
     }
 }
 

@@ -13,7 +13,7 @@ impl AllowedOrigins {
     }
 
     /// Whether the value of an `Origin` field is one of them.
-    pub fn contain(&self, origin: &[u8]) -> bool {
+    pub fn contains(&self, origin: &[u8]) -> bool {
         // Nearly every edge allows none, and nearly every request comes without an origin.
         !self.0.is_empty() && Origin::parse(origin).is_some_and(|origin| self.0.contains(&origin))
     }
@@ -54,10 +54,12 @@ impl Origin {
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok()?;
         let (scheme, rest) = text.split_once("://")?;
-        let scheme = match scheme {
-            _ if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
-            _ if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
-            _ => return None,
+        let scheme = if scheme.eq_ignore_ascii_case("https") {
+            Scheme::Https
+        } else if scheme.eq_ignore_ascii_case("http") {
+            Scheme::Http
+        } else {
+            return None;
         };
         let (host, port) = authority(rest)?;
         Some(Self { scheme, host, port: port.unwrap_or(scheme.port()) })
@@ -89,12 +91,11 @@ fn authority(text: &str) -> Option<(Host, Option<u16>)> {
         }
         (Host::Named(name.to_ascii_lowercase()), port)
     };
-    let port = match port.strip_prefix(':') {
-        None if port.is_empty() => None,
-        Some("") => None,
-        Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => Some(digits.parse().ok()?),
-        _ => return None,
-    };
+    let digits = if port.is_empty() { port } else { port.strip_prefix(':')? };
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let port = if digits.is_empty() { None } else { Some(digits.parse().ok()?) };
     Some((host, port))
 }
 
@@ -163,13 +164,13 @@ mod tests {
         let allowed =
             AllowedOrigins::new(&["https://app.example".to_owned(), "http://[::1]:3000".to_owned()]);
         for origin in ["https://app.example", "https://APP.example:443", "http://[::1]:3000"] {
-            assert!(allowed.contain(origin.as_bytes()), "{origin}");
+            assert!(allowed.contains(origin.as_bytes()), "{origin}");
         }
         for origin in
             ["http://app.example", "https://app.example:444", "https://app.example.evil", "null", ""]
         {
-            assert!(!allowed.contain(origin.as_bytes()), "{origin}");
+            assert!(!allowed.contains(origin.as_bytes()), "{origin}");
         }
-        assert!(!AllowedOrigins::default().contain(b"null"));
+        assert!(!AllowedOrigins::default().contains(b"null"));
     }
 }
