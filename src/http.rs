@@ -102,6 +102,9 @@ pub struct HttpOptions {
     pub refresh_transport: RefreshTransport,
     /// What their cookie is like.
     pub refresh_cookie: RefreshCookie,
+    /// How long after a rotation a Refresh is answered with the same token, for which no cookie is set: so much longer
+    /// than the token's idle life the cookie is kept, because each such Refresh prolongs that.
+    pub unchanged_for: Duration,
     /// Whether the edge is reached by plain HTTP: cookies then lack what only HTTPS can have.
     pub plain_http: bool,
     /// In which shape errors are told, apart from those of `/oauth2/…`.
@@ -140,6 +143,7 @@ impl HttpOptions {
             keys_max_age: Duration::from_secs(30),
             refresh_transport: RefreshTransport::Cookie,
             refresh_cookie: RefreshCookie::default(),
+            unchanged_for: Duration::ZERO,
             plain_http: false,
             errors: ErrorShape::Problem,
             envelope: false,

@@ -85,6 +85,7 @@ impl Edge {
                 config::RefreshTransport::Cookie => RefreshTransport::Cookie,
                 config::RefreshTransport::Body => RefreshTransport::Body,
             },
+            unchanged_for: config.rotation.policy().settled_after().unwrap_or_default(),
             refresh_cookie: RefreshCookie {
                 name: edge.cookie_name.clone(),
                 path: edge.cookie_path.clone(),

@@ -1,6 +1,7 @@
 //! A session: one login on one client, and the line of refresh tokens that continues it.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use countersign_verifier::{Epoch, SessionId, UnixMillis, UserId};
 
@@ -42,6 +43,17 @@ pub struct Session {
     pub expires_at: UnixMillis,
     /// What the client said of itself.
     pub client: ClientFacts,
+}
+
+impl Session {
+    /// When its idle life ends after a Refresh at `now` that moved nothing. A gain of less than a hundredth of the idle
+    /// life is left out, so that a store which need not write for another reason writes only where it matters.
+    #[must_use]
+    pub fn idle_end_unmoved(&self, now: UnixMillis, idle: Duration) -> UnixMillis {
+        let end = self.expires_at.min(now + idle);
+        let gain = end.since(self.idle_expires_at);
+        if !gain.is_zero() && gain.saturating_mul(100) >= idle { end } else { self.idle_expires_at }
+    }
 }
 
 /// What a login asks the session store to keep.

@@ -60,6 +60,7 @@ macro_rules! topic {
         $crate::conformance::topic!($backend, sessions: a_new_session_stands_at_the_first_generation,
             the_same_login_again_finds_its_session, a_session_is_found_by_its_user_alone,
             sessions_are_listed_by_last_refresh, a_session_dies_of_idleness_unless_it_is_refreshed,
+            the_idle_life_counts_from_the_last_refresh_of_any_kind,
             no_refresh_outlives_the_absolute_end, a_full_house_denies_one_more,
             a_full_house_ends_the_session_refreshed_longest_ago,
             a_login_that_nobody_heard_of_ends_no_session, the_dead_and_the_revoked_take_no_room,

@@ -27,7 +27,9 @@ async fn a_browser_keeps_the_refresh_token_in_a_cookie_that_no_script_sees() {
     assert_eq!(attributes, ATTRIBUTES);
     let seconds: u64 = max_age.strip_prefix("Max-Age=").unwrap().parse().unwrap();
     let idle = Duration::from_hours(14 * 24).as_secs();
-    assert!((idle - 60..=idle).contains(&seconds), "{seconds}");
+    // For as long as the same token may be answered again, which sets no cookie and prolongs the idle life.
+    let settled = 14;
+    assert!((idle + settled - 60..=idle + settled).contains(&seconds), "{seconds}");
     assert!(!String::from_utf8_lossy(&login.body).contains("csgn_rt_"), "not in the body");
     assert!(login.json()["tokens"].get("refreshToken").is_none());
     assert!(login.header("x-countersign-development").is_empty());

@@ -111,6 +111,8 @@ impl Model {
             session.idle_expires_at = session.expires_at.min(now + IDLE);
             let minted = self.minted.entry(session.id).or_default();
             minted.push((session.current(), Some(ask.presented)));
+        } else {
+            session.idle_expires_at = session.idle_end_unmoved(now, IDLE);
         }
         Rotation::Honoured(honoured, Box::new(session.clone()))
     }

@@ -67,6 +67,19 @@ if minted_from then
     redis.call('HSET', KEYS[1], id, record)
   end
   live_for(KEYS[1], idle_end - now)
+elseif answer == UNCHANGED or answer == REPLAYED then
+  -- The idle life counts from the last Refresh; a gain of less than a hundredth is left out (`Session::idle_end_unmoved`).
+  local slid = instant(math.min(absolute_end, now + idle))
+  if slid > idle_end and (slid - idle_end) * 100 >= idle then
+    local moved = struct.pack('>I6', slid)
+    record = string.sub(record, 1, IDLE_END - 1) .. moved .. string.sub(record, IDLE_END + 6)
+    if at then
+      redis.call('SETRANGE', KEYS[1], at + IDLE_END - 2, moved)
+    else
+      redis.call('HSET', KEYS[1], id, record)
+    end
+    live_for(KEYS[1], slid - now)
+  end
 end
 if answer == IN_PROGRESS or answer == REUSED then
   return { answer, now }

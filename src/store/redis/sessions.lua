@@ -17,6 +17,7 @@
 local SHORTEST = 64
 -- What a rotation moves lies together.
 local MOVED_FROM, MOVED_TO = 28, 52
+local IDLE_END = 47
 -- The largest time that 6 bytes hold.
 local LATEST = 281474976710655
 -- How many ms a key outlives the sessions in it, so that a late token is told that it is late.
@@ -60,7 +61,7 @@ local function id_of(record)
 end
 
 local function idle_end_of(record)
-  return (struct.unpack('>I6', record, 47))
+  return (struct.unpack('>I6', record, IDLE_END))
 end
 
 -- The string at the key, or nil; and whether it is a hash instead.

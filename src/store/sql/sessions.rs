@@ -183,11 +183,17 @@ fn answer(found: Option<Session>, now: UnixMillis, ask: &Presentation, policy: &
         Decision::Reuse => return Answer::Settled(Rotation::Reused),
     };
     let from = Box::new(session);
-    let Some(line) = decision.next_line() else {
-        return Answer::Settled(Rotation::Honoured(honoured, from));
+    let to = match decision.next_line() {
+        Some(line) => {
+            let idle_expires_at = from.expires_at.min(now + policy.idle);
+            Session { line, mac_key: ask.mac_key, idle_expires_at, ..(*from).clone() }
+        }
+        // The idle life counts from the last Refresh, whether it moved the line or not.
+        None => Session { idle_expires_at: from.idle_end_unmoved(now, policy.idle), ..(*from).clone() },
     };
-    let idle_expires_at = from.expires_at.min(now + policy.idle);
-    let to = Session { line, mac_key: ask.mac_key, idle_expires_at, ..(*from).clone() };
+    if to == *from {
+        return Answer::Settled(Rotation::Honoured(honoured, from));
+    }
     Answer::Move { honoured, from, to: Box::new(to) }
 }
 

@@ -4,12 +4,14 @@ use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use countersign::model::{Epoch, Generation, Line, Session, SessionId, SessionLimit, new_user_id};
+use countersign::model::{
+    Clock as _, Epoch, Generation, Line, Session, SessionId, SessionLimit, new_user_id,
+};
 use countersign::store::{Created, Honoured, Rotation, SessionPolicy};
 
 use super::{
     ABSOLUTE, GRACE, HOUR, IDLE, MAC_KEY, MS, POLICY, START, World, began, just_before, new_session,
-    session_id,
+    presentation, session_id,
 };
 
 fn ids(sessions: &[Session]) -> Vec<SessionId> {
@@ -95,6 +97,42 @@ pub(crate) async fn a_session_dies_of_idleness_unless_it_is_refreshed(world: Wor
     assert_eq!(world.present(&idle, idle.current()).await, Rotation::Idle);
     assert_eq!(world.sessions.find(user, idle.id).await.unwrap(), None);
     assert_eq!(world.sessions.list(user).await.unwrap(), [kept]);
+}
+
+/// A client that refreshes more often than a line may move, with an idle life that is hardly longer than that.
+pub(crate) async fn the_idle_life_counts_from_the_last_refresh_of_any_kind(world: World) {
+    const SHORT: Duration = Duration::from_secs(15);
+    const EVERY: Duration = Duration::from_millis(4300);
+    let policy = SessionPolicy { idle: SHORT, ..POLICY };
+    let new = new_session(new_user_id(), Epoch(0));
+    let mut session = began(world.sessions.create(new, &policy).await.unwrap()).0;
+    let (mut unchanged, mut replayed, mut predecessor) = (0, 0, None);
+    for _ in 0..40 {
+        world.clock.advance(EVERY);
+        let now = world.clock.now();
+        // The other tab still has the predecessor, as long as that is honoured.
+        let presented = match predecessor {
+            Some(predecessor) if session.line.rotated_at + GRACE > now => predecessor,
+            _ => session.current(),
+        };
+        let before = session.current();
+        let answer = world.sessions.rotate(presentation(&session, presented), &policy).await.unwrap();
+        let Rotation::Honoured(how, answered) = answer else { panic!("logged out: {answer:?}") };
+        match how {
+            Honoured::Rotated => predecessor = Some(before),
+            Honoured::Unchanged => unchanged += 1,
+            Honoured::Replayed => replayed += 1,
+            other => panic!("{other:?}"),
+        }
+        session = *answered;
+        assert_eq!(session.idle_expires_at, now + SHORT, "{how:?}");
+        let found = world.sessions.find(session.user, session.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&session), "what is answered is what is stored");
+    }
+    assert!(unchanged > 5 && replayed > 5, "{unchanged} unchanged, {replayed} replayed");
+    world.clock.advance(SHORT);
+    let late = world.sessions.rotate(presentation(&session, session.current()), &policy).await.unwrap();
+    assert_eq!(late, Rotation::Idle);
 }
 
 pub(crate) async fn no_refresh_outlives_the_absolute_end(world: World) {

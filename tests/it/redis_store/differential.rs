@@ -92,6 +92,8 @@ fn wanted(session: &Session, ask: &Presentation, clock: &ManualClock, policy: &S
         session.line = line;
         session.mac_key = ask.mac_key;
         session.idle_expires_at = session.expires_at.min(now + policy.idle);
+    } else {
+        session.idle_expires_at = session.idle_end_unmoved(now, policy.idle);
     }
     Rotation::Honoured(honoured, Box::new(session))
 }
