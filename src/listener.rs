@@ -419,12 +419,12 @@ where
                 }
                 connection.as_mut().graceful_shutdown();
                 leaving = true;
-                age.as_mut().reset(tokio::time::Instant::now() + limits.leaving);
+                age.set(tokio::time::sleep(limits.leaving));
             }
             () = stop.cancelled(), if !leaving => {
                 connection.as_mut().graceful_shutdown();
                 leaving = true;
-                age.as_mut().reset(tokio::time::Instant::now() + limits.leaving);
+                age.set(tokio::time::sleep(limits.leaving));
             }
         }
     }

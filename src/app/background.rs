@@ -150,10 +150,10 @@ mod tests {
         let year_ahead = start + Duration::from_hours(400 * 24);
         assert!(!clock.is_settled(start, at(0)), "it has just started, and may be wrong");
         assert!(!clock.is_settled(start + Duration::from_secs(3599), at(3599)));
-        assert!(clock.is_settled(start + Duration::from_secs(3600), at(3600)));
+        assert!(clock.is_settled(start + Duration::from_hours(1), at(3600)));
         assert!(!clock.is_settled(year_ahead, at(3630)), "it has stepped");
-        assert!(!clock.is_settled(start + Duration::from_secs(3660), at(3660)), "and back");
-        assert!(!clock.is_settled(start + Duration::from_secs(7200), at(7200)));
-        assert!(clock.is_settled(start + Duration::from_secs(7260), at(7260)));
+        assert!(!clock.is_settled(start + Duration::from_mins(61), at(3660)), "and back");
+        assert!(!clock.is_settled(start + Duration::from_hours(2), at(7200)));
+        assert!(clock.is_settled(start + Duration::from_mins(121), at(7260)));
     }
 }

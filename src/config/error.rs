@@ -103,11 +103,7 @@ fn did_you_mean(suggestion: Option<&str>) -> String {
 /// Says what deserializing said, without the names of Rust's types.
 fn describe(kind: &Kind) -> String {
     match kind {
-        Kind::UnknownVariant(found, expected) => {
-            let found: String = found.chars().take(40).collect();
-            format!("{found:?} is none of {}", expected.join(", "))
-        }
-        Kind::UnknownField(found, expected) => {
+        Kind::UnknownVariant(found, expected) | Kind::UnknownField(found, expected) => {
             let found: String = found.chars().take(40).collect();
             format!("{found:?} is none of {}", expected.join(", "))
         }

@@ -321,7 +321,7 @@ impl HttpBody for AnswerBody {
                 this.exchange.unread_answer.clear();
                 return Poll::Pending;
             }
-            end => return end,
+            end @ Poll::Ready(_) => return end,
         };
         this.exchange.unread_answer.set(this.exchange.connection.ticks.now());
         let bytes = match frame.into_data() {

@@ -201,13 +201,83 @@ fn keys_are_made_once_and_an_upgrade_keeps_them() {
         |manifests: &Manifests| manifests.all("Secret").map(|it| it["data"].clone()).collect::<Vec<_>>();
 
     let empty = api_server::ApiServer::start(&[]);
-    let first = chart.render_in(&empty, "values.yaml").unwrap();
-    assert_ne!(keys(&first), keys(&chart.render_in(&empty, "values.yaml").unwrap()), "they are random");
+    let first = chart.render_in(&empty, "values.yaml", &[]).unwrap();
+    assert_ne!(keys(&first), keys(&chart.render_in(&empty, "values.yaml", &[]).unwrap()), "they are random");
 
     let mut secrets: Vec<Value> = first.all("Secret").cloned().collect();
     // A key that a rotation added later must not be lost either.
     secrets[1]["data"]["20260101T000000Z-0a1b2c3d.pem"] = json!("a2V5");
     let cluster = api_server::ApiServer::start(&secrets);
-    let upgraded = chart.render_in(&cluster, "values.yaml").unwrap();
+    let upgraded = chart.render_in(&cluster, "values.yaml", &[]).unwrap();
     assert_eq!(keys(&upgraded), secrets.iter().map(|it| it["data"].clone()).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_upgrade_to_autoscaling_never_runs_fewer_replicas_than_there_are() {
+    let Some(chart) = Chart::find("an_upgrade_to_autoscaling_never_runs_fewer_replicas_than_there_are")
+    else {
+        return;
+    };
+    const VALUES: &str = "examples/2-postgres-redis.yaml";
+    let autoscaling = [("autoscaling.enabled", "true"), ("autoscaling.minReplicas", "3")];
+    for (running, expected) in [(5, 5), (2, 3)] {
+        let before = chart.render(VALUES, &[("replicas", &running.to_string())]).unwrap();
+        let cluster = api_server::ApiServer::start(&before.applied());
+        let upgraded = chart.render_in(&cluster, VALUES, &autoscaling).unwrap();
+        assert_eq!(upgraded.only("Deployment")["spec"]["replicas"], expected, "{running} run");
+    }
+    // Nothing runs that could be scaled down; and what is applied again and again must leave the number alone.
+    let first = chart.render(VALUES, &autoscaling).unwrap();
+    assert!(first.only("Deployment")["spec"]["replicas"].is_null());
+}
+
+/// helm refuses to roll back to a revision that has an object which is in the cluster and not in the revision before; so
+/// what is kept in the cluster stays in the release.
+#[test]
+fn what_is_kept_in_the_cluster_stays_in_the_release_so_that_it_can_be_rolled_back() {
+    let test = "what_is_kept_in_the_cluster_stays_in_the_release_so_that_it_can_be_rolled_back";
+    let Some(chart) = Chart::find(test) else { return };
+    let first = chart.render("values.yaml", &[("database.embedded.storageClass", "fast")]).unwrap();
+    let cluster = api_server::ApiServer::start(&first.applied());
+    let given = [("keys.existingSigningSecret", "mine"), ("keys.existingRefreshSecret", "mine-too")];
+    let second = chart.render_in(&cluster, "values.yaml", &given).unwrap();
+    assert_eq!(second.names("Secret"), first.names("Secret"));
+    let data = |it: &Manifests| it.all("Secret").map(|it| it["data"].clone()).collect::<Vec<_>>();
+    assert_eq!(data(&second), data(&first), "with the same keys");
+    let volumes = second.only("Deployment")["spec"]["template"]["spec"]["volumes"].to_string();
+    assert!(volumes.contains(r#""secretName":"mine""#), "the pods have the given ones: {volumes}");
+
+    let third = chart.render_in(&cluster, "examples/2-postgres-redis.yaml", &[]).unwrap();
+    assert_eq!(third.only("PersistentVolumeClaim")["spec"], first.only("PersistentVolumeClaim")["spec"]);
+    for object in first.applied() {
+        let kept = object["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep";
+        let name = object["metadata"]["name"].as_str().unwrap();
+        assert!(!kept || third.names(object["kind"].as_str().unwrap()).contains(&name.to_owned()), "{name}");
+    }
+
+    // What somebody else has made under the same name is nobody's to take over.
+    let mut strange = first.applied();
+    strange
+        .iter_mut()
+        .for_each(|it| it["metadata"]["annotations"]["meta.helm.sh/release-name"] = "other".into());
+    let cluster = api_server::ApiServer::start(&strange);
+    assert_eq!(chart.render_in(&cluster, "values.yaml", &given).unwrap().names("Secret"), [""; 0]);
+}
+
+/// A probe that changes from one kind of handler to another is merged into one with both when a rollback is tried again, which
+/// Kubernetes refuses.
+#[test]
+fn no_probe_changes_its_kind_of_handler_with_tls() {
+    let Some(chart) = Chart::find("no_probe_changes_its_kind_of_handler_with_tls") else { return };
+    let handlers = |example: &str| {
+        let manifests = chart.render(example, &[]).unwrap();
+        let container = manifests.only("Deployment")["spec"]["template"]["spec"]["containers"][0].clone();
+        ["startupProbe", "livenessProbe", "readinessProbe"].map(|probe| {
+            let kinds = ["exec", "grpc", "httpGet", "tcpSocket"];
+            kinds.map(|kind| !container[probe][kind].is_null())
+        })
+    };
+    for example in EXAMPLES {
+        assert_eq!(handlers(example), handlers("values.yaml"), "{example}");
+    }
 }

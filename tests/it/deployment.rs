@@ -67,7 +67,8 @@ fn paste(shell: &Path, block: &str, directory: &Path, postgres: &str) -> Pasted 
     let lines = BufReader::new(shell.stderr.take().unwrap()).lines();
     let mut pasted = Pasted { shell, log: String::new(), grpc: None };
     for line in lines.map_while(Result::ok) {
-        pasted.log += &format!("{line}\n");
+        pasted.log.push_str(&line);
+        pasted.log.push('\n');
         let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
         if event["message"] == "listening" {
             pasted.grpc = event["grpc"].as_str().map(str::to_owned);

@@ -38,7 +38,10 @@ fn blocks() -> Vec<Block> {
                     open = Some(Block { place, language: language.to_owned(), text: String::new() });
                 }
                 (Some(_), Some(_)) => blocks.extend(open.take()),
-                (Some(block), None) => block.text += &format!("{line}\n"),
+                (Some(block), None) => {
+                    block.text.push_str(line);
+                    block.text.push('\n');
+                }
                 (None, None) => {}
             }
         }

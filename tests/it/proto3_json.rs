@@ -132,7 +132,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (REFRESH, r#"{"refreshToken":"r"} s3cret"#, ""),
     (REFRESH, r#"{"refreshToken":"s3cret"#, ""),
     (REFRESH, r#"{refreshToken:"s3cret"}"#, ""),
-    (REFRESH, r#"{'refreshToken':'s3cret'}"#, ""),
+    (REFRESH, r"{'refreshToken':'s3cret'}", ""),
     (REFRESH, "{\"refreshToken\":\"s3cret\nx\"}", ""),
     (REFRESH, r#"{"refreshToken":"\x41s3cret"}"#, ""),
     (REFRESH, r#"{"refreshToken":"r" /* s3cret */}"#, ""),

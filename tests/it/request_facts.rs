@@ -47,13 +47,16 @@ async fn session(service: &Service, login: &Answer) -> u16 {
     service.http.get("/v1/auth/session", &[("authorization", &access)]).await.status.as_u16()
 }
 
+/// Header lines with our cookie and another.
+type Lines = fn(&[u8], &[u8]) -> Vec<Vec<u8>>;
+
 #[tokio::test]
 async fn a_foreign_cookie_of_any_bytes_hides_no_other_cookie() {
     let service = service(&[("THROTTLE__ENABLED", "false")]).await;
     let foreign: [&[u8]; 5] =
         [b"city=\xE5\x8C\x97\xE4\xBA\xAC", b"\xFF", b"a=\xC3(", b"=; ;;", b"\"q=\\\"; x=\xFE"];
     for odd in foreign {
-        let orders: [fn(&[u8], &[u8]) -> Vec<Vec<u8>>; 4] = [
+        let orders: [Lines; 4] = [
             |ours, odd| vec![[ours, b"; ", odd].concat()],
             |ours, odd| vec![[odd, b"; ", ours].concat()],
             |ours, odd| vec![odd.to_vec(), ours.to_vec()],

@@ -46,6 +46,12 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- .Values.serviceAccount.name | default (ternary (include "countersign.fullname" .) "default" .Values.serviceAccount.create) }}
 {{- end }}
 
+{{/* (list $ object): "true" when the object of the cluster was made by this release, or nothing. */}}
+{{- define "countersign.ours" -}}
+{{- $annotations := dig "metadata" "annotations" dict (index . 1) | default dict }}
+{{- if eq (get $annotations "meta.helm.sh/release-name") (index . 0).Release.Name }}true{{ end }}
+{{- end }}
+
 {{- define "countersign.signingSecret" -}}
 {{- .Values.keys.existingSigningSecret | default (printf "%s-signing-keys" (include "countersign.fullname" .)) }}
 {{- end }}
@@ -86,7 +92,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 
 {{- define "countersign.readinessProbe" -}}
 {{- if eq .Values.probes.readiness "auto" -}}
-{{ ternary "operations" "grpc" .Values.tls.grpc.enabled }}
+operations
 {{- else -}}
 {{ .Values.probes.readiness }}
 {{- end }}

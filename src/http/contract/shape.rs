@@ -99,8 +99,12 @@ impl Expected<'_> {
     fn scalar<E: Error>(&self, value: &Scalar<'_>) -> Result<Value, E> {
         let is_null = matches!(value, Scalar::Null);
         let wrong = match (self.kind, self.single()) {
-            (Expectation::Anything, _) => None,
-            (Expectation::Field(_), _) if is_null => None,
+            (kind, _)
+                if matches!(kind, Expectation::Anything)
+                    || (is_null && matches!(kind, Expectation::Field(_))) =>
+            {
+                None
+            }
             (Expectation::Field(field), None) if field.is_list() => Some("must be a list"),
             (_, None) => Some("must be an object"),
             (_, Some(kind)) => wrong_scalar(&kind, value),

@@ -85,7 +85,7 @@ fn what_is_read_and_not_understood_is_charged_up_to_what_can_wait() {
         assert!(activity.read(16 * 1024));
     }
     let held = budget.used() - idle;
-    assert!(held >= MOST_UNREAD - FREE - STEP && held <= MOST_UNREAD + STEP, "{held}");
+    assert!((MOST_UNREAD - FREE - STEP..=MOST_UNREAD + STEP).contains(&held), "{held}");
     drop(Exchange::begin(&activity, &request(Version::HTTP_11)).unwrap());
     activity.trim();
     assert_eq!(budget.used(), idle);

@@ -46,7 +46,7 @@ fn the_login_of_the_notes_works_in_every_shell() {
             let indented: Vec<_> = notes.lines().filter(|line| line.starts_with("  ")).collect();
             let commands = ["  kubectl", "  helm", "  curl", "  {", "    "];
             let typed = indented.iter().filter(|line| commands.iter().any(|it| line.starts_with(it)));
-            let script: String = typed.map(|line| format!("{line}\n")).collect();
+            let script: String = typed.flat_map(|line| [line, "\n"]).collect();
             let checked = Command::new(&shell).args(["-n", "-c", &script]).output().unwrap();
             let complaint = String::from_utf8(checked.stderr).unwrap();
             assert!(checked.status.success(), "{example}: {}: {complaint}\n{script}", shell.display());

@@ -57,13 +57,18 @@ impl Chart {
     }
 
     /// Renders as an upgrade does, which looks at what is in the cluster.
-    pub(super) fn render_in(&self, cluster: &ApiServer, values: &str) -> Result<Manifests, String> {
+    pub(super) fn render_in(
+        &self,
+        cluster: &ApiServer,
+        values: &str,
+        set: &[(&str, &str)],
+    ) -> Result<Manifests, String> {
         let path = chart_path("");
         let (path, url) = (path.to_str().unwrap(), cluster.url());
         let cluster = ["--dry-run=server", "--validate=false", "--kube-apiserver", &url];
         let arguments = ["template", "countersign", path, "--kube-version", KUBERNETES];
         let arguments = [&arguments[..], &cluster[..]].concat();
-        self.helm(&arguments, values, &[]).map(|text| Manifests::parse(&text))
+        self.helm(&arguments, values, set).map(|text| Manifests::parse(&text))
     }
 
     /// What people are told after an install. Helm shows it to nobody else, so another template quotes it.
@@ -104,6 +109,20 @@ impl Manifests {
 
     pub(super) fn named(&self, kind: &str, name: &str) -> &Value {
         self.all(kind).find(|it| it["metadata"]["name"] == name).unwrap_or_else(|| panic!("no {kind} {name}"))
+    }
+
+    /// All of them, as a cluster has them once this release has applied them.
+    pub(super) fn applied(&self) -> Vec<Value> {
+        let mut objects = self.0.clone();
+        for object in &mut objects {
+            object["metadata"]["annotations"]["meta.helm.sh/release-name"] = "countersign".into();
+        }
+        objects
+    }
+
+    /// The names of all objects of a kind.
+    pub(super) fn names(&self, kind: &str) -> Vec<String> {
+        self.all(kind).filter_map(|it| it["metadata"]["name"].as_str()).map(str::to_owned).collect()
     }
 
     /// The configuration file of the Deployment.
