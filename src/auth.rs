@@ -9,6 +9,7 @@ mod authenticator;
 pub mod bounds;
 pub mod error;
 mod login;
+mod login_turns;
 mod logout;
 mod refresh;
 pub mod types;

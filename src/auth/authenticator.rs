@@ -8,6 +8,7 @@ use countersign_verifier::{CacheStats, Rules, Verifier};
 use secrecy::ExposeSecret as _;
 
 use super::error::AuthError;
+use super::login_turns::LoginTurns;
 use super::types::{
     CallContext, Login, LoginRequest, LogoutRequest, Refresh, RefreshRequest, TokenPair, Verify,
     VerifyRequest,
@@ -69,6 +70,7 @@ pub struct Authenticator {
     pub(super) parts: Parts,
     pub(super) policy: Policy,
     pub(super) verifier: Verifier,
+    pub(super) login_turns: LoginTurns,
 }
 
 impl Authenticator {
@@ -76,7 +78,7 @@ impl Authenticator {
     pub fn new(parts: Parts, policy: Policy) -> Self {
         let (keys, view) = (parts.keys.trusted().clone(), parts.revocations.view().clone());
         let verifier = Verifier::new(policy.rules.clone(), keys, view).with_cache(policy.verified_cache);
-        Self { parts, policy, verifier }
+        Self { parts, policy, verifier, login_turns: LoginTurns::default() }
     }
 
     /// How often Verify knew a token already.

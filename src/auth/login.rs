@@ -1,12 +1,14 @@
 //! Login: a password for a session.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 
 use super::audit;
 use super::authenticator::Authenticator;
 use super::error::AuthError;
+use super::login_turns::Turn;
 use super::types::{CallContext, Login, LoginRequest, SessionSummary};
 use crate::model::throttle::{AccountDigest, Admission, LoginAttempt, Source};
 use crate::model::{
@@ -34,10 +36,11 @@ pub(super) async fn login(
 
     // Before any store is asked: a flood of logins costs the stores no more than what can be hashed.
     let place = auth.parts.passwords.reserve(call.deadline)?;
-    let attempt = admit(auth, &username, call).await?;
+    let (attempt, turn) = admit(auth, &username, call).await?;
     let credential = auth.parts.users.credential(&username).await?;
     let user = check_password(auth, place, password, credential, call).await?;
     take_back(auth, attempt).await;
+    drop(turn);
 
     let secret = SessionSecret::generate();
     let session = NewSession {
@@ -63,22 +66,34 @@ pub(super) async fn login(
     })
 }
 
-/// Counts the attempt before anything is looked at, so that a thousand guesses at once are no more than a few.
+/// Counts the attempt before anything is looked at, so that a thousand guesses at once are no more than a few. One that is
+/// refused while others are under way, which count until their passwords were looked at, waits for what comes of them.
 async fn admit(
     auth: &Authenticator,
     username: &Username,
     call: &CallContext,
-) -> Result<LoginAttempt, AuthError> {
+) -> Result<(LoginAttempt, Option<Turn>), AuthError> {
     let source = call.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let attempt = LoginAttempt { account: AccountDigest::of(username), source: Source::of(source) };
-    if let Some(throttle) = &auth.parts.throttle
-        && let Admission::Refused { retry_after } = throttle.admit(attempt).await?
-    {
-        audit::login_failed(None, "too many attempts", call.peer);
-        return Err(AuthError::new(Reason::RateLimitExceeded).retry_after(retry_after));
+    let Some(throttle) = &auth.parts.throttle else { return Ok((attempt, None)) };
+    let mut turn = auth.login_turns.begin(attempt.source);
+    loop {
+        let Admission::Refused { retry_after } = throttle.admit(attempt).await? else {
+            return Ok((attempt, Some(turn)));
+        };
+        let left = call.deadline.since(auth.parts.clock.monotonic()).saturating_sub(TIME_TO_ANSWER);
+        match turn.after_another(left).await {
+            Some(next) => turn = next,
+            None => {
+                audit::login_failed(None, "too many attempts", call.peer);
+                return Err(AuthError::new(Reason::RateLimitExceeded).retry_after(retry_after));
+            }
+        }
     }
-    Ok(attempt)
 }
+
+/// What a login that waited for others in vain keeps of its time to say so.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(250);
 
 /// The attempt succeeded, and so counts for nothing. Where that cannot be noted it goes on counting for a while,
 /// which is no reason to refuse the login.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{bounds, duration};
-use crate::model::throttle::{BackOff, Rate, ThrottlePolicy};
+use crate::model::throttle::{BackOff, KNOWN_FOR, Rate, ThrottlePolicy};
 
 /// How many logins may be tried. An attempt counts before its password is looked at; success takes it back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +28,10 @@ pub struct Throttle {
     /// `COUNTERSIGN__THROTTLE__ACCOUNT_FORGET`
     #[serde(with = "duration")]
     pub account_forget: Duration,
+    /// How many failures in a row one account may have from all sources together; then it waits `account_longest_wait` before
+    /// each further attempt, except where it has logged in within 30 days; 1 to 1000000.
+    /// `COUNTERSIGN__THROTTLE__ACCOUNT_TOTAL`
+    pub account_total: NonZeroU32,
     /// How many failures one source may have at once, whatever accounts it tries; 1 to 1000000.
     /// `COUNTERSIGN__THROTTLE__SOURCE_BURST`
     pub source_burst: NonZeroU32,
@@ -56,6 +60,7 @@ impl Default for Throttle {
             account_first_wait: Duration::from_secs(1),
             account_longest_wait: Duration::from_mins(5),
             account_forget: Duration::from_hours(1),
+            account_total: some(100),
             source_burst: some(50),
             source_interval: Duration::from_secs(1),
             global_burst: some(500),
@@ -73,6 +78,12 @@ impl Throttle {
                 first: self.account_first_wait,
                 longest: self.account_longest_wait,
                 forget: self.account_forget,
+            },
+            account_total: BackOff {
+                free: self.account_total,
+                first: self.account_longest_wait,
+                longest: self.account_longest_wait,
+                forget: KNOWN_FOR,
             },
             source: Rate { burst: self.source_burst, interval: self.source_interval },
             global: Rate { burst: self.global_burst, interval: self.global_interval },
@@ -92,6 +103,7 @@ impl Throttle {
                 what,
             ));
         }
+        bounds::number("throttle.account_total", self.account_total.get(), &(1..=1_000_000))?;
         bounds::number("throttle.source_burst", self.source_burst.get(), &(1..=1_000_000))?;
         bounds::time("throttle.source_interval", self.source_interval, ["1ms", "1h"])?;
         bounds::number("throttle.global_burst", self.global_burst.get(), &(1..=1_000_000))?;

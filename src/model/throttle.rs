@@ -1,8 +1,9 @@
 //! How many logins may be tried: the rules, as pure functions over the little state that they need.
 //!
-//! Three bounds hold at once. The first is for one account from one source, and grows with every failure, so that
-//! guessing one password gets slow while the owner, who comes from elsewhere, is not kept out. The second is for
-//! one source, whatever accounts it tries. The third is for all together. An attempt counts when it is admitted,
+//! Four bounds hold at once. The first is for one account from one source, and grows with every failure, so that
+//! guessing one password gets slow while the owner, who comes from elsewhere, is not kept out. The second is for one
+//! account from all sources together, for guesses that come from a thousand of them. The third is for one source, whatever
+//! accounts it tries. The fourth is for all together. An attempt counts when it is admitted,
 //! before its password is looked at: a thousand guesses at once are no more than a few. Success takes it back.
 
 use std::net::IpAddr;
@@ -93,6 +94,9 @@ pub enum Admission {
 pub struct ThrottlePolicy {
     /// For one account from one source.
     pub account: BackOff,
+    /// For one account from all sources together (NIST SP 800-63B-4 §3.2.2); does not hold up an account that [`is_known`]
+    /// at its source, so that its owner is not locked out where they have logged in before.
+    pub account_total: BackOff,
     /// For one source.
     pub source: Rate,
     /// For all together; does not hold up an account that [`is_known`] at its source.

@@ -26,6 +26,7 @@ pub struct InProcessThrottle {
 
 struct Buckets {
     accounts: Recent<(AccountDigest, Source), Attempts>,
+    totals: Recent<AccountDigest, Attempts>,
     sources: Recent<Source, UnixMillis>,
     /// When an account last succeeded at a source.
     succeeded: Recent<(AccountDigest, Source), UnixMillis>,
@@ -37,6 +38,7 @@ impl InProcessThrottle {
     pub fn new(clock: Arc<dyn Clock>, policy: ThrottlePolicy) -> Self {
         let buckets = Buckets {
             accounts: Recent::new(REMEMBERED),
+            totals: Recent::new(REMEMBERED),
             sources: Recent::new(REMEMBERED),
             succeeded: Recent::new(REMEMBERED),
             global: UnixMillis::default(),
@@ -60,24 +62,26 @@ impl fmt::Debug for InProcessThrottle {
 #[async_trait]
 impl LoginThrottle for InProcessThrottle {
     async fn admit(&self, attempt: LoginAttempt) -> Result<Admission, StoreError> {
-        let ThrottlePolicy { account, source, global } = &self.policy;
+        let ThrottlePolicy { account, account_total, source, global } = &self.policy;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         // Read once the lock is held, so that time goes forward from one to the next.
         let now = self.now();
         let key = (attempt.account, attempt.source);
         let attempts = buckets.accounts.get(&key).unwrap_or_default();
         let arrival = buckets.sources.get(&attempt.source).unwrap_or_default();
-        let ceiling = if is_known(buckets.succeeded.get(&key), now) {
+        let total = buckets.totals.get(&attempt.account).unwrap_or_default();
+        let for_strangers = if is_known(buckets.succeeded.get(&key), now) {
             Duration::ZERO
         } else {
-            global.wait(buckets.global, now)
+            account_total.wait(total, now).max(global.wait(buckets.global, now))
         };
-        let waits = [account.wait(attempts, now), source.wait(arrival, now), ceiling];
+        let waits = [account.wait(attempts, now), source.wait(arrival, now), for_strangers];
         let retry_after = waits.into_iter().max().unwrap_or_default();
         if !retry_after.is_zero() {
             return Ok(Admission::Refused { retry_after });
         }
         buckets.accounts.set(key, account.take(attempts, now));
+        buckets.totals.set(attempt.account, account_total.take(total, now));
         buckets.sources.set(attempt.source, source.take(arrival, now));
         buckets.global = global.take(buckets.global, now);
         Ok(Admission::Admitted)
@@ -88,6 +92,7 @@ impl LoginThrottle for InProcessThrottle {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (attempt.account, attempt.source);
         buckets.accounts.remove(&key);
+        buckets.totals.remove(&attempt.account);
         buckets.succeeded.set(key, self.now());
         if let Some(arrival) = buckets.sources.get(&attempt.source) {
             buckets.sources.set(attempt.source, source.give_back(arrival));

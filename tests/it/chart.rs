@@ -257,9 +257,9 @@ fn what_is_kept_in_the_cluster_stays_in_the_release_so_that_it_can_be_rolled_bac
 
     // What somebody else has made under the same name is nobody's to take over.
     let mut strange = first.applied();
-    strange
-        .iter_mut()
-        .for_each(|it| it["metadata"]["annotations"]["meta.helm.sh/release-name"] = "other".into());
+    for object in &mut strange {
+        object["metadata"]["annotations"]["meta.helm.sh/release-name"] = "other".into();
+    }
     let cluster = api_server::ApiServer::start(&strange);
     assert_eq!(chart.render_in(&cluster, "values.yaml", &given).unwrap().names("Secret"), [""; 0]);
 }

@@ -24,6 +24,8 @@ const fn some(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap()
 }
 
+const TOTAL_WAIT: Duration = Duration::from_mins(5);
+
 pub(crate) const POLICY: ThrottlePolicy = ThrottlePolicy {
     account: BackOff {
         free: some(5),
@@ -31,6 +33,7 @@ pub(crate) const POLICY: ThrottlePolicy = ThrottlePolicy {
         longest: Duration::from_mins(5),
         forget: Duration::from_hours(1),
     },
+    account_total: BackOff { free: some(30), first: TOTAL_WAIT, longest: TOTAL_WAIT, forget: KNOWN_FOR },
     source: Rate { burst: some(20), interval: Duration::from_secs(2) },
     global: Rate { burst: some(50), interval: Duration::from_millis(100) },
 };
@@ -105,6 +108,25 @@ async fn an_attacker_does_not_lock_the_owner_out(world: World) {
     world.succeed("ada", "198.51.100.7").await;
     assert!(world.admit("ada", "2001:db8::2").await > Duration::ZERO, "the same network is the same source");
     assert!(world.admit("ada", "192.0.2.1").await > Duration::ZERO, "and the attacker gains nothing by it");
+}
+
+/// One account is guessed from a thousand sources: they get no more tries together than one patient guesser, and the owner
+/// goes on where they have logged in before.
+async fn a_guess_from_a_thousand_sources_is_one_guess_more(world: World) {
+    world.succeed("ada", "198.51.100.7").await;
+    let mut looked_at = 0;
+    for number in 0..360 {
+        world.clock.advance(Duration::from_millis(100));
+        looked_at += u32::from(world.admit("ada", &format!("2001:db8:1:{number:x}::1")).await.is_zero());
+    }
+    assert_eq!(looked_at, 30);
+    assert_eq!(world.admit("bob", "2001:db8:2::1").await, Duration::ZERO, "another account is not meant");
+    assert_eq!(world.admit("ada", "198.51.100.7").await, Duration::ZERO, "the owner is known there");
+    world.clock.advance(TOTAL_WAIT);
+    assert_eq!(world.admit("ada", "2001:db8:3::1").await, Duration::ZERO, "one more after the pause");
+    assert!(world.admit("ada", "2001:db8:4::1").await > Duration::ZERO);
+    world.throttle.succeeded(attempt("ada", "198.51.100.7")).await.unwrap();
+    assert_eq!(world.admit("ada", "2001:db8:4::1").await, Duration::ZERO, "they are no longer in a row");
 }
 
 async fn a_source_that_tries_many_accounts_is_held_up(world: World) {
@@ -209,7 +231,8 @@ macro_rules! every_case {
     };
     ($($name:ident),+) => {
         $(every_case!($name: guesses_at_once_are_no_more_than_the_limit, pauses_grow_and_refusals_do_not_count,
-            an_attacker_does_not_lock_the_owner_out, a_source_that_tries_many_accounts_is_held_up,
+            an_attacker_does_not_lock_the_owner_out, a_guess_from_a_thousand_sources_is_one_guess_more,
+            a_source_that_tries_many_accounts_is_held_up,
             a_ceiling_holds_for_all_together, a_full_ceiling_does_not_lock_out_who_is_known, success_counts_for_nothing);)+
     };
 }
@@ -245,4 +268,31 @@ fn the_script_answers_as_the_functions_do() {
             Ok(())
         })
         .unwrap();
+}
+
+/// Attempts under way count as failures until their passwords were looked at; those that are refused for that alone wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn right_logins_at_once_are_all_let_in_and_guesses_at_once_are_no_more_than_in_turn() {
+    let service = crate::support::http::service(&[("THROTTLE__ACCOUNT_FREE", "5")]).await;
+    for _ in 0..3 {
+        let logins: JoinSet<_> = (0..12)
+            .map(|_| {
+                let http = service.http.clone();
+                async move { http.login().await.status.as_u16() }
+            })
+            .collect();
+        assert_eq!(logins.join_all().await, [200; 12]);
+    }
+    let guesses: JoinSet<_> = (0..60)
+        .map(|number| {
+            let http = service.http.clone();
+            let body =
+                serde_json::json!({ "username": "ada", "password": format!("a wrong guess {number}") });
+            async move { http.post("/v1/auth/login", &[], &body).await.status.as_u16() }
+        })
+        .collect();
+    let answers = guesses.join_all().await;
+    let looked_at = answers.iter().filter(|status| **status == 401).count();
+    assert_eq!(looked_at, 5, "{answers:?}");
+    assert!(answers.iter().all(|status| [401, 429].contains(status)), "{answers:?}");
 }

@@ -1,5 +1,5 @@
 -- Takes back what admit.lua counted, forgets the failures before it, and remembers the success. KEYS as there.
-redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[1], KEYS[5])
 for index = 1, 2 do
   local arrival = redis.call('GET', KEYS[index + 1])
   if arrival then

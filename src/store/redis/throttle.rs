@@ -10,7 +10,7 @@ use redis::Value;
 use super::RedisStore;
 use super::failure::Failure;
 use super::scripts::Arguments;
-use crate::model::throttle::{Admission, KNOWN_FOR, LoginAttempt, Rate, ThrottlePolicy};
+use crate::model::throttle::{Admission, BackOff, KNOWN_FOR, LoginAttempt, Rate, ThrottlePolicy};
 use crate::store::{LoginThrottle, StoreError};
 
 /// Login throttling in the same Redis as the sessions. Its keys share one slot, since one bound is for all logins
@@ -27,7 +27,7 @@ impl RedisThrottle {
         Self { store, policy }
     }
 
-    fn keys(&self, attempt: LoginAttempt) -> [String; 4] {
+    fn keys(&self, attempt: LoginAttempt) -> [String; 5] {
         let prefix = format!("{}{{login}}:", self.store.prefix);
         let account = URL_SAFE_NO_PAD.encode(attempt.account.as_bytes());
         let source = URL_SAFE_NO_PAD.encode(attempt.source.as_bytes());
@@ -36,6 +36,7 @@ impl RedisThrottle {
             format!("{prefix}source:{source}"),
             format!("{prefix}all"),
             format!("{prefix}known:{account}:{source}"),
+            format!("{prefix}total:{account}"),
         ]
     }
 }
@@ -43,15 +44,11 @@ impl RedisThrottle {
 #[async_trait]
 impl LoginThrottle for RedisThrottle {
     async fn admit(&self, attempt: LoginAttempt) -> Result<Admission, StoreError> {
-        let ThrottlePolicy { account, source, global } = self.policy;
-        let arguments = Arguments::default()
-            .number(account.free)
-            .number(account.first.as_millis())
-            .number(account.longest.as_millis())
-            .number(account.forget.as_millis());
-        let arguments = rate(rate(arguments, source), global)
+        let ThrottlePolicy { account, account_total, source, global } = self.policy;
+        let arguments = rate(rate(back_off(Arguments::default(), account), source), global)
             .bytes(self.store.now().as_bytes())
             .number(KNOWN_FOR.as_millis());
+        let arguments = back_off(arguments, account_total);
         let keys = self.keys(attempt);
         let script = &self.store.scripts.admit;
         match self
@@ -80,6 +77,14 @@ impl LoginThrottle for RedisThrottle {
         self.store.connections.script(script, &keys.each_ref().map(String::as_bytes), &arguments).await?;
         Ok(())
     }
+}
+
+fn back_off(arguments: Arguments, back_off: BackOff) -> Arguments {
+    arguments
+        .number(back_off.free)
+        .number(back_off.first.as_millis())
+        .number(back_off.longest.as_millis())
+        .number(back_off.forget.as_millis())
 }
 
 fn rate(arguments: Arguments, rate: Rate) -> Arguments {
