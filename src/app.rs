@@ -206,6 +206,8 @@ impl App {
         let operations =
             Port::new(operations, tls.operations.clone()).within(Budget::new(OPERATIONS_BYTES, |_| true));
         let allow = allow_list(&config)?;
+        let readiness = Readiness::new(enforced);
+        readiness.set_warning("schema", stores.schema_warning.clone());
         let parts = Assembly {
             authenticator: observed::calls(authenticator.clone(), &metrics),
             metrics,
@@ -214,7 +216,7 @@ impl App {
             stores,
             keys,
             revocations,
-            readiness: Readiness::new(enforced),
+            readiness,
             health: Health::new().await,
             tls,
             config,

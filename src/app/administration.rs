@@ -16,10 +16,13 @@ pub struct Administration {
 }
 
 impl Administration {
-    /// Opens the database that the configuration names; its schema must be this release's.
+    /// Opens the database that the configuration names; its schema must be one that this release works with.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let stores = Stores::open(config, &clock, false, None).await?;
+        if let Some(warning) = &stores.schema_warning {
+            tracing::warn!("{warning}");
+        }
         Ok(Self { users: user_admin(config, stores.users, clock)? })
     }
 }

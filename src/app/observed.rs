@@ -52,5 +52,6 @@ pub(super) fn stores(stores: Stores, config: &Config, clock: &Arc<dyn Clock>, me
             .map(|inner| Arc::new(Observed { inner, watch: throttle, counts: counts.clone() }) as _),
         push: stores.push.map(|inner| Arc::new(Observed { inner, watch: push, counts: counts.clone() }) as _),
         probes: stores.probes,
+        schema_warning: stores.schema_warning,
     }
 }

@@ -34,11 +34,13 @@ pub struct Stores {
     pub throttle: Option<Arc<dyn LoginThrottle>>,
     /// Each store once, to be watched and closed.
     pub probes: Vec<Arc<dyn Probe>>,
+    /// What an operator should know of the database's schema; `None` when it is this release's own.
+    pub schema_warning: Option<String>,
 }
 
 impl Stores {
-    /// Opens what the configuration names, and checks that the database's schema is this release's; `migrate`
-    /// brings it there first. What is shared by many calls lives on the threads that serve them, where there are such.
+    /// Opens what the configuration names, and checks that this release works with the database's schema; `migrate`
+    /// brings it to this release's own first. What is shared by many calls lives on the threads that serve them, where there are such.
     pub async fn open(
         config: &Config,
         clock: &Arc<dyn Clock>,
@@ -87,9 +89,8 @@ impl Stores {
     async fn on<D: Dialect>(store: SqlStore<D>, migrate: bool) -> Result<Self, StartError> {
         if migrate {
             store.migrate().await?;
-        } else {
-            store.check_schema().await?;
         }
+        let schema_warning = store.check_schema().await?.warning();
         let store = Arc::new(store);
         Ok(Self {
             users: store.clone(),
@@ -98,6 +99,7 @@ impl Stores {
             push: None,
             throttle: None,
             probes: vec![store],
+            schema_warning,
         })
     }
 

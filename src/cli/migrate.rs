@@ -20,8 +20,10 @@ pub struct Migrate {
 impl Migrate {
     pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
         let config = Config::load(self.config.as_deref(), process_environment()?, &[])?;
-        program.migrate(&config).await?;
-        writeln!(out, "the database has the schema of this release")?;
+        match program.migrate(&config).await? {
+            None => writeln!(out, "the database has the schema of this release")?,
+            Some(newer) => writeln!(out, "nothing to do: {newer}")?,
+        }
         Ok(())
     }
 }

@@ -32,8 +32,9 @@ pub trait Program: Send + Sync {
     /// Finds what would stop a start, in the files that the configuration names too.
     fn check(&self, config: &Config) -> Result<(), BoxError>;
 
-    /// Brings the database to this release's schema.
-    async fn migrate(&self, config: &Config) -> Result<(), BoxError>;
+    /// Brings the database to this release's schema. Returns what there is to say where it has a newer one already, which
+    /// this release works with.
+    async fn migrate(&self, config: &Config) -> Result<Option<String>, BoxError>;
 
     /// Opens what is needed to administer users.
     async fn users(&self, config: &Config) -> Result<Box<dyn UserAdministration>, BoxError>;

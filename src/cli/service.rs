@@ -80,10 +80,11 @@ impl Program for Service {
         Ok(App::check(config)?)
     }
 
-    async fn migrate(&self, config: &Config) -> Result<(), BoxError> {
+    async fn migrate(&self, config: &Config) -> Result<Option<String>, BoxError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        Stores::open(config, &clock, true, None).await?.close().await;
-        Ok(())
+        let stores = Stores::open(config, &clock, true, None).await?;
+        stores.close().await;
+        Ok(stores.schema_warning)
     }
 
     async fn users(&self, config: &Config) -> Result<Box<dyn UserAdministration>, BoxError> {

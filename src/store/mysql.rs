@@ -88,7 +88,7 @@ impl Dialect for MysqlDialect {
     }
 
     /// Behind a lock of our own: the driver asks for one that MariaDB does not grant.
-    async fn migrate(connection: &mut MySqlConnection) -> Result<(), SchemaError> {
+    async fn migrate(connection: &mut MySqlConnection, _: &MysqlConnect) -> Result<(), SchemaError> {
         let granted: Option<i64> = sqlx::query_scalar(MIGRATION_LOCK)
             .fetch_one(&mut *connection)
             .await

@@ -1,16 +1,20 @@
 //! PostgreSQL, from version 13 on.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret as _;
-use sqlx::ConnectOptions as _;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgQueryResult};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::connection_url::{self, Kind};
-use crate::store::sql::{Dialect, Fault, InvalidUrl, NetworkOptions, SqlStore, Statements};
+use crate::store::sql::{self, Dialect, Fault, InvalidUrl, NetworkOptions, SqlStore, Statements};
 
+use self::connect::PostgresConnect;
+
+mod connect;
 mod statements;
 
 pub use crate::store::sql::SchemaError;
@@ -37,15 +41,7 @@ impl PostgresStore {
         let named = connect.get_application_name().is_some();
         let connect = if named { connect } else { connect.application_name("countersign") };
         let connect = connect.disable_statement_logging();
-        let limit = format!("{}ms", options.statement_limit().as_millis().max(1));
-        let limited = connect.clone().options([
-            ("statement_timeout", limit.as_str()),
-            ("lock_timeout", limit.as_str()),
-            // A client that was cut off from the network in the middle may hold the ledger's head.
-            ("idle_in_transaction_session_timeout", limit.as_str()),
-            ("default_transaction_isolation", "read committed"),
-        ]);
-        Ok(Self::over_network(options, PostgresConnect { limited, patient: connect }))
+        Ok(Self::over_network(options, PostgresConnect::new(connect, options.statement_limit())))
     }
 }
 
@@ -55,13 +51,9 @@ fn runs_as() -> Option<String> {
     if given("PGUSER").is_some() { None } else { given("USER").or_else(|| given("LOGNAME")) }
 }
 
-/// How to connect.
-#[derive(Debug)]
-pub struct PostgresConnect {
-    limited: PgConnectOptions,
-    /// Without limits, for migrations.
-    patient: PgConnectOptions,
-}
+/// Held until the end of the transaction that migrates. Behind a pooler the driver's own lock, which belongs to a
+/// session, ends before the transaction does. The number is this lock's alone.
+const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7165629341280531)";
 
 /// What is PostgreSQL's own.
 #[derive(Debug)]
@@ -75,11 +67,36 @@ impl Dialect for PostgresDialect {
     const STATEMENTS: &'static Statements = &statements::STATEMENTS;
 
     async fn connect(options: &PostgresConnect) -> sqlx::Result<PgConnection> {
-        options.limited.connect().await
+        options.connect().await
     }
 
     async fn connect_to_migrate(options: &PostgresConnect) -> sqlx::Result<PgConnection> {
-        options.patient.connect().await
+        options.connect_patiently().await
+    }
+
+    fn is_pooled(options: &PostgresConnect) -> bool {
+        options.is_pooled()
+    }
+
+    fn begin(options: &PostgresConnect) -> Cow<'static, str> {
+        if options.is_pooled() { options.begin().into() } else { Self::STATEMENTS.begin.into() }
+    }
+
+    /// Behind a pooler all in one transaction, which keeps to one connection. It leaves no statements there that the
+    /// driver has named.
+    async fn migrate(connection: &mut PgConnection, options: &PostgresConnect) -> Result<(), SchemaError> {
+        if !options.is_pooled() {
+            return sql::migrate::<Self>(connection).await;
+        }
+        let unavailable = |error: sqlx::Error| SchemaError::of::<Self>(error.into());
+        let mut transaction =
+            connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(unavailable)?;
+        for command in [MIGRATION_LOCK, "DEALLOCATE ALL"] {
+            sqlx::raw_sql(command).execute(&mut *transaction).await.map_err(unavailable)?;
+        }
+        sql::migrate::<Self>(&mut transaction).await?;
+        sqlx::raw_sql("DEALLOCATE ALL").execute(&mut *transaction).await.map_err(unavailable)?;
+        transaction.commit().await.map_err(unavailable)
     }
 
     fn migrations() -> &'static Migrator {

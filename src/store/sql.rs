@@ -9,11 +9,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 pub use self::dialect::{Dialect, Fault, Statements};
 pub use self::failure::Failure;
-pub use self::schema::SchemaError;
+pub use self::schema::{Schema, SchemaError};
 
 pub(in crate::store) use self::schema::migrate;
 
@@ -21,14 +19,16 @@ use self::driver::values;
 pub(in crate::store) use self::pool::{Connection, Pool};
 
 use self::pool::PoolOptions;
+use self::probe::Writing;
 use crate::model::{Clock, UnixMillis};
-use crate::store::{PoolStats, Probe, StoreError};
+use crate::store::StoreError;
 
 pub mod dialect;
 pub mod driver;
 mod failure;
 mod ledger;
 mod pool;
+mod probe;
 mod rows;
 mod schema;
 mod sessions;
@@ -115,6 +115,7 @@ pub struct SqlStore<D: Dialect> {
     pub(in crate::store) writers: Pool<D>,
     time: TimeSource,
     deadline: Duration,
+    writing: Arc<Writing>,
 }
 
 impl<D: Dialect> Clone for SqlStore<D> {
@@ -124,6 +125,7 @@ impl<D: Dialect> Clone for SqlStore<D> {
             writers: self.writers.clone(),
             time: self.time.clone(),
             deadline: self.deadline,
+            writing: Arc::clone(&self.writing),
         }
     }
 }
@@ -156,7 +158,8 @@ impl<D: Dialect> SqlStore<D> {
     /// A store whose reads and writes share the connections.
     pub(in crate::store) fn over_network(options: &NetworkOptions, connect: D::Options) -> Self {
         let pool = Pool::new(connect, PoolOptions::network(options.connections, options.statement_limit()));
-        Self { readers: pool.clone(), writers: pool, time: options.time.clone(), deadline: options.deadline }
+        let (time, deadline, writing) = (options.time.clone(), options.deadline, Arc::new(Writing::new()));
+        Self { readers: pool.clone(), writers: pool, time, deadline, writing }
     }
 
     /// A store in one file: one connection writes, others read.
@@ -171,6 +174,7 @@ impl<D: Dialect> SqlStore<D> {
             writers: Pool::new(writer, PoolOptions::file(1)),
             time: TimeSource::Clock(clock),
             deadline,
+            writing: Arc::new(Writing::new()),
         }
     }
 
@@ -179,6 +183,7 @@ impl<D: Dialect> SqlStore<D> {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writers.close().await;
+        D::leave(self.writers.connect_options()).await;
     }
 
     /// Settings of the database under which it may forget what it has acknowledged, each with its name; for the
@@ -238,7 +243,11 @@ impl<D: Dialect> SqlStore<D> {
             outcome.unwrap_or(Err(Failure::Late(deadline)))
         });
         let outcome = task.await.unwrap_or_else(|cut_off| Err(Failure::CutOff(cut_off)));
-        outcome.map_err(Failure::of::<D>)
+        let outcome = outcome.map_err(Failure::of::<D>);
+        if mode != Mode::Read && outcome.is_err() {
+            self.writing.failed();
+        }
+        outcome
     }
 }
 
@@ -254,7 +263,9 @@ async fn attempt<D: Dialect, A, T>(
 ) -> Result<T, Failure> {
     let mut attempts = 1;
     loop {
+        D::check_place(pool.connect_options())?;
         let mut connection = pool.acquire(time.clone()).await?;
+        let mode = if D::is_pooled(pool.connect_options()) { Mode::Transaction } else { mode };
         let outcome = match mode {
             Mode::Transaction => transact(&mut connection, arguments, work).await,
             Mode::Read | Mode::Statements => work(arguments, &mut connection).await,
@@ -262,6 +273,8 @@ async fn attempt<D: Dialect, A, T>(
         let failure = match outcome {
             Ok(value) => {
                 connection.release();
+                // What went elsewhere in the meantime is not acknowledged.
+                D::check_place(pool.connect_options())?;
                 return Ok(value);
             }
             Err(failure) => failure,
@@ -286,7 +299,7 @@ async fn transact<D: Dialect, A, T>(
     arguments: &A,
     work: Work<A, D, T>,
 ) -> Result<T, Failure> {
-    connection.command(D::STATEMENTS.begin).await?;
+    connection.begin().await?;
     let value = work(arguments, connection).await?;
     connection.point_of_no_return();
     connection.command("COMMIT").await?;
@@ -302,37 +315,4 @@ async fn reset<D: Dialect>(mut connection: Connection<D>, mode: Mode) -> bool {
         connection.discard();
     }
     true
-}
-
-#[async_trait]
-impl<D: Dialect> Probe for SqlStore<D> {
-    fn name(&self) -> &'static str {
-        D::NAME
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        self.run(Mode::Read, (), |(), connection| {
-            Box::pin(async move {
-                let head = connection.fetch("SELECT seq FROM ledger_head", values![]).await?;
-                head.first().map(drop).ok_or(Failure::Corrupt("the ledger has no head"))
-            })
-        })
-        .await
-    }
-
-    async fn warnings(&self) -> Vec<String> {
-        self.warnings().await
-    }
-
-    fn pools(&self) -> Vec<PoolStats> {
-        if self.readers.is(&self.writers) {
-            vec![self.readers.stats("all")]
-        } else {
-            vec![self.readers.stats("readers"), self.writers.stats("writers")]
-        }
-    }
-
-    async fn close(&self) {
-        self.close().await;
-    }
 }

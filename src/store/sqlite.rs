@@ -18,8 +18,11 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::model::Clock;
-use crate::store::sql::{self, Dialect, Fault, SqlStore, Statements};
+use crate::store::sql::{self, Dialect, Failure, Fault, SqlStore, Statements};
 
+use self::place::Place;
+
+mod place;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -106,9 +109,13 @@ impl SqliteStore {
         let first = options.writing().connect().await;
         let first = first
             .map_err(|error| OpenError::Database { path: options.path.clone(), source: Box::new(error) })?;
-        first.close().await.ok();
-        let readers = (options.reading(), options.readers);
-        Ok(Self::in_file(readers, options.writing(), clock, options.deadline))
+        let place = Place::of(&options.path, first)
+            .await
+            .map_err(|error| OpenError::Database { path: options.path.clone(), source: Box::new(error) })?;
+        let place = Arc::new(place);
+        let connect = |options| SqliteConnect { options, place: Arc::clone(&place) };
+        let readers = (connect(options.reading()), options.readers);
+        Ok(Self::in_file(readers, connect(options.writing()), clock, options.deadline))
     }
 }
 
@@ -121,23 +128,47 @@ fn create_private(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
+/// How to connect, and to what.
+#[derive(Debug)]
+pub struct SqliteConnect {
+    options: SqliteConnectOptions,
+    place: Arc<Place>,
+}
+
+impl SqliteConnect {
+    /// A connection to the file that was opened first, or none.
+    async fn connect(&self) -> sqlx::Result<SqliteConnection> {
+        let connection = self.options.connect().await?;
+        self.place.check().map_err(|misplaced| sqlx::Error::Configuration(misplaced.into()))?;
+        Ok(connection)
+    }
+}
+
 /// What is SQLite's own.
 #[derive(Debug)]
 pub struct SqliteDialect;
 
 impl Dialect for SqliteDialect {
     type Database = Sqlite;
-    type Options = SqliteConnectOptions;
+    type Options = SqliteConnect;
 
     const NAME: &'static str = "sqlite";
     const STATEMENTS: &'static Statements = &statements::STATEMENTS;
 
-    async fn connect(options: &SqliteConnectOptions) -> sqlx::Result<SqliteConnection> {
+    async fn connect(options: &SqliteConnect) -> sqlx::Result<SqliteConnection> {
         options.connect().await
     }
 
-    async fn connect_to_migrate(options: &SqliteConnectOptions) -> sqlx::Result<SqliteConnection> {
+    async fn connect_to_migrate(options: &SqliteConnect) -> sqlx::Result<SqliteConnection> {
         options.connect().await
+    }
+
+    fn check_place(options: &SqliteConnect) -> Result<(), Failure> {
+        options.place.check()
+    }
+
+    async fn leave(options: &SqliteConnect) {
+        options.place.leave().await;
     }
 
     fn migrations() -> &'static Migrator {
@@ -145,7 +176,7 @@ impl Dialect for SqliteDialect {
     }
 
     /// All in one transaction, which is also the lock.
-    async fn migrate(connection: &mut SqliteConnection) -> Result<(), SchemaError> {
+    async fn migrate(connection: &mut SqliteConnection, _: &SqliteConnect) -> Result<(), SchemaError> {
         let unavailable = |error: sqlx::Error| SchemaError::of::<Self>(error.into());
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
         sql::migrate::<Self>(&mut transaction).await?;

@@ -19,6 +19,8 @@ impl Backend for OnPostgres {
     }
 }
 
+mod pooler;
+
 mod conformance {
     crate::conformance::every_case!(crate::postgres_store::OnPostgres);
 }

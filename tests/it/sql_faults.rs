@@ -6,13 +6,17 @@ use std::time::Duration;
 use countersign::model::{
     Clock as _, Epoch, ManualClock, RevocationScope, SystemClock, UnixMillis, new_user_id,
 };
-use countersign::store::sql::{NetworkOptions, SchemaError, SqlStore, TimeSource};
+use countersign::store::mysql::MysqlDialect;
+use countersign::store::postgres::PostgresDialect;
+use countersign::store::sql::{Dialect as _, NetworkOptions, SchemaError, SqlStore, TimeSource};
+use countersign::store::sqlite::SqliteDialect;
 use countersign::store::{
     Honoured, Ledger as _, LedgerPoll, Presentation, Probe as _, Rotation, SessionRevocation, SessionStore,
     StoreError, UserStore,
 };
 
 use crate::conformance::{OPERATOR, POLICY, Stores, began, new_session, new_user, presentation, session_id};
+use crate::sqlite_store::LATER;
 use crate::support::database::Server;
 
 /// Empty stores in a database of their own on the server that all tests share.
@@ -94,7 +98,7 @@ pub(crate) async fn ten_that_migrate_at_once_do_it_once<S: Server>(test: &str) {
     let database = server.create_database().await;
     let stores: Vec<_> = (0..10).map(|_| S::open(&options(server, &database))).collect();
     let older = stores[0].check_schema().await.unwrap_err();
-    assert!(matches!(older, SchemaError::Older { found: 0, needed: 1 }), "{older}");
+    assert!(matches!(older, SchemaError::Older { found: 0, .. }), "{older}");
 
     let migrations = stores.iter().cloned().map(|store| tokio::spawn(async move { store.migrate().await }));
     for migration in migrations.collect::<Vec<_>>() {
@@ -108,6 +112,31 @@ pub(crate) async fn ten_that_migrate_at_once_do_it_once<S: Server>(test: &str) {
     }
 }
 
+/// Whoever forgets it has a migration that no older binary goes on with, which is safe, and probably not meant.
+#[test]
+fn every_migration_says_which_older_binaries_go_on_with_it() {
+    let all = [SqliteDialect::migrations(), PostgresDialect::migrations(), MysqlDialect::migrations()];
+    for migration in all.iter().flat_map(|migrations| migrations.iter()).filter(|one| one.version > 1) {
+        let declared = format!("INTO schema_compatibility (version, oldest) VALUES ({}, ", migration.version);
+        assert!(migration.sql.as_str().contains(&declared), "{}: {declared}", migration.description);
+    }
+    let versions = all.map(|migrations| migrations.iter().map(|one| one.version).collect::<Vec<_>>());
+    assert!(versions.windows(2).all(|pair| pair[0] == pair[1]), "{versions:?}");
+}
+
+/// The same migrations as in SQLite's test.
+pub(crate) async fn a_newer_schema_is_used_as_far_as_its_migrations_allow<S: Server>(test: &str) {
+    let Some(server) = S::shared(test) else { return };
+    let database = server.create_database().await;
+    let store = S::open(&options(server, &database));
+    store.migrate().await.unwrap();
+    for (statement, taken) in LATER {
+        server.run(&database, &[*statement]).await;
+        assert_eq!(store.check_schema().await.is_ok(), *taken, "{statement}");
+        assert_eq!(store.migrate().await.is_ok(), *taken, "{statement}");
+    }
+}
+
 pub(crate) async fn a_newer_schema_is_refused<S: Server>(test: &str) {
     let Some(server) = S::shared(test) else { return };
     let database = server.create_database().await;
@@ -117,7 +146,7 @@ pub(crate) async fn a_newer_schema_is_refused<S: Server>(test: &str) {
                  VALUES (9999, 'later', TRUE, '', 1)";
     server.run(&database, &[later]).await;
     for newer in [store.check_schema().await.unwrap_err(), store.migrate().await.unwrap_err()] {
-        assert!(matches!(newer, SchemaError::Newer { found: 9999, known: 1 }), "{newer}");
+        assert!(matches!(newer, SchemaError::Newer { found: 9999, .. }), "{newer}");
         assert!(newer.to_string().contains("newer than this binary"), "{newer}");
     }
 }
@@ -354,15 +383,40 @@ pub(crate) async fn a_read_only_server_is_left_for_one_that_writes<S: Server>(te
         let refused = scene.store.revoke_sessions(&[revoking()]).await;
         assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
         scene.store.standing(new_user_id(), session_id()).await.unwrap();
+        let said = scene.store.check().await.unwrap_err().to_string();
+        assert!(said.contains("read") && said.contains("only"), "the probe writes: {said}");
     }
     scene.server.read_only(&scene.database, false).await;
+    scene.store.check().await.unwrap();
     assert_eq!(scene.use_all().await, 0);
+}
+
+/// As with a full disk, a missing grant, a table that cannot grow: reading works.
+pub(crate) async fn the_probe_says_that_nothing_can_be_written<S: Server>(test: &str) {
+    let Some(server) = S::shared(test) else { return };
+    let database = server.create_database().await;
+    S::open(&options(server, &database)).migrate().await.unwrap();
+    let account = server.create_account(&database).await;
+    let store = S::open(&NetworkOptions { connections: CONNECTIONS, ..NetworkOptions::new(account.into()) });
+    server.set_writable(&database, false).await;
+    for _ in 0..3 {
+        store.check().await.unwrap_err();
+        store.standing(new_user_id(), session_id()).await.unwrap();
+    }
+    server.set_writable(&database, true).await;
+    store.check().await.unwrap();
+    // Those who find out first are the callers.
+    server.set_writable(&database, false).await;
+    store.revoke_sessions(&[revoking()]).await.unwrap_err();
+    store.check().await.unwrap_err();
 }
 
 /// Makes a test of every fault, for one kind of server.
 macro_rules! every_fault {
     ($server:ty) => {
         $crate::sql_faults::every_fault!($server: ten_that_migrate_at_once_do_it_once, a_newer_schema_is_refused,
+            a_newer_schema_is_used_as_far_as_its_migrations_allow,
+            the_probe_says_that_nothing_can_be_written,
             no_commit_becomes_visible_behind_a_later_one,
             a_head_that_is_held_up_is_waited_for_within_the_deadline,
             a_login_that_is_overtaken_by_a_revocation_does_not_outlive_it,

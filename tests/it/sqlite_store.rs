@@ -16,6 +16,8 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::conformance::{Backend, OPERATOR, POLICY, START, Stores, new_session, new_user, session_id};
+use crate::support::process::Dev;
+use crate::support::replica::readyz;
 
 /// Users, ledger and sessions in one file.
 pub(crate) struct Sqlite;
@@ -29,6 +31,7 @@ impl Backend for Sqlite {
 }
 
 mod damage;
+mod files;
 
 mod conformance {
     crate::conformance::every_case!(crate::sqlite_store::Sqlite);
@@ -172,6 +175,58 @@ async fn an_older_and_a_newer_schema_are_told_apart() {
         assert!(matches!(newer, SchemaError::Newer { found: 9999, .. }), "{newer}");
         assert!(newer.to_string().contains("newer than this binary"), "{newer}");
     }
+}
+
+/// Two releases later, each of which lets this one go on, and then one that does not.
+#[tokio::test]
+async fn a_newer_schema_is_used_as_far_as_its_migrations_allow() {
+    let file = File::new();
+    let store = file.open(clock()).await;
+    let user = UserStore::create(&store, new_user("ada")).await.unwrap();
+    let mut later = file.connect().await;
+    for (statement, taken) in LATER {
+        sqlx::raw_sql(*statement).execute(&mut later).await.unwrap();
+        assert_eq!(store.check_schema().await.is_ok(), *taken, "{statement}");
+        assert_eq!(store.migrate().await.is_ok(), *taken, "{statement}");
+        assert_eq!(UserStore::find(&store, user.id).await.unwrap(), Some(user.clone()));
+    }
+}
+
+/// What later migrations might do, and whether a binary of this release goes on after them.
+pub(crate) const LATER: &[(&str, bool)] = &[
+    (
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9998, 'silent', TRUE, '', 1)",
+        false,
+    ),
+    ("INSERT INTO schema_compatibility (version, oldest) VALUES (9998, 2)", true),
+    (
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'contract', TRUE, '', 1)",
+        false,
+    ),
+    ("INSERT INTO schema_compatibility (version, oldest) VALUES (9999, 9998)", false),
+    ("UPDATE schema_compatibility SET oldest = 1 WHERE version = 9999", true),
+    // While it is under way, or after it failed halfway: what it declares holds after each of its steps.
+    ("UPDATE _sqlx_migrations SET success = FALSE WHERE version = 9999", true),
+    ("UPDATE schema_compatibility SET oldest = 9998 WHERE version = 9999", false),
+];
+
+#[tokio::test]
+async fn a_service_goes_on_with_a_newer_schema_and_says_so() {
+    let data = tempfile::tempdir().unwrap();
+    drop(Dev::start(data.path()));
+    let database = SqliteConnectOptions::new().filename(data.path().join("countersign.db"));
+    let mut later = database.connect().await.unwrap();
+    for (statement, _) in &LATER[..2] {
+        sqlx::raw_sql(*statement).execute(&mut later).await.unwrap();
+    }
+    let dev = Dev::start(data.path());
+    let (status, report) = readyz(dev.operations).unwrap();
+    assert_eq!(status, 200, "{report}");
+    let warnings = report["warnings"].to_string();
+    assert!(warnings.contains("version 9998") && warnings.contains("newer than this binary"), "{report}");
+    assert!(dev.log().contains("newer than this binary"), "{}", dev.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

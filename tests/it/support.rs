@@ -13,6 +13,7 @@ pub(crate) mod in_process;
 pub(crate) mod landscape;
 pub(crate) mod mariadb;
 pub(crate) mod otlp;
+pub(crate) mod pgbouncer;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod redis;

@@ -53,9 +53,9 @@ impl Program for Recorder {
     fn check(&self, _config: &Config) -> Result<(), BoxError> {
         Ok(())
     }
-    async fn migrate(&self, _config: &Config) -> Result<(), BoxError> {
+    async fn migrate(&self, _config: &Config) -> Result<Option<String>, BoxError> {
         self.note("migrate".to_owned());
-        Ok(())
+        Ok(None)
     }
     async fn users(&self, _config: &Config) -> Result<Box<dyn UserAdministration>, BoxError> {
         Ok(Box::new(self.clone()))

@@ -1,11 +1,13 @@
 //! Where the SQL databases differ.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, Migrator};
 
 use super::driver::{Driver, Record};
+use super::failure::Failure;
 use super::schema::{self, SchemaError};
 
 /// A connection of a dialect's driver.
@@ -31,11 +33,35 @@ pub trait Dialect: Sized + Send + Sync + 'static {
     /// A new connection that may wait as long as a migration takes.
     fn connect_to_migrate(options: &Self::Options) -> impl Future<Output = sqlx::Result<Raw<Self>>> + Send;
 
+    /// Whether what is open still leads to the database at its address; asked before and after each piece of work.
+    fn check_place(_: &Self::Options) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Whether each piece of work must be a transaction, and no statement may stay prepared: something between here and
+    /// the server gives a client another connection after each transaction.
+    fn is_pooled(_: &Self::Options) -> bool {
+        false
+    }
+
+    /// Begins a transaction that writes.
+    fn begin(_: &Self::Options) -> Cow<'static, str> {
+        Cow::Borrowed(Self::STATEMENTS.begin)
+    }
+
+    /// Lets go of what is open beside the connections of the pools.
+    fn leave(_: &Self::Options) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// The migrations, in order.
     fn migrations() -> &'static Migrator;
 
     /// Brings the schema up to this program's version.
-    fn migrate(connection: &mut Raw<Self>) -> impl Future<Output = Result<(), SchemaError>> + Send {
+    fn migrate(
+        connection: &mut Raw<Self>,
+        _: &Self::Options,
+    ) -> impl Future<Output = Result<(), SchemaError>> + Send {
         schema::migrate::<Self>(connection)
     }
 

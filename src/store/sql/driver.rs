@@ -1,7 +1,10 @@
 //! The narrow way to a driver: statements with their values in, rows out. It is the one place that states what is
 //! asked of the types of `sqlx`; everything else is written against [`Driver`] and [`Record`].
 
-use sqlx::{ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, Row, Type};
+use std::borrow::Cow;
+
+use sqlx::database::HasStatementCache;
+use sqlx::{AssertSqlSafe, ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, Row, Type};
 
 use super::failure::Failure;
 use crate::model::{SessionId, UnixMillis, UserId};
@@ -100,30 +103,32 @@ impl From<[u8; 4]> for Value {
 
 /// A database that can be asked. Implemented by every driver that takes the values there are.
 pub trait Driver: Database {
-    /// Runs a statement that returns no rows.
+    /// Runs a statement that returns no rows, and keeps it prepared where `keep` says so.
     fn execute(
         connection: &mut Self::Connection,
         statement: &'static str,
         values: Values,
+        keep: bool,
     ) -> impl Future<Output = sqlx::Result<Self::QueryResult>> + Send;
 
-    /// Runs a statement and returns its rows.
+    /// The same, and returns its rows.
     fn fetch(
         connection: &mut Self::Connection,
         statement: &'static str,
         values: Values,
+        keep: bool,
     ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
 
     /// Runs a command that cannot be prepared: `BEGIN`, `SET`.
     fn command(
         connection: &mut Self::Connection,
-        command: &'static str,
+        command: Cow<'static, str>,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
 
 impl<DB> Driver for DB
 where
-    DB: Database,
+    DB: Database + HasStatementCache,
     DB::Arguments: IntoArguments<DB>,
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
     for<'q> Option<i64>: Encode<'q, DB> + Type<DB>,
@@ -134,20 +139,23 @@ where
         connection: &mut DB::Connection,
         statement: &'static str,
         values: Values,
+        keep: bool,
     ) -> sqlx::Result<DB::QueryResult> {
-        bind(statement, values).execute(connection).await
+        bind(statement, values).persistent(keep).execute(connection).await
     }
 
     async fn fetch(
         connection: &mut DB::Connection,
         statement: &'static str,
         values: Values,
+        keep: bool,
     ) -> sqlx::Result<Vec<DB::Row>> {
-        bind(statement, values).fetch_all(connection).await
+        bind(statement, values).persistent(keep).fetch_all(connection).await
     }
 
-    async fn command(connection: &mut DB::Connection, command: &'static str) -> sqlx::Result<()> {
-        sqlx::raw_sql(command).execute(connection).await.map(drop)
+    async fn command(connection: &mut DB::Connection, command: Cow<'static, str>) -> sqlx::Result<()> {
+        // Made of constants and numbers alone.
+        sqlx::raw_sql(AssertSqlSafe(command)).execute(connection).await.map(drop)
     }
 }
 

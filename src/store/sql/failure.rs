@@ -23,6 +23,9 @@ pub enum Failure {
     /// The deadline passed.
     #[error("no answer within {0:?}")]
     Late(Duration),
+    /// A file of the database is no longer where it was opened; says which, and what to do.
+    #[error("{0}")]
+    Misplaced(String),
     /// The server does not even greet a new connection.
     #[error("the server is silent")]
     Silent,

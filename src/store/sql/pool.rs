@@ -1,6 +1,7 @@
 //! A bounded pool of connections that cannot leak one: a connection goes back only when it is handed back after a
 //! whole answer. Whatever else becomes of it (an error, a deadline, a panic) it is closed, and its place is free.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -253,7 +254,8 @@ impl<D: Dialect> Connection<D> {
         statement: &'static str,
         values: Values,
     ) -> Result<u64, Failure> {
-        let result = D::Database::execute(self.raw()?, statement, values).await?;
+        let keep = !D::is_pooled(&self.shared.connect);
+        let result = D::Database::execute(self.raw()?, statement, values, keep).await?;
         Ok(D::affected(&result))
     }
 
@@ -263,12 +265,19 @@ impl<D: Dialect> Connection<D> {
         statement: &'static str,
         values: Values,
     ) -> Result<Vec<RowOf<D>>, Failure> {
-        Ok(D::Database::fetch(self.raw()?, statement, values).await?)
+        let keep = !D::is_pooled(&self.shared.connect);
+        Ok(D::Database::fetch(self.raw()?, statement, values, keep).await?)
     }
 
     /// Runs a command that cannot be prepared.
     pub(in crate::store) async fn command(&mut self, command: &'static str) -> Result<(), Failure> {
-        Ok(D::Database::command(self.raw()?, command).await?)
+        Ok(D::Database::command(self.raw()?, Cow::Borrowed(command)).await?)
+    }
+
+    /// Begins a transaction that writes.
+    pub(in crate::store) async fn begin(&mut self) -> Result<(), Failure> {
+        let begin = D::begin(&self.shared.connect);
+        Ok(D::Database::command(self.raw()?, begin).await?)
     }
 
     /// What is sent next cannot be done twice: if the connection breaks from here on, nobody knows whether it

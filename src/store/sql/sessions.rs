@@ -10,6 +10,7 @@ use super::{Mode, SqlStore, rows};
 use crate::model::{
     Decision, Line, NewSession, Session, SessionId, SessionLimit, UnixMillis, UserId, decide,
 };
+use crate::secret;
 use crate::store::{Created, Honoured, Presentation, Rotation, SessionPolicy, SessionStore, StoreError};
 
 #[async_trait]
@@ -101,6 +102,19 @@ async fn create<D: Dialect>(
     insert(connection, &session).await?;
     Ok(Created::Session(Box::new(session), evicted))
 }
+
+/// Writes what a login writes, in a transaction that takes it back: whoever can do that can write. It belongs to nobody
+/// and lives for ever, so that no purge meets it.
+pub(super) async fn write_and_take_back<D: Dialect>(connection: &mut Connection<D>) -> Result<(), Failure> {
+    let (user, id) = (UserId::from_bytes(secret::random()), SessionId::from_bytes(secret::random()));
+    let written =
+        values![user, id, 0_u32, 0_u32, None::<u32>, 0_u32, "[]", [0_u8; 4], 0_u32, FOR_EVER, FOR_EVER, "{}"];
+    connection.execute(D::STATEMENTS.insert_session, written).await?;
+    delete(connection, user, &[id]).await
+}
+
+/// The year 2255, in milliseconds.
+const FOR_EVER: i64 = 9_000_000_000_000;
 
 /// The end of the id, which is its random part.
 fn lock_number(user: UserId) -> i64 {

@@ -73,6 +73,11 @@ impl Postgres {
         Some(Self { process: Process::start(directory, command), port, tls })
     }
 
+    /// Where it listens, on 127.0.0.1.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A connection of another program.
     pub(crate) async fn connect(&self, database: &str) -> PgConnection {
         PgConnection::connect(&self.url(database)).await.unwrap()

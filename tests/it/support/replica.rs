@@ -165,13 +165,7 @@ impl Replica {
 
     /// The status of `/readyz` and its report; none when it does not answer.
     pub(crate) fn readyz(&self) -> Option<(u16, Value)> {
-        let mut stream = TcpStream::connect(self.operations).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, serde_json::from_str(body).ok()?))
+        readyz(self.operations)
     }
 
     /// Its process.
@@ -212,6 +206,17 @@ impl Drop for Replica {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The status of `/readyz` at this address and its report; none when it does not answer.
+pub(crate) fn readyz(operations: SocketAddr) -> Option<(u16, Value)> {
+    let mut stream = TcpStream::connect(operations).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, serde_json::from_str(body).ok()?))
 }
 
 /// Standard error into `log`; the addresses of gRPC and of the operations port as soon as it tells them.
