@@ -22,7 +22,7 @@ pub use types::{
     CallContext, InvalidReason, Login, LoginRequest, LogoutRequest, LogoutToken, Refresh, RefreshRequest,
     SessionSummary, TokenPair, Verification, VerifiedToken, Verify, VerifyRequest,
 };
-pub use user_admin::{UserAdmin, UserAdminError};
+pub use user_admin::{Reach, UserAdmin, UserAdminError};
 
 /// What the transports call. A request has passed its `violations` (see [`bounds`]) before it gets here.
 ///

@@ -23,7 +23,7 @@ impl Administration {
         if let Some(warning) = &stores.schema_warning {
             tracing::warn!("{warning}");
         }
-        Ok(Self { users: user_admin(config, stores.users, clock)? })
+        Ok(Self { users: user_admin(config, stores.users, clock)?.telling(stores.push) })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::{
     Role, User, Username, new_user_id,
 };
 use crate::password::{HashingPool, InvalidPassword, Password, PoolError, check_new};
-use crate::store::{Cause, CreateUserError, StoreError, UserStore};
+use crate::store::{Cause, CreateUserError, Push, StoreError, UserStore};
 use crate::token::access::{AccessTokenIssuer, AttributesTooLarge};
 
 /// How long a password may take to be hashed at the command line; nobody else is waiting there.
@@ -39,12 +39,24 @@ pub enum UserAdminError {
     Store(#[from] StoreError),
 }
 
+/// How the replicas learn that the sessions of a user are over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// They were told, as far as they listen; and each polls the ledger.
+    Pushed,
+    /// They could not be told, for this reason; each polls the ledger.
+    NotPushed(String),
+    /// Each polls the ledger: there is nothing to tell them over.
+    Polled,
+}
+
 /// Changes users on behalf of an operator.
 pub struct UserAdmin {
     users: Arc<dyn UserStore>,
     passwords: Arc<HashingPool>,
     clock: Arc<dyn Clock>,
     longest_session: Duration,
+    push: Option<Arc<dyn Push>>,
 }
 
 impl UserAdmin {
@@ -55,7 +67,13 @@ impl UserAdmin {
         clock: Arc<dyn Clock>,
         longest_session: Duration,
     ) -> Self {
-        Self { users, passwords, clock, longest_session }
+        Self { users, passwords, clock, longest_session, push: None }
+    }
+
+    /// Tells the replicas of what it revokes.
+    #[must_use]
+    pub fn telling(self, push: Option<Arc<dyn Push>>) -> Self {
+        Self { push, ..self }
     }
 
     /// Creates a user.
@@ -92,13 +110,17 @@ impl UserAdmin {
     }
 
     /// Sets another password; every session of the user ends.
-    pub async fn set_password(&self, username: &Username, password: Password) -> Result<(), UserAdminError> {
+    pub async fn set_password(
+        &self,
+        username: &Username,
+        password: Password,
+    ) -> Result<Reach, UserAdminError> {
         let user = self.show(username).await?;
         check_new(&password, &user.username)?;
         let hash = self.hash(password).await?;
         let cause = self.cause(RevocationReason::PasswordChanged);
         let row = self.users.set_password(user.id, &hash, cause).await?;
-        done(user, row, cause)
+        Ok(self.tell(&done(user, row, cause)?).await)
     }
 
     /// Sets the roles; they reach the access tokens with the next Refresh.
@@ -107,7 +129,7 @@ impl UserAdmin {
         AccessTokenIssuer::check_attributes(roles, &user.claims)?;
         let cause = self.cause(RevocationReason::UserChanged);
         let row = self.users.set_attributes(user.id, Some(roles), None, cause).await?;
-        done(user, row, cause)
+        done(user, row, cause).map(drop)
     }
 
     /// Sets the custom claims; they reach the access tokens with the next Refresh.
@@ -116,7 +138,7 @@ impl UserAdmin {
         AccessTokenIssuer::check_attributes(&user.roles, claims)?;
         let cause = self.cause(RevocationReason::UserChanged);
         let row = self.users.set_attributes(user.id, None, Some(claims), cause).await?;
-        done(user, row, cause)
+        done(user, row, cause).map(drop)
     }
 
     /// Lets a disabled user in again.
@@ -130,19 +152,28 @@ impl UserAdmin {
     }
 
     /// Locks a user out and ends every session.
-    pub async fn disable(&self, username: &Username) -> Result<(), UserAdminError> {
+    pub async fn disable(&self, username: &Username) -> Result<Reach, UserAdminError> {
         let user = self.show(username).await?;
         let cause = self.cause(RevocationReason::UserDisabled);
         let row = self.users.disable(user.id, cause).await?;
-        done(user, row, cause)
+        Ok(self.tell(&done(user, row, cause)?).await)
     }
 
     /// Forgets a user and ends every session.
-    pub async fn delete(&self, username: &Username) -> Result<(), UserAdminError> {
+    pub async fn delete(&self, username: &Username) -> Result<Reach, UserAdminError> {
         let user = self.show(username).await?;
         let cause = self.cause(RevocationReason::UserDeleted);
         let row = self.users.delete(user.id, cause).await?;
-        done(user, row, cause)
+        Ok(self.tell(&done(user, row, cause)?).await)
+    }
+
+    /// Tells the replicas of a row that is committed. What is lost on the way is found by polling.
+    async fn tell(&self, row: &Revocation) -> Reach {
+        let Some(push) = &self.push else { return Reach::Polled };
+        match push.publish(std::slice::from_ref(row)).await {
+            Ok(()) => Reach::Pushed,
+            Err(error) => Reach::NotPushed(error.to_string()),
+        }
     }
 
     async fn hash(&self, password: Password) -> Result<PasswordHash, PoolError> {
@@ -155,11 +186,9 @@ impl UserAdmin {
     }
 }
 
-/// Notes the change; without a row, the user was deleted while it was asked for.
-fn done(user: User, row: Option<Revocation>, cause: Cause) -> Result<(), UserAdminError> {
-    if row.is_none() {
-        return Err(UserAdminError::NotFound(user.username));
-    }
+/// Notes the change, which is this row; without one, the user was deleted while it was asked for.
+fn done(user: User, row: Option<Revocation>, cause: Cause) -> Result<Revocation, UserAdminError> {
+    let Some(row) = row else { return Err(UserAdminError::NotFound(user.username)) };
     audit::user_changed(user.id, Some(&user.username), cause.reason.as_str(), &cause.actor.to_string());
-    Ok(())
+    Ok(row)
 }

@@ -12,7 +12,7 @@ use super::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
 use super::program::{BoxError, DevData, Program};
 use super::user::UserAdministration;
 use crate::app::{Administration, App, StartError, Stores};
-use crate::auth::{UserAdmin, UserAdminError};
+use crate::auth::{Reach, UserAdmin, UserAdminError};
 use crate::config::{ClientCertificates, Config, Keys, ignored_variables, process_environment};
 use crate::lifecycle;
 use crate::model::{Clock, CustomClaims, Role, SystemClock, UnixMillis, User, Username};
@@ -152,7 +152,11 @@ impl UserAdministration for UserAdmin {
         self.show(username).await
     }
 
-    async fn set_password(&self, username: &Username, password: SecretString) -> Result<(), UserAdminError> {
+    async fn set_password(
+        &self,
+        username: &Username,
+        password: SecretString,
+    ) -> Result<Reach, UserAdminError> {
         self.set_password(username, Password::new(password.expose_secret().to_owned())?).await
     }
 
@@ -168,11 +172,11 @@ impl UserAdministration for UserAdmin {
         self.enable(username).await
     }
 
-    async fn disable(&self, username: &Username) -> Result<(), UserAdminError> {
+    async fn disable(&self, username: &Username) -> Result<Reach, UserAdminError> {
         self.disable(username).await
     }
 
-    async fn delete(&self, username: &Username) -> Result<(), UserAdminError> {
+    async fn delete(&self, username: &Username) -> Result<Reach, UserAdminError> {
         self.delete(username).await
     }
 }

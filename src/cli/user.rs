@@ -8,7 +8,8 @@ use super::Failure;
 use super::data::Data;
 use super::password_input::PasswordInput;
 use super::program::{BoxError, Program};
-use crate::auth::UserAdminError;
+use crate::auth::{Reach, UserAdminError};
+use crate::config::{Config, duration};
 use crate::model::{CustomClaims, Role, Username};
 
 mod administration;
@@ -143,30 +144,33 @@ impl User {
             Self::SetPassword(SetPassword { user: Named { username, data }, password }) => {
                 let config = data.load()?;
                 let password = password.read()?;
-                program.users(&config).await?.set_password(&username, password).await.map_err(failed)?;
-                done(out, &username, "has another password; all their sessions are over")
+                let users = program.users(&config).await?;
+                let reach = users.set_password(&username, password).await.map_err(failed)?;
+                over(out, &username, "has another password", &reach, &config)
             }
             Self::SetRoles(SetRoles { user: Named { username, data }, roles }) => {
-                let roles = roles.into_roles()?;
-                program.users(&data.load()?).await?.set_roles(&username, roles).await.map_err(failed)?;
-                done(out, &username, "has other roles from their next refresh on")
+                let (roles, config) = (roles.into_roles()?, data.load()?);
+                program.users(&config).await?.set_roles(&username, roles).await.map_err(failed)?;
+                done(out, &username, &format!("has other roles {}", from_next_refresh(&config)))
             }
             Self::SetClaims(SetClaims { user: Named { username, data }, claims }) => {
-                let claims = claims.into_claims()?;
-                program.users(&data.load()?).await?.set_claims(&username, claims).await.map_err(failed)?;
-                done(out, &username, "has other claims from their next refresh on")
+                let (claims, config) = (claims.into_claims()?, data.load()?);
+                program.users(&config).await?.set_claims(&username, claims).await.map_err(failed)?;
+                done(out, &username, &format!("has other claims {}", from_next_refresh(&config)))
             }
             Self::Enable(Named { username, data }) => {
                 program.users(&data.load()?).await?.enable(&username).await.map_err(failed)?;
                 done(out, &username, "is enabled")
             }
             Self::Disable(Named { username, data }) => {
-                program.users(&data.load()?).await?.disable(&username).await.map_err(failed)?;
-                done(out, &username, "is disabled; all their sessions are over")
+                let config = data.load()?;
+                let reach = program.users(&config).await?.disable(&username).await.map_err(failed)?;
+                over(out, &username, "is disabled", &reach, &config)
             }
             Self::Delete(Named { username, data }) => {
-                program.users(&data.load()?).await?.delete(&username).await.map_err(failed)?;
-                done(out, &username, "is deleted; all their sessions are over")
+                let config = data.load()?;
+                let reach = program.users(&config).await?.delete(&username).await.map_err(failed)?;
+                over(out, &username, "is deleted", &reach, &config)
             }
         }
     }
@@ -189,6 +193,35 @@ impl Create {
 fn done(out: &mut dyn Write, username: &Username, what: &str) -> Result<(), Failure> {
     writeln!(out, "{} {what}", username.as_str())?;
     Ok(())
+}
+
+/// Says what was done to a user whose sessions have ended, and by when every replica knows.
+fn over(
+    out: &mut dyn Write,
+    username: &Username,
+    what: &str,
+    reach: &Reach,
+    config: &Config,
+) -> Result<(), Failure> {
+    let told = match reach {
+        Reach::Polled => String::new(),
+        Reach::Pushed => {
+            "pushed to the replicas that listen, which refuse their access tokens now; ".to_owned()
+        }
+        Reach::NotPushed(why) => format!("not pushed to the replicas ({why}); "),
+    };
+    let interval = duration::format(config.revocation.poll_interval);
+    let bound =
+        format!("every replica refuses their access tokens within {interval} (revocation.poll_interval)");
+    done(out, username, &format!("{what}; all their sessions are over: {told}{bound}"))
+}
+
+fn from_next_refresh(config: &Config) -> String {
+    let life = duration::format(config.tokens.access_ttl);
+    format!(
+        "from their next refresh on; access tokens that they have say the old ones until they expire, within {life} \
+         (tokens.access_ttl)"
+    )
 }
 
 fn failed(error: UserAdminError) -> Failure {

@@ -119,7 +119,8 @@ async fn an_operator_changes_users_while_the_service_runs() {
     let Verified::As { roles, .. } = client.verify(&refreshed.access_token).await.unwrap() else { panic!() };
     assert_eq!(roles, ["owner"], "the next refresh reads the user anew");
 
-    on_data(&data, &["user", "disable", "ada"], "");
+    let said = on_data(&data, &["user", "disable", "ada"], "");
+    assert!(said.contains("within 1s (revocation.poll_interval)"), "{said}");
     assert_eq!(client.refresh(&refreshed.refresh_token).await.unwrap_err().reason, "SESSION_REVOKED");
     let revoked = Verified::Invalid(InvalidReason::Revoked);
     eventually(|| {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::auth::UserAdminError;
+use crate::auth::{Reach, UserAdminError};
 use crate::model::{CustomClaims, Role, User, Username};
 
 /// The administration of users by an operator. Every change is written to the audit log by whoever implements this;
@@ -26,7 +26,11 @@ pub trait UserAdministration: Send + Sync {
     async fn show(&self, username: &Username) -> Result<User, UserAdminError>;
 
     /// Sets another password and ends every session.
-    async fn set_password(&self, username: &Username, password: SecretString) -> Result<(), UserAdminError>;
+    async fn set_password(
+        &self,
+        username: &Username,
+        password: SecretString,
+    ) -> Result<Reach, UserAdminError>;
 
     /// Replaces the roles.
     async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdminError>;
@@ -38,8 +42,8 @@ pub trait UserAdministration: Send + Sync {
     async fn enable(&self, username: &Username) -> Result<(), UserAdminError>;
 
     /// Locks the user out and ends every session.
-    async fn disable(&self, username: &Username) -> Result<(), UserAdminError>;
+    async fn disable(&self, username: &Username) -> Result<Reach, UserAdminError>;
 
     /// Forgets the user and ends every session.
-    async fn delete(&self, username: &Username) -> Result<(), UserAdminError>;
+    async fn delete(&self, username: &Username) -> Result<Reach, UserAdminError>;
 }

@@ -10,7 +10,6 @@ use tempfile::TempDir;
 use super::*;
 use crate::cli::key::KeyAdministration;
 use crate::cli::{Cli, DevData, run};
-use crate::config::Config;
 use crate::model::{Epoch, UnixMillis, UserId};
 
 /// Takes every order, and has users `user000` and so on.
@@ -18,6 +17,7 @@ use crate::model::{Epoch, UnixMillis, UserId};
 struct Recorder {
     orders: Arc<Mutex<Vec<String>>>,
     users: usize,
+    reach: Option<Reach>,
 }
 
 impl Recorder {
@@ -94,9 +94,13 @@ impl UserAdministration for Recorder {
         }
         Ok(user(username.clone()))
     }
-    async fn set_password(&self, username: &Username, password: SecretString) -> Result<(), UserAdminError> {
+    async fn set_password(
+        &self,
+        username: &Username,
+        password: SecretString,
+    ) -> Result<Reach, UserAdminError> {
         self.note(format!("set_password {} {}", username.as_str(), password.expose_secret()));
-        Ok(())
+        Ok(self.reach.clone().unwrap_or(Reach::Polled))
     }
     async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdminError> {
         let roles: Vec<&str> = roles.iter().map(Role::as_str).collect();
@@ -111,13 +115,13 @@ impl UserAdministration for Recorder {
         self.note(format!("enable {}", username.as_str()));
         Ok(())
     }
-    async fn disable(&self, username: &Username) -> Result<(), UserAdminError> {
+    async fn disable(&self, username: &Username) -> Result<Reach, UserAdminError> {
         self.note(format!("disable {}", username.as_str()));
-        Ok(())
+        Ok(self.reach.clone().unwrap_or(Reach::Polled))
     }
-    async fn delete(&self, username: &Username) -> Result<(), UserAdminError> {
+    async fn delete(&self, username: &Username) -> Result<Reach, UserAdminError> {
         self.note(format!("delete {}", username.as_str()));
-        Ok(())
+        Ok(self.reach.clone().unwrap_or(Reach::Polled))
     }
 }
 
@@ -165,6 +169,31 @@ async fn each_command_orders_what_it_says() {
         ("dev --ephemeral", "dev 127.0.0.1:50051 true there=true"),
     ] {
         assert_eq!(ordered(arguments).await, expected, "{arguments}");
+    }
+}
+
+/// An operator who locks somebody out hears when that holds everywhere.
+#[tokio::test]
+async fn a_command_that_ends_sessions_says_by_when_every_replica_knows() {
+    let within = "every replica refuses their access tokens within 1s (revocation.poll_interval)";
+    for (reach, parts) in [
+        (Reach::Polled, vec![within]),
+        (Reach::Pushed, vec!["pushed to the replicas that listen", within]),
+        (
+            Reach::NotPushed("redis is down".to_owned()),
+            vec!["not pushed to the replicas (redis is down)", within],
+        ),
+    ] {
+        let recorder = Recorder { reach: Some(reach), ..Recorder::default() };
+        for command in ["disable ada", "delete ada", "set-password ada --password-file DATA/password"] {
+            let said = order(&recorder, &format!("user {command} --data-dir DATA")).await.unwrap();
+            assert!(said.contains("all their sessions are over"), "{command}: {said}");
+            assert!(parts.iter().all(|part| said.contains(part)), "{command}: {said}");
+        }
+    }
+    for command in ["set-roles ada --role ops", "set-claims ada --claims {\"a\":1}"] {
+        let said = order(&Recorder::default(), &format!("user {command} --data-dir DATA")).await.unwrap();
+        assert!(said.contains("(tokens.access_ttl)"), "{command}: {said}");
     }
 }
 

@@ -215,9 +215,9 @@ impl<L: Landscape> Run<L> {
         let done = match change {
             Change::SetPassword => {
                 let password = Password::new(password.clone()).unwrap();
-                self.operator.set_password(&username, password).await
+                self.operator.set_password(&username, password).await.map(drop)
             }
-            Change::Disable => self.operator.disable(&username).await,
+            Change::Disable => self.operator.disable(&username).await.map(drop),
             Change::Enable => self.operator.enable(&username).await,
             Change::SetRoles => self.operator.set_roles(&username, &[Role::parse(&role).unwrap()]).await,
         };

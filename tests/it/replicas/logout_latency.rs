@@ -47,6 +47,47 @@ async fn a_logout_on_one_replica_is_refused_by_the_other() {
     assert!(polled[LOGOUTS_WITHOUT_REDIS - 1] < POLL_INTERVAL + SLACK);
 }
 
+/// The replicas poll once a minute, so that what they learn before is what they were told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_operator_revokes_is_pushed_to_every_replica() {
+    let test = "what_an_operator_revokes_is_pushed_to_every_replica";
+    let polls_rarely = [("REVOCATION__POLL_INTERVAL", "1m"), ("REVOCATION__MAX_STALENESS", "10m")];
+    let Some(fleet) = Fleet::start(test, &polls_rarely).await else { return };
+    let mut clients = fleet.clients();
+    let commands: [(&[&str], &str); 3] = [
+        (&["user", "set-password", "ada", "--password-stdin"], "correct horse battery\n"),
+        (&["user", "disable", "ada"], ""),
+        (&["user", "delete", "ada"], ""),
+    ];
+    for (command, input) in commands {
+        fleet.deployment.run(&["user", "enable", "ada"], "");
+        let session = login(&mut clients[0]).await;
+        let said = fleet.deployment.run(command, input);
+        assert!(said.contains("pushed") && said.contains("within 1m (revocation.poll_interval)"), "{said}");
+        let clock = SystemClock::new();
+        for client in &mut clients {
+            while client.verify(&session.access_token).await.unwrap()
+                != Verified::Invalid(InvalidReason::Revoked)
+            {
+                assert!(clock.monotonic().0 < Duration::from_secs(20), "{command:?}: it is not pushed");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        println!("{command:?}: refused by both after {:?}", clock.monotonic().0);
+    }
+}
+
+/// The change is made and said all the same, with the time that it takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_is_told_when_nothing_could_be_pushed() {
+    let Some(mut fleet) = Fleet::start("an_operator_is_told_when_nothing_could_be_pushed", &[]).await else {
+        return;
+    };
+    fleet.redis.kill();
+    let said = fleet.deployment.run(&["user", "disable", "ada"], "");
+    assert!(said.contains("not pushed") && said.contains("within 1s (revocation.poll_interval)"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_logout_holds_when_the_replica_that_acknowledged_it_is_killed_at_once() {
     let test = "a_logout_holds_when_the_replica_that_acknowledged_it_is_killed_at_once";
