@@ -39,20 +39,32 @@ pub(super) async fn login(
     let (headers, message_in) = read(&edge, "LoginRequest", request).await?;
     let ask = convert::login(message_in, client_facts(&call, &headers))?;
     let attempt = captcha::Attempt::new(call.client, &ask.username);
-    if let Some(captcha) = &edge.options.captcha {
-        captcha.check(&attempt, captcha::response(&headers), edge.options.clock.monotonic()).await?;
-    }
-    let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.login);
-    let context = edge.context(&call, budget);
-    let login = edge.change(budget, async move { auth.login(context, ask).await }).await;
-    if let Some(captcha) = &edge.options.captcha {
-        let now = edge.options.clock.monotonic();
-        match &login {
-            Ok(_) => captcha.succeeded(&attempt),
-            Err(refused) if refused.reason() == Reason::InvalidCredentials => captcha.failed(&attempt, now),
-            Err(_) => {}
+    let budget = edge.options.deadlines.login;
+    let looking = match &edge.options.captcha {
+        Some(captcha) => {
+            let now = edge.options.clock.monotonic();
+            captcha.check(&attempt, captcha::response(&headers), now, budget / 2).await?
         }
-    }
+        None => None,
+    };
+    let context = edge.context(&call, budget);
+    let carried = Arc::clone(&edge);
+    // What comes of it counts, whether its caller waits or has gone.
+    let login = async move {
+        let login = carried.auth.login(context, ask).await;
+        if let Some(captcha) = &carried.options.captcha {
+            match &login {
+                Ok(_) => captcha.succeeded(&attempt),
+                Err(refused) if refused.reason == Reason::InvalidCredentials => {
+                    captcha.failed(&attempt, carried.options.clock.monotonic());
+                }
+                Err(_) => {}
+            }
+        }
+        drop(looking);
+        login
+    };
+    let login = edge.change(budget, login).await;
     let login = login?;
     let tokens = convert::tokens(&login.tokens, !edge.has_cookie());
     let fields =

@@ -14,13 +14,18 @@ use crate::model::Monotonic;
 use crate::reason::Reason;
 
 mod authorities;
+mod calls;
 mod failures;
 mod siteverify;
+mod under_way;
 
 pub use authorities::{Authorities, InvalidAuthorities};
+use calls::Calls;
 pub(super) use failures::Attempt;
 use failures::Failures;
 use siteverify::{Siteverify, SiteverifyError};
+pub(super) use under_way::Looking;
+use under_way::{Limit, UnderWay};
 
 /// Carries the response of the captcha's widget.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-captcha-response");
@@ -70,6 +75,8 @@ pub struct Captcha {
     when: When,
     on_unavailable: OnUnavailable,
     failures: Failures,
+    under_way: UnderWay,
+    calls: Calls,
     verifier: Siteverify,
 }
 
@@ -79,26 +86,36 @@ impl Captcha {
         let CaptchaOptions { verify_url, secret, authorities, timeout, .. } = options;
         let verifier = Siteverify::new(verify_url, secret, authorities, timeout);
         let (when, on_unavailable) = (options.when, options.on_unavailable);
-        Self { when, on_unavailable, failures: Failures::default(), verifier }
+        Self {
+            when,
+            on_unavailable,
+            failures: Failures::default(),
+            under_way: UnderWay::default(),
+            calls: Calls::default(),
+            verifier,
+        }
     }
 
-    /// Refuses an attempt that needs a captcha and has none that was solved.
+    /// Refuses an attempt that needs a captcha and has none that was solved. One that needs none is under way until what is
+    /// returned is dropped; it may wait for others for as long as `patience`.
     pub(super) async fn check(
         &self,
         attempt: &Attempt,
         response: Option<&str>,
         now: Monotonic,
-    ) -> Result<(), AuthError> {
-        let needed = match self.when {
-            When::Always => true,
-            When::AfterFailures { failures, window } => self.failures.reached(attempt, failures, window, now),
-        };
-        if !needed {
-            return Ok(());
+        patience: Duration,
+    ) -> Result<Option<Looking>, AuthError> {
+        if let When::AfterFailures { failures, window } = self.when {
+            let limit = Limit { failures, window };
+            let looking = self.under_way.begin(&self.failures, attempt, limit, now, patience).await;
+            if looking.is_some() {
+                return Ok(looking);
+            }
         }
         let Some(response) = response else { return Err(Reason::CaptchaRequired.into()) };
+        let _call = self.calls.begin(attempt.address.map(network), now)?;
         match (self.verifier.verify(response, attempt.address).await, self.on_unavailable) {
-            (Ok(()), _) => Ok(()),
+            (Ok(()), _) => Ok(None),
             (Err(SiteverifyError::Rejected { codes }), _) => {
                 tracing::debug!(codes, "captcha not solved");
                 Err(Reason::CaptchaRejected.into())
@@ -108,7 +125,7 @@ impl Captcha {
             }
             (Err(error), OnUnavailable::Allow) => {
                 tracing::warn!(error = %error.chain(), "captcha not checked; the login goes on without it");
-                Ok(())
+                Ok(None)
             }
         }
     }

@@ -24,11 +24,7 @@ mod status;
 #[derive(Debug, Clone)]
 pub(super) struct Refused(Arc<AuthError>);
 
-impl Refused {
-    pub(super) fn reason(&self) -> Reason {
-        self.0.reason
-    }
-}
+impl Refused {}
 
 impl From<AuthError> for Refused {
     /// Logs the failure, for nobody sees its cause hereafter.

@@ -77,6 +77,21 @@ impl HashParameters {
         self.parallelism
     }
 
+    /// What a hash takes, in KiB that are filled: its time is in proportion to that.
+    pub const fn work_kib(self) -> u64 {
+        self.memory_kib as u64 * self.iterations as u64
+    }
+
+    /// What a hash with these takes beyond one with `other`, as the parameters of one more hash; `None` when that is less
+    /// than Argon2 can do.
+    #[must_use]
+    pub fn beyond(self, other: Self) -> Option<Self> {
+        let more = self.work_kib().checked_sub(other.work_kib())?;
+        // In as many passes as these: the first pass over memory is not like the others.
+        let memory_kib = u32::try_from(more / u64::from(self.iterations)).ok()?;
+        Self::new(memory_kib, self.iterations, self.parallelism).ok()
+    }
+
     fn params(self, tag_bytes: usize) -> Params {
         Params::new(self.memory_kib, self.iterations, self.parallelism, Some(tag_bytes))
             .expect("our bounds lie within those of Argon2")
@@ -97,6 +112,7 @@ pub struct WorkingMemory {
     blocks: Vec<Block>,
     dirty: bool,
     hashes: u64,
+    work_kib: u64,
 }
 
 impl WorkingMemory {
@@ -135,6 +151,11 @@ impl WorkingMemory {
         self.hashes
     }
 
+    /// What all of them took together, see [`HashParameters::work_kib`].
+    pub const fn work_kib(&self) -> u64 {
+        self.work_kib
+    }
+
     /// Gives back what is more than these parameters need, so that one costly stored hash does not hold its
     /// memory for ever.
     pub fn shrink_to(&mut self, parameters: HashParameters) {
@@ -160,7 +181,7 @@ impl WorkingMemory {
 impl Default for WorkingMemory {
     /// None as yet: it grows to what a hash needs.
     fn default() -> Self {
-        Self { blocks: Vec::new(), dirty: false, hashes: 0 }
+        Self { blocks: Vec::new(), dirty: false, hashes: 0, work_kib: 0 }
     }
 }
 
@@ -252,6 +273,11 @@ impl Argon2idHash {
         tag.ct_eq(&self.tag).into()
     }
 
+    /// What it was made with.
+    pub const fn parameters(&self) -> HashParameters {
+        self.parameters
+    }
+
     /// Whether a hash made today, with the parameters wanted, would be another kind of hash.
     pub fn needs_rehash(&self, wanted: HashParameters) -> bool {
         self.parameters != wanted || self.salt.len() != SALT_BYTES || self.tag.len() != TAG_BYTES
@@ -277,6 +303,7 @@ fn fill_tag(
         .hash_password_into_with_memory(password.expose().as_bytes(), salt, tag, blocks)
         .expect("salt, tag and memory have lengths that Argon2 takes");
     memory.hashes += 1;
+    memory.work_kib += parameters.work_kib();
 }
 
 fn parse_parameters(field: &str) -> Result<HashParameters, CorruptHash> {

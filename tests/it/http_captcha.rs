@@ -278,3 +278,50 @@ async fn after_failures_a_captcha_is_asked_for_and_nobody_is_locked_out() {
     setup.clock.advance(WINDOW);
     login(http, "").await.assert_refused(401, "INVALID_CREDENTIALS");
 }
+
+/// Sixty guesses at once are looked at no more often than sixty in turn, and right logins at once are all let in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_at_once_need_a_captcha_as_soon_as_guesses_in_turn() {
+    let verifier = Verifier::default();
+    verifier.answers(StatusCode::OK, r#"{"success":false,"error-codes":["invalid-input-response"]}"#);
+    let url = verifier.serve().await.to_string();
+    let service = service(&[
+        ("CAPTCHA__MODE", "after_failures"),
+        ("CAPTCHA__FAILURES", "3"),
+        ("CAPTCHA__VERIFY_URL", &url),
+        ("CAPTCHA__SECRET", SECRET),
+        ("THROTTLE__ENABLED", "false"),
+    ])
+    .await;
+    let http = service.http;
+    let right: tokio::task::JoinSet<_> =
+        (0..12).map(|_| async move { login(http, "").await.status.as_u16() }).collect();
+    assert_eq!(right.join_all().await, [200; 12]);
+    let guesses: tokio::task::JoinSet<_> = (0..60)
+        .map(|number| async move {
+            let guess =
+                serde_json::json!({ "username": "ada", "password": format!("a wrong guess {number}") });
+            http.post("/v1/auth/login", &[], &guess).await.status.as_u16()
+        })
+        .collect();
+    let answers = guesses.join_all().await;
+    assert_eq!(answers.iter().filter(|status| **status == 401).count(), 3, "{answers:?}");
+    assert!(answers.iter().all(|status| [401, 403].contains(status)), "{answers:?}");
+}
+
+#[tokio::test]
+async fn junk_for_a_captcha_is_not_passed_on_without_a_bound() {
+    let verifier = Verifier::default();
+    verifier.answers(StatusCode::OK, r#"{"success":false,"error-codes":["invalid-input-response"]}"#);
+    let url = verifier.serve().await;
+    let setup = edge(url, When::Always, OnUnavailable::Deny, Stub::default()).await;
+    for _ in 0..50 {
+        login(setup.edge.http, "junk").await.assert_refused(403, "CAPTCHA_REJECTED");
+    }
+    for _ in 0..70 {
+        login(setup.edge.http, "junk").await.assert_refused(429, "RATE_LIMIT_EXCEEDED");
+    }
+    assert_eq!(verifier.asked().len(), 50);
+    setup.clock.advance(Duration::from_secs(1));
+    login(setup.edge.http, "junk").await.assert_refused(403, "CAPTCHA_REJECTED");
+}

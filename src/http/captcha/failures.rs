@@ -29,7 +29,7 @@ impl Attempt {
 
 /// An account is remembered by a keyed hash: people type passwords into the wrong field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Key {
+pub(super) enum Key {
     Account(u64),
     Address(IpAddr),
 }
@@ -52,7 +52,8 @@ impl Failures {
         Key::Account(self.hasher.hash_one(&attempt.account))
     }
 
-    fn keys(&self, attempt: &Attempt) -> impl Iterator<Item = Key> + use<> {
+    /// What is counted of an attempt: its account, and its network.
+    pub(super) fn keys(&self, attempt: &Attempt) -> impl Iterator<Item = Key> + use<> {
         let address = attempt.address.map(|address| Key::Address(super::network(address)));
         [Some(self.account(attempt)), address].into_iter().flatten()
     }
@@ -68,6 +69,12 @@ impl Failures {
             counts.get(&key).is_some_and(|count| count.failures >= limit && now.since(count.since) < window)
         };
         counts.len() >= MOST || self.keys(attempt).any(reached)
+    }
+
+    /// How many failures are counted there within the window.
+    pub(super) fn number(&self, key: &Key, window: Duration, now: Monotonic) -> u32 {
+        let counts = self.counts();
+        counts.get(key).filter(|count| now.since(count.since) < window).map_or(0, |count| count.failures)
     }
 
     /// Counts a failure.

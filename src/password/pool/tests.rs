@@ -137,6 +137,29 @@ async fn a_hash_with_other_parameters_needs_a_rehash_once_the_password_is_right(
     assert_eq!(wrong, Ok(Verdict { matches: false, needs_rehash: false }));
 }
 
+/// A hash from before the parameters were raised is made up for, whatever the verdict, so that it takes no less than any other.
+#[tokio::test]
+async fn a_cheaper_hash_costs_one_more_of_the_difference() {
+    let pool = HashingPool::start(
+        PoolOptions { threads: 1, queue: 4, parameters: HashParameters::new(64, 2, 1).unwrap() },
+        Arc::new(crate::model::SystemClock::new()),
+    )
+    .unwrap();
+    let cheap = HashParameters::new(16, 1, 1).unwrap();
+    let mut memory = crate::password::WorkingMemory::new(cheap);
+    let old = Argon2idHash::compute(&password("secret"), [1; 16], cheap, &mut memory).to_phc();
+    for (guess, matches) in [("secret", true), ("guess", false)] {
+        let before = pool.stats().hashed;
+        let verdict = pool.verify(password(guess), Some(old.clone()), LATER).await;
+        assert_eq!(verdict, Ok(Verdict { matches, needs_rehash: matches }));
+        assert_eq!(pool.stats().hashed - before, 2, "{guess}");
+    }
+    let today = pool.hash(password("secret"), LATER).await.unwrap();
+    let before = pool.stats().hashed;
+    pool.verify(password("guess"), Some(today), LATER).await.unwrap();
+    assert_eq!(pool.stats().hashed - before, 1, "one of today's is all that it takes");
+}
+
 #[tokio::test]
 async fn an_unknown_user_and_a_corrupt_hash_each_cost_one_hash() {
     let pool = start(1, 4, manual_clock(), &Arc::default());

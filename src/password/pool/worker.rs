@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use super::queue::{Job, Reply, Task};
 use super::{PoolError, Shared, Verdict};
 use crate::model::PasswordHash;
-use crate::password::argon2id::{Argon2idHash, WorkingMemory};
+use crate::password::argon2id::{Argon2idHash, HashParameters, WorkingMemory};
 use crate::password::policy::Password;
 use crate::secret::random;
 
@@ -107,6 +107,7 @@ fn verify(
     match against.map(Argon2idHash::parse) {
         Some(Ok(hash)) => {
             let matches = hash.matches(password, memory);
+            make_up_for(hash.parameters(), shared, password, memory);
             Ok(Verdict { matches, needs_rehash: matches && hash.needs_rehash(shared.parameters) })
         }
         Some(Err(corrupt)) => {
@@ -117,5 +118,13 @@ fn verify(
             shared.decoy.matches(password, memory);
             Ok(Verdict { matches: false, needs_rehash: false })
         }
+    }
+}
+
+/// A hash that costs less than today's took less time, which would tell that there is such a user: what is missing is done
+/// for nothing, whatever the verdict. (One that costs more takes longer until its owner logs in, which replaces it.)
+fn make_up_for(took: HashParameters, shared: &Shared, password: &Password, memory: &mut WorkingMemory) {
+    if let Some(missing) = shared.parameters.beyond(took) {
+        Argon2idHash::decoy(missing).matches(password, memory);
     }
 }
