@@ -9,7 +9,7 @@ use super::data::Data;
 use super::password_input::PasswordInput;
 use super::program::{BoxError, Program};
 use crate::auth::{Reach, UserAdminError};
-use crate::config::{Config, duration};
+use crate::config::{Config, OnStale, duration};
 use crate::model::{CustomClaims, Role, Username};
 
 mod administration;
@@ -213,7 +213,15 @@ fn over(
     let interval = duration::format(config.revocation.poll_interval);
     let bound =
         format!("every replica refuses their access tokens within {interval} (revocation.poll_interval)");
-    done(out, username, &format!("{what}; all their sessions are over: {told}{bound}"))
+    let cut_off = match config.revocation.on_stale {
+        OnStale::Fail => {
+            let most = duration::format(config.revocation.max_staleness);
+            format!("verifies nothing after {most} (revocation.max_staleness)")
+        }
+        OnStale::Serve => "goes on with what it knew (revocation.on_stale)".to_owned(),
+    };
+    let cut_off = format!("one that cannot read the ledger {cut_off}");
+    done(out, username, &format!("{what}; all their sessions are over: {told}{bound}; {cut_off}"))
 }
 
 fn from_next_refresh(config: &Config) -> String {

@@ -188,6 +188,10 @@ async fn a_command_that_ends_sessions_says_by_when_every_replica_knows() {
         for command in ["disable ada", "delete ada", "set-password ada --password-file DATA/password"] {
             let said = order(&recorder, &format!("user {command} --data-dir DATA")).await.unwrap();
             assert!(said.contains("all their sessions are over"), "{command}: {said}");
+            assert!(
+                said.contains("verifies nothing after 1m (revocation.max_staleness)"),
+                "{command}: {said}"
+            );
             assert!(parts.iter().all(|part| said.contains(part)), "{command}: {said}");
         }
     }

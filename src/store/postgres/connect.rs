@@ -93,7 +93,7 @@ impl PostgresConnect {
         // At best it would refuse them; others drop them without a word, and a search_path among them.
         if self.patient.get_options().is_some() {
             let error = "a connection pooler stands before the database, and does not pass on the options of \
-                         database.url: leave them out and set them with ALTER ROLE … SET …, or connect to the server \
+                         database.url or PGOPTIONS: leave them out and set them with ALTER ROLE … SET …, or connect to the server \
                          itself";
             return Err(sqlx::Error::Configuration(error.into()));
         }

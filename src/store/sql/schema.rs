@@ -22,9 +22,10 @@ pub enum SchemaError {
         /// The version that this program works with.
         needed: i64,
     },
-    /// It was made by a newer version.
+    /// It was made by a newer version, and does not say that this one goes on working.
     #[error(
-        "the database's schema is newer than this binary: it is version {found}, this binary knows up to version {known}"
+        "the database's schema is newer than this binary: it is version {found}, this binary knows up to version {known}, \
+         and not every migration since then lets it go on: use the newer release"
     )]
     Newer {
         /// The version in the database.

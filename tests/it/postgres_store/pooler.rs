@@ -69,7 +69,10 @@ async fn replicas_that_share_connections_get_their_own_answers() {
     let Some((postgres, pooler)) = shared("transaction") else { return };
     let database = postgres.create_database().await;
     let url = pooler.url(&database).await;
-    let open = || PostgresStore::open(&NetworkOptions::new(url.as_str().into())).unwrap();
+    // A deadline that a busy machine keeps.
+    let deadline = Duration::from_secs(60);
+    let options = NetworkOptions { deadline, ..NetworkOptions::new(url.into()) };
+    let open = || PostgresStore::open(&options).unwrap();
     let stores = [open(), open()];
     let (one, other) = tokio::join!(stores[0].migrate(), stores[1].migrate());
     one.unwrap();
