@@ -7,12 +7,13 @@
 pub mod feed;
 pub mod follower;
 pub mod recorder;
+pub mod store_time;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use countersign_verifier::{RevocationView, Revoked};
+use countersign_verifier::{CLOCK_STEP, RevocationView, Revoked};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
@@ -22,6 +23,7 @@ use crate::telemetry::traces;
 
 use feed::{Feed, Snapshot};
 use recorder::Recorder;
+use store_time::{Reading, StoreTime};
 
 /// A replica's hold on the ledger: it writes through this, and asks the view in memory.
 #[derive(Clone)]
@@ -35,6 +37,7 @@ pub struct Revocations {
     horizon: Duration,
     /// The number of the last row of the ledger that is known here, and all before it.
     sequence: Arc<AtomicU64>,
+    store_time: Arc<StoreTime>,
 }
 
 impl Revocations {
@@ -49,8 +52,8 @@ impl Revocations {
     ) -> Self {
         let view = Arc::new(RevocationView::new());
         let recorder = Recorder::start(ledger.clone());
-        let (feed, sequence) = (Arc::default(), Arc::default());
-        Self { view, feed, ledger, clock, recorder, push, horizon, sequence }
+        let (feed, sequence, store_time) = (Arc::default(), Arc::default(), Arc::default());
+        Self { view, feed, ledger, clock, recorder, push, horizon, sequence, store_time }
     }
 
     /// What this replica knows.
@@ -66,6 +69,20 @@ impl Revocations {
     /// The number of the last row of the ledger up to which everything is known here; 0 before it was loaded.
     pub fn sequence(&self) -> u64 {
         self.sequence.load(Ordering::Relaxed)
+    }
+
+    /// What time it is by the stores' clock; by this machine's before the ledger was loaded.
+    pub fn store_time(&self) -> Reading {
+        let known = self.store_time.read(self.clock.monotonic());
+        known.unwrap_or_else(|| Reading::certain(self.clock.now()))
+    }
+
+    /// Asks the ledger for its time, and remembers it.
+    pub async fn learn_store_time(&self) -> Result<UnixMillis, StoreError> {
+        let asked = self.clock.monotonic();
+        let time = self.ledger.time().await?;
+        self.store_time.learn(asked, time);
+        Ok(time)
     }
 
     /// Whether the other replicas can be heard now; `None` where they only poll.
@@ -133,7 +150,10 @@ impl Revocations {
         self.feed.tell(&self.view.index, &revoked);
     }
 
+    /// Forgetting goes by this machine's clock, and so do the tokens that it makes. Where that is ahead of the
+    /// database's, a row would otherwise be forgotten too early, or as soon as it is known.
     fn forget_at(&self, row: &Revocation) -> UnixMillis {
-        row.at + self.horizon
+        let now = self.clock.now();
+        if now.since(row.at) > CLOCK_STEP { now + self.horizon } else { row.at + self.horizon }
     }
 }

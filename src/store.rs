@@ -56,7 +56,27 @@ pub struct Cause {
     /// Why.
     pub reason: RevocationReason,
     /// Until when the ledger row matters: the end of the longest session that it can touch.
-    pub until: UnixMillis,
+    pub until: Until,
+}
+
+/// Until when something matters, by the store's clock: the caller's may be another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// This moment, which the store itself has named: a session's end.
+    At(UnixMillis),
+    /// For so long from when it is written.
+    For(Duration),
+}
+
+impl Until {
+    /// The moment, for what is written at `now`.
+    #[must_use]
+    pub fn resolve(self, now: UnixMillis) -> UnixMillis {
+        match self {
+            Self::At(at) => at,
+            Self::For(duration) => now + duration,
+        }
+    }
 }
 
 /// Creating a user failed.
@@ -176,15 +196,18 @@ pub trait Ledger: Send + Sync + 'static {
     /// Everything that a Refresh must know beside the session itself, in one indexed read.
     async fn standing(&self, user: UserId, session: SessionId) -> Result<Standing, StoreError>;
 
-    /// The first rows written at or after `since`, at most [`SNAPSHOT_ROWS`], with the cursor from which a poll goes
+    /// The first rows written at or after `since` by the store's clock, at most [`SNAPSHOT_ROWS`], with the cursor from which a poll goes
     /// on: a ledger of any length is loaded in pieces, each of which has a deadline of its own.
     async fn snapshot(&self, since: UnixMillis) -> Result<LedgerSnapshot, StoreError>;
 
     /// At most `limit` rows after the cursor.
     async fn poll(&self, cursor: Cursor, limit: u32) -> Result<LedgerPoll, StoreError>;
 
+    /// What time it is by the store's clock.
+    async fn time(&self) -> Result<UnixMillis, StoreError>;
+
     /// Forgets rows whose `until` lies before `now`, but never the last one; at most `limit` at a time. Returns
-    /// how many.
+    /// how many. `now` is the store's time: rows that are forgotten by a clock that is wrong are gone for good.
     async fn purge(&self, now: UnixMillis, limit: u32) -> Result<u64, StoreError>;
 }
 

@@ -60,7 +60,7 @@ async fn probe(parts: &Assembly) {
     }
 }
 
-/// Tells when the wall clock has gone without a step for so long that it may decide what is deleted for good. A machine
+/// Tells when the clock of the stores has gone without a step for so long that it may decide what is deleted for good. A machine
 /// that starts with a wrong clock, or has it set wrong, is usually put right within minutes; rows that are kept for
 /// longer cost nothing but their place.
 #[derive(Debug, Default)]
@@ -91,18 +91,20 @@ impl SettledClock {
 }
 
 async fn purge(parts: &Assembly, clock: &SettledClock) {
-    if !clock.is_settled(parts.clock.now(), parts.clock.monotonic()) {
-        return;
-    }
-    if let Err(error) = purge_all(parts).await {
+    if let Err(error) = purge_all(parts, clock).await {
         tracing::warn!(%error, "cannot clear away what is dead");
     }
 }
 
-async fn purge_all(parts: &Assembly) -> Result<(), StoreError> {
+/// By the stores' time: what a replica whose own clock is wrong deleted would be gone for good.
+async fn purge_all(parts: &Assembly, clock: &SettledClock) -> Result<(), StoreError> {
     let Stores { ledger, sessions, .. } = &parts.stores;
+    let now = parts.revocations.learn_store_time().await?;
+    if !clock.is_settled(now, parts.clock.monotonic()) {
+        return Ok(());
+    }
     while sessions.purge(PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
-    while ledger.purge(parts.clock.now(), PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
+    while ledger.purge(now, PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use crate::model::{Clock, Session, SessionId, User, UserId};
 use crate::password::HashingPool;
 use crate::reason::Reason;
 use crate::revocation::Revocations;
+use crate::revocation::store_time::Reading;
 use crate::store::{Ledger, LoginThrottle, SessionPolicy, SessionStore, UserStore};
 use crate::token::access::{AccessGrant, AccessTokenIssuer};
 use crate::token::{Keyring, SessionSecret};
@@ -97,6 +98,11 @@ impl Authenticator {
         self.parts.revocations.view().staleness(self.parts.clock.as_ref())
     }
 
+    /// What time it is by the stores' clock, by which sessions live.
+    pub(super) fn store_time(&self) -> Reading {
+        self.parts.revocations.store_time()
+    }
+
     /// Refuses to go on with a view of the ledger that is older than the operator allows, or than the caller
     /// does. The operator's bound can be waived by the operator, the caller's cannot.
     pub(super) fn require_fresh(
@@ -118,7 +124,7 @@ impl Authenticator {
         session: &Session,
         secret: &SessionSecret,
     ) -> Result<TokenPair, AuthError> {
-        let now = self.parts.clock.now();
+        let (now, store_time) = (self.parts.clock.now(), self.store_time().now);
         let keys = self.parts.keys.current();
         let refresh_token = keys
             .mac
@@ -130,13 +136,14 @@ impl Authenticator {
         let access_token = self
             .policy
             .access_tokens
-            .mint(keys.signing.signer(now), &grant, self.policy.access_ttl)
+            .mint(keys.signing.signer(store_time), &grant, self.policy.access_ttl)
             .map_err(AuthError::internal)?;
         Ok(TokenPair {
             access_token: access_token.expose().into(),
             refresh_token: refresh_token.expose().into(),
             access_expires_at: access_token.expires_at(),
             refresh_expires_at: session.idle_expires_at,
+            refresh_expires_in: session.idle_expires_at.since(store_time),
             expires_in: access_token.expires_at().since(now),
         })
     }

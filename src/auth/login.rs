@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::password::{Password, PoolError, Reservation, Verdict};
 use crate::reason::Reason;
-use crate::store::{Cause, Created, SessionRevocation, StoreError};
+use crate::store::{Cause, Created, SessionRevocation, StoreError, Until};
 use crate::token::SessionSecret;
 use crate::token::access::AccessTokenIssuer;
 
@@ -47,7 +47,7 @@ pub(super) async fn login(
         id: secret.session_id(),
         user: user.id,
         epoch: user.epoch,
-        mac_key: auth.parts.keys.current().mac.active(auth.parts.clock.now()),
+        mac_key: auth.parts.keys.current().mac.active(auth.store_time().now),
         audiences,
         client: request.client,
     };
@@ -195,7 +195,7 @@ async fn revoke_evicted(
     call: &CallContext,
 ) -> Result<(), StoreError> {
     let reason = RevocationReason::SessionLimit;
-    let cause = Cause { actor: Actor::System, reason, until: evicted.expires_at };
+    let cause = Cause { actor: Actor::System, reason, until: Until::At(evicted.expires_at) };
     let revocation = SessionRevocation { session: evicted.id, user: evicted.user, cause };
     auth.parts.revocations.revoke_session(revocation).await?;
     audit::session_revoked(evicted.user, evicted.id, reason, call.peer);

@@ -10,7 +10,7 @@ use super::error::AuthError;
 use super::types::{CallContext, LogoutRequest, LogoutToken};
 use crate::model::{Actor, Decision, RevocationReason, SessionId, UnixMillis, UserId, decide};
 use crate::reason::Reason;
-use crate::store::{Cause, SessionRevocation};
+use crate::store::{Cause, SessionRevocation, Until};
 use crate::token::RefreshClaims;
 
 /// Ends what the token belongs to. When this returns, the end is durable.
@@ -64,7 +64,7 @@ async fn end_session(
         return Ok(());
     }
     let reason = RevocationReason::Logout;
-    let cause = Cause { actor: Actor::User(user), reason, until };
+    let cause = Cause { actor: Actor::User(user), reason, until: Until::At(until) };
     auth.parts.revocations.revoke_session(SessionRevocation { session, user, cause }).await?;
     audit::session_revoked(user, session, reason, call.peer);
     auth.forget(user, session).await;
@@ -87,13 +87,13 @@ async fn end_all(auth: &Authenticator, claims: &RefreshClaims, call: &CallContex
         return Ok(());
     }
     let rotation = &auth.policy.session.rotation;
-    if decide(&live.line, claims.presented, auth.parts.clock.now(), rotation) == Decision::Reuse {
+    if decide(&live.line, claims.presented, auth.store_time().now, rotation) == Decision::Reuse {
         end_session(auth, user, session, claims.expires_at, call).await?;
         return Err(AuthError::new(Reason::RefreshTokenReused));
     }
 
     let reason = RevocationReason::LogoutEverywhere;
-    let until = auth.parts.clock.now() + auth.policy.session.absolute;
+    let until = Until::For(auth.policy.session.absolute);
     let cause = Cause { actor: Actor::User(user), reason, until };
     let Some(row) = auth.parts.users.revoke_all(user, cause).await? else { return Ok(()) };
     auth.parts.revocations.announce(&row);

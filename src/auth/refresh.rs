@@ -10,9 +10,10 @@ use super::audit;
 use super::authenticator::Authenticator;
 use super::error::AuthError;
 use super::types::{CallContext, Refresh, RefreshRequest};
-use crate::model::{Actor, RevocationReason, User};
+use crate::model::{Actor, RevocationReason, UnixMillis, User};
 use crate::reason::Reason;
-use crate::store::{Cause, Honoured, Presentation, Rotation, SessionRevocation};
+use crate::revocation::store_time::Reading;
+use crate::store::{Cause, Honoured, Presentation, Rotation, SessionRevocation, Until};
 use crate::token::RefreshClaims;
 
 /// Answers a refresh token by the rules of rotation.
@@ -21,7 +22,6 @@ pub(super) async fn refresh(
     call: &CallContext,
     request: &RefreshRequest,
 ) -> Result<Refresh, AuthError> {
-    let now = auth.parts.clock.now();
     let keys = auth.parts.keys.current();
     let claims = keys
         .mac
@@ -29,8 +29,9 @@ pub(super) async fn refresh(
         .map_err(|_| AuthError::new(Reason::RefreshTokenInvalid))?;
     // Before the token's life is looked at: a clock that has stepped must not tell an honest client that it has expired.
     auth.require_fresh(auth.staleness(), None)?;
-    if claims.expires_at <= now {
-        return Err(AuthError::new(Reason::RefreshTokenExpired));
+    let time = auth.store_time();
+    if claims.expires_at <= time.now {
+        return Err(expired(time, Some(claims.expires_at)));
     }
     let user = standing(auth, &claims).await?;
 
@@ -40,7 +41,7 @@ pub(super) async fn refresh(
         presented: claims.presented,
         expires_at: claims.expires_at,
         user_epoch: user.epoch,
-        mac_key: keys.mac.active(now),
+        mac_key: keys.mac.active(time.now),
         within: time_left(auth, call)?,
     };
     match auth.parts.sessions.rotate(ask, &auth.policy.session).await? {
@@ -53,7 +54,7 @@ pub(super) async fn refresh(
             Err(AuthError::new(Reason::RefreshInProgress).retry_after(auth.policy.session.rotation.deadline))
         }
         Rotation::Reused => Err(reused(auth, &claims, call).await?),
-        Rotation::Idle => Err(AuthError::new(Reason::RefreshTokenExpired)),
+        Rotation::Idle => Err(expired(time, None)),
         Rotation::Superseded => Err(AuthError::new(Reason::SessionRevoked)),
         Rotation::Unknown => {
             // It may have been revoked, and forgotten, since we looked.
@@ -61,6 +62,16 @@ pub(super) async fn refresh(
             Err(AuthError::new(Reason::RefreshTokenInvalid))
         }
     }
+}
+
+/// The session is past its life, or past its end where that is known. By a clock that has just stepped ahead nobody is
+/// told so: it may have to be put right, and a client throws away what it is told to have expired.
+fn expired(time: Reading, end: Option<UnixMillis>) -> AuthError {
+    if time.is_doubted() && end.is_none_or(|end| end > time.at_least) {
+        return AuthError::new(Reason::StoreUnavailable)
+            .caused_by("the clock that sessions expire by has stepped ahead");
+    }
+    AuthError::new(Reason::RefreshTokenExpired)
 }
 
 /// How much of the refresh deadline is left for the decision. A Refresh that was held up beyond it must not be decided
@@ -97,7 +108,7 @@ async fn reused(
     let cause = Cause {
         actor: Actor::System,
         reason: RevocationReason::RefreshTokenReused,
-        until: claims.expires_at,
+        until: Until::At(claims.expires_at),
     };
     auth.parts.revocations.revoke_session(SessionRevocation { session, user, cause }).await?;
     audit::refresh_token_reused(user, session, call.peer);

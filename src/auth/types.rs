@@ -81,6 +81,8 @@ pub struct TokenPair {
     pub access_expires_at: UnixMillis,
     /// From when on the refresh token is refused unless it was used before.
     pub refresh_expires_at: UnixMillis,
+    /// How long that is from now, by the stores' clock.
+    pub refresh_expires_in: Duration,
     /// How long the access token is accepted from now on.
     pub expires_in: Duration,
 }

@@ -10,7 +10,7 @@ use crate::model::{
     Role, User, Username, new_user_id,
 };
 use crate::password::{HashingPool, InvalidPassword, Password, PoolError, check_new};
-use crate::store::{Cause, CreateUserError, Push, StoreError, UserStore};
+use crate::store::{Cause, CreateUserError, Push, StoreError, Until, UserStore};
 use crate::token::access::{AccessTokenIssuer, AttributesTooLarge};
 
 /// How long a password may take to be hashed at the command line; nobody else is waiting there.
@@ -182,7 +182,7 @@ impl UserAdmin {
     }
 
     fn cause(&self, reason: RevocationReason) -> Cause {
-        Cause { actor: Actor::Operator, reason, until: self.clock.now() + self.longest_session }
+        Cause { actor: Actor::Operator, reason, until: Until::For(self.longest_session) }
     }
 }
 

@@ -90,7 +90,7 @@ fn keep(edge: &Edge, request: &HeaderMap, answer: &mut Response, tokens: &TokenP
     if !edge.has_cookie() {
         return;
     }
-    let life = tokens.refresh_expires_at.since(edge.options.clock.now()) + edge.options.unchanged_for;
+    let life = tokens.refresh_expires_in + edge.options.unchanged_for;
     let token = tokens.refresh_token.expose_secret();
     edge.refresh_cookie.set(answer.headers_mut(), token, life);
     if edge.options.csrf {

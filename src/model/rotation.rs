@@ -112,25 +112,29 @@ impl Decision {
 }
 
 /// Decides by the table in `docs/rotation.md`, row by row. `now` is the store's time; no elapsed time is ever
-/// below zero.
+/// below zero, and the time of a session only moves forward: a store whose clock shows a time before `rotated_at` was
+/// set back, and what it writes must not look as if it were long ago once the clock is right again.
 pub fn decide(line: &Line, presented: Presented, now: UnixMillis, policy: &RotationPolicy) -> Decision {
     let Line { current, predecessor, rotated_at } = *line;
     let Presented { generation, issued_at } = presented;
     let elapsed = now.since(rotated_at);
     let stands_still = policy.settled_after().is_some_and(|settled| elapsed <= settled);
+    let (is_behind, now) = (now < rotated_at, now.max(rotated_at));
     let minted_from =
         |predecessor| Line { current: current.next(), predecessor: Some(predecessor), rotated_at: now };
 
     if generation == current && issued_at == rotated_at {
-        // A login's token is not the answer to a rotation, so nobody can be waiting for it.
-        let is_awaited = predecessor.is_some() && stands_still;
+        // A login's token is not the answer to a rotation, so nobody can be waiting for it. It rotates at once, except by
+        // a clock that is behind: how long the line must stand still after that could not be told.
+        let is_awaited = stands_still && (predecessor.is_some() || is_behind);
         return if is_awaited { Decision::Unchanged } else { Decision::Rotate(minted_from(current)) };
     }
     if generation >= current {
         // A login and the first rotation may fall into one millisecond, so a greater generation minted at
         // `rotated_at` itself is also one that the store has lost, and not one that another line overtook.
         return if issued_at > rotated_at || (generation > current && issued_at == rotated_at) {
-            let next = Line { current: generation.next(), predecessor: Some(generation), rotated_at: now };
+            let rotated_at = now.max(issued_at);
+            let next = Line { current: generation.next(), predecessor: Some(generation), rotated_at };
             Decision::Adopt(next)
         } else {
             Decision::Reuse
@@ -237,7 +241,7 @@ mod tests {
     #[test]
     fn a_token_that_the_store_has_lost_is_followed() {
         at(DAY, token(8, T + MILLI), Decision::Adopt(line(9, 8, T + DAY)));
-        at(Duration::ZERO, token(70, T + MILLI), Decision::Adopt(line(71, 70, T)));
+        at(Duration::ZERO, token(70, T + MILLI), Decision::Adopt(line(71, 70, T + MILLI)));
         at(DAY, token(7, T + MILLI), Decision::Adopt(line(8, 7, T + DAY)));
     }
 
@@ -282,6 +286,20 @@ mod tests {
         let earlier = T - DAY;
         assert_eq!(decide(&LINE, token(7, T), earlier, &POLICY), Decision::Unchanged);
         assert_eq!(decide(&LINE, token(5, T), earlier, &POLICY), Decision::Replay);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_takes_no_line_back_in_time() {
+        let earlier = T - 400 * DAY;
+        let login = Line::begin(T);
+        assert_eq!(decide(&login, token(0, T), earlier, &POLICY), Decision::Unchanged);
+        assert_eq!(
+            decide(&LINE, token(8, T + MILLI), earlier, &POLICY),
+            Decision::Adopt(line(9, 8, T + MILLI))
+        );
+        let at_once = RotationPolicy { grace: Duration::ZERO, ..POLICY };
+        assert_eq!(decide(&login, token(0, T), earlier, &at_once), Decision::Rotate(line(1, 0, T)));
+        assert_eq!(decide(&LINE, token(5, T - DAY), earlier, &at_once), Decision::Withdraw(line(8, 5, T)));
     }
 
     #[test]

@@ -46,6 +46,14 @@ pub struct Session {
 }
 
 impl Session {
+    /// When its idle life ends after a Refresh at `now` that moved it to `line`. By a clock that is behind what the line
+    /// has seen it does not end earlier than before: such a clock says nothing about when the client was last here.
+    #[must_use]
+    pub fn idle_end_moved(&self, line: &Line, now: UnixMillis, idle: Duration) -> UnixMillis {
+        let end = self.expires_at.min(line.rotated_at + idle);
+        if now < line.rotated_at { end.max(self.idle_expires_at) } else { end }
+    }
+
     /// When its idle life ends after a Refresh at `now` that moved nothing. A gain of less than a hundredth of the idle
     /// life is left out, so that a store which need not write for another reason writes only where it matters.
     #[must_use]

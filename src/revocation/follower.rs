@@ -7,7 +7,7 @@ use countersign_verifier::CLOCK_STEP;
 use tokio_util::sync::CancellationToken;
 
 use super::Revocations;
-use crate::model::{Cursor, Monotonic};
+use crate::model::{Cursor, Monotonic, UnixMillis};
 use crate::readiness::Readiness;
 use crate::store::{LedgerPoll, StoreError};
 
@@ -23,12 +23,15 @@ pub struct Follower {
     readiness: Readiness,
     every: Duration,
     cursor: Option<Cursor>,
+    /// From when on revocations are forgotten again: after a step of the clock, none is before every access token that
+    /// was alive then has expired.
+    forget_from: Monotonic,
 }
 
 impl Follower {
     /// Polls once per `every`, and tells `readiness` how it goes.
     pub const fn new(revocations: Revocations, readiness: Readiness, every: Duration) -> Self {
-        Self { revocations, readiness, every, cursor: None }
+        Self { revocations, readiness, every, cursor: None, forget_from: Monotonic(Duration::ZERO) }
     }
 
     /// Follows until `stop` is cancelled: at every interval, and whenever listening to the other replicas begins,
@@ -56,7 +59,7 @@ impl Follower {
     pub async fn step(&mut self) {
         // Freshness is proven by a request: what counts is when it was sent, not when its answer came.
         let sent = self.revocations.clock.monotonic();
-        self.look_at_the_clock(sent);
+        let wall = self.look_at_the_clock(sent);
         let result = match self.cursor {
             Some(cursor) => self.poll(cursor).await,
             None => self.load().await,
@@ -73,13 +76,15 @@ impl Follower {
             Err(error) => self.readiness.set_store("ledger", Err(error.to_string())),
         }
         self.readiness.set_staleness(view.staleness(self.revocations.clock.as_ref()));
-        view.index.purge(self.revocations.clock.now());
+        if sent >= self.forget_from {
+            view.index.purge(wall);
+        }
     }
 
     /// A wall clock that is not where the monotonic one says makes what was left out or forgotten by it worthless, so the
     /// ledger is loaded anew; after a step nothing is known until then, and after a slow correction what is known holds
-    /// meanwhile.
-    fn look_at_the_clock(&mut self, monotonic: Monotonic) {
+    /// meanwhile. Returns the time that it looked at.
+    fn look_at_the_clock(&mut self, monotonic: Monotonic) -> UnixMillis {
         let freshness = &self.revocations.view().freshness;
         let wall = self.revocations.clock.now();
         let drift = freshness.clock_drift(wall, monotonic);
@@ -90,6 +95,7 @@ impl Follower {
                 "the wall clock has stepped; loading the revocation ledger anew"
             );
             freshness.invalidate();
+            self.forget_from = Monotonic(monotonic.0 + self.revocations.horizon);
             self.readiness.set_ledger_loaded(false);
             self.cursor = None;
         } else if drift > CLOCK_STEP / 2 {
@@ -99,6 +105,7 @@ impl Follower {
             );
             self.cursor = None;
         }
+        wall
     }
 
     /// The ledger from its first row that still matters, piece by piece: it may be long.
@@ -109,7 +116,7 @@ impl Follower {
 
     async fn begin(&mut self) -> Result<Cursor, StoreError> {
         let (wall, monotonic) = (self.revocations.clock.now(), self.revocations.clock.monotonic());
-        let since = wall - self.revocations.horizon;
+        let since = self.revocations.learn_store_time().await? - self.revocations.horizon;
         let snapshot = self.revocations.ledger.snapshot(since).await?;
         // Nothing is taken out: what was revoked before the ledger was replaced by an older one stays revoked.
         for row in &snapshot.rows {

@@ -128,15 +128,14 @@ async fn refreshed(client: &mut Client, tokens: &Tokens) -> Tokens {
     tokio::time::timeout(PATIENCE, answered).await.expect("it knows again")
 }
 
-/// The ledger is polled twice: what is forgotten at a poll is forgotten.
-async fn two_polls(replica: &Replica) {
-    let polled = |replica: &Replica| {
-        let log = replica.log();
-        log.matches("the wall clock has stepped").count()
-    };
-    let before = polled(replica);
+/// Steps to so many seconds ahead, and returns when the step was noticed and the ledger polled twice: what is forgotten
+/// at a poll is forgotten.
+async fn step_for_two_polls(wall: &Wall, seconds: i64, replica: &Replica) {
+    let noticed = || replica.log().matches("the wall clock has stepped").count();
+    let before = noticed();
+    wall.set(seconds);
     let stepped = async {
-        while polled(replica) == before {
+        while noticed() == before {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -159,8 +158,7 @@ async fn the_clock_steps(test: &str, deployment: Deployment) {
     let honest = client.login("honest", PASSWORD).await.unwrap();
 
     for away in [420, -600, 400 * 86_400, -400 * 86_400] {
-        wall.set(away);
-        two_polls(&replica).await;
+        step_for_two_polls(&wall, away, &replica).await;
         wall.set(0);
         never_verified(&mut client, &ended, 20).await;
         verified(&mut client, &honest).await;
@@ -189,6 +187,60 @@ async fn the_clock_is_wrong_at_the_start(test: &str, deployment: Deployment) {
         never_verified(&mut client, &ended, 20).await;
         verified(&mut client, &honest).await;
     }
+}
+
+/// The clock is wrong for one Refresh, whichever way; what an honest client was given then is good when it is right.
+async fn an_honest_client_refreshes_meanwhile(test: &str, deployment: Deployment) {
+    let deployment = configured(deployment);
+    deployment.prepare();
+    deployment.create_user("honest");
+    let Some(wall) = Wall::ahead(test, 0) else { return };
+    let replica = wall.start(&deployment);
+    let mut client = replica.client();
+    for away in [-400 * 86_400, -600, 600, 400 * 86_400] {
+        let login = client.login("honest", PASSWORD).await.unwrap();
+        step_for_two_polls(&wall, away, &replica).await;
+        // Where the machine's clock is the only one there is, it may have to wait; it is never told to log in again.
+        let answered = refreshed_or_asked_to_wait(&mut client, &login).await;
+        wall.set(0);
+        let tokens = refreshed(&mut client, &answered.unwrap_or(login)).await;
+        verified(&mut client, &tokens).await;
+    }
+}
+
+/// The answer of a replica that knows again which revocations there are: tokens, or that the client should ask again.
+async fn refreshed_or_asked_to_wait(client: &mut Client, tokens: &Tokens) -> Option<Tokens> {
+    let answered = async {
+        loop {
+            match client.refresh(&tokens.refresh_token).await {
+                Ok(tokens) => return Some(tokens),
+                Err(refused) if refused.reason == "REVOCATIONS_STALE" => {}
+                Err(refused) => {
+                    assert_eq!(refused.reason, "STORE_UNAVAILABLE");
+                    return None;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, answered).await.expect("it knows again")
+}
+
+/// One replica's clock is wrong and stays so; the database's is right.
+async fn the_clock_stays_wrong(test: &str, deployment: Deployment) {
+    let deployment = configured(deployment);
+    deployment.prepare();
+    let away = 600;
+    let Some(wall) = Wall::ahead(test, away) else { return };
+    let replica = wall.start(&deployment);
+    let mut client = replica.client();
+    let ended = revoke_all(&deployment, &mut client).await;
+    // What is forgotten at a poll is forgotten by now.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    never_verified(&mut client, &ended, 20).await;
+
+    let again = wall.start(&deployment);
+    never_verified(&mut again.client(), &ended, 20).await;
 }
 
 fn on_sqlite(directory: &Path) -> Deployment {
@@ -227,4 +279,25 @@ async fn what_is_revoked_stays_revoked_when_the_clock_was_wrong_at_the_start_on_
     let test = "what_is_revoked_stays_revoked_when_the_clock_was_wrong_at_the_start_on_postgres";
     let Some(deployment) = on_postgres(test).await else { return };
     the_clock_is_wrong_at_the_start(test, deployment).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_honest_client_stays_logged_in_when_the_clock_is_wrong_for_one_refresh_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    let test = "an_honest_client_stays_logged_in_when_the_clock_is_wrong_for_one_refresh_on_sqlite";
+    an_honest_client_refreshes_meanwhile(test, on_sqlite(directory.path())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_honest_client_stays_logged_in_when_the_clock_is_wrong_for_one_refresh_on_postgres() {
+    let test = "an_honest_client_stays_logged_in_when_the_clock_is_wrong_for_one_refresh_on_postgres";
+    let Some(deployment) = on_postgres(test).await else { return };
+    an_honest_client_refreshes_meanwhile(test, deployment).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_whose_clock_stays_ahead_of_the_databases_forgets_no_revocation() {
+    let test = "a_replica_whose_clock_stays_ahead_of_the_databases_forgets_no_revocation";
+    let Some(deployment) = on_postgres(test).await else { return };
+    the_clock_stays_wrong(test, deployment).await;
 }

@@ -12,7 +12,7 @@ use countersign::model::{
 };
 use countersign::secret;
 use countersign::store::{
-    Cause, Created, Ledger, LedgerPoll, Presentation, Rotation, SessionPolicy, SessionStore, UserStore,
+    Cause, Created, Ledger, LedgerPoll, Presentation, Rotation, SessionPolicy, SessionStore, Until, UserStore,
 };
 
 pub(crate) mod cancellation;
@@ -61,6 +61,7 @@ macro_rules! topic {
             the_same_login_again_finds_its_session, a_session_is_found_by_its_user_alone,
             sessions_are_listed_by_last_refresh, a_session_dies_of_idleness_unless_it_is_refreshed,
             the_idle_life_counts_from_the_last_refresh_of_any_kind,
+            a_refresh_by_a_clock_that_is_far_behind_costs_nobody_the_session,
             no_refresh_outlives_the_absolute_end, a_full_house_denies_one_more,
             a_full_house_ends_the_session_refreshed_longest_ago,
             a_login_that_nobody_heard_of_ends_no_session, the_dead_and_the_revoked_take_no_room,
@@ -153,7 +154,7 @@ pub(crate) const POLICY: SessionPolicy = SessionPolicy {
 pub(crate) const OPERATOR: Cause = Cause {
     actor: Actor::Operator,
     reason: RevocationReason::Operator,
-    until: UnixMillis::from_secs(1_800_000_000),
+    until: Until::At(UnixMillis::from_secs(1_800_000_000)),
 };
 
 pub(crate) const MAC_KEY: MacKeyId = MacKeyId::from_bytes([0, 0x80, 0xFF, 1]);

@@ -108,7 +108,7 @@ impl Model {
         if let Some(line) = decision.next_line() {
             session.line = line;
             session.mac_key = ask.mac_key;
-            session.idle_expires_at = session.expires_at.min(now + IDLE);
+            session.idle_expires_at = session.idle_end_moved(&line, now, IDLE);
             let minted = self.minted.entry(session.id).or_default();
             minted.push((session.current(), Some(ask.presented)));
         } else {

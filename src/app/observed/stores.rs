@@ -222,6 +222,10 @@ impl Ledger for Observed<dyn Ledger> {
         self.watch.time(2, self.inner.poll(cursor, limit)).await
     }
 
+    async fn time(&self) -> Result<UnixMillis, StoreError> {
+        self.inner.time().await
+    }
+
     async fn purge(&self, now: UnixMillis, limit: u32) -> Result<u64, StoreError> {
         self.watch.time(4, self.inner.purge(now, limit)).await
     }

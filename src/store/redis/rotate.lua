@@ -30,8 +30,10 @@ end
 local answer, minted_from
 local elapsed = math.max(0, now - rotated_at)
 local stands_still = elapsed <= settled
+-- The time of a session only moves forward, whatever becomes of the clock.
+local moved_at = math.max(now, rotated_at)
 if generation == current and issued_at == rotated_at then
-  if has_predecessor == 1 and stands_still then
+  if stands_still and (has_predecessor == 1 or now < rotated_at) then
     answer = UNCHANGED
   else
     answer, minted_from = ROTATED, current
@@ -39,6 +41,7 @@ if generation == current and issued_at == rotated_at then
 elseif generation >= current then
   if issued_at > rotated_at or (generation > current and issued_at == rotated_at) then
     answer, current, minted_from = ADOPTED, generation, generation
+    moved_at = math.max(moved_at, issued_at)
   else
     answer = REUSED
   end
@@ -57,9 +60,11 @@ else
 end
 
 if minted_from then
-  idle_end = instant(math.min(absolute_end, now + idle))
+  -- By a clock that is behind, it does not end earlier than before (`Session::idle_end_moved`).
+  local kept = now < moved_at and idle_end or 0
+  idle_end = math.max(kept, instant(math.min(absolute_end, moved_at + idle)))
   local successor = math.min(current + 1, 4294967295)
-  local moved = struct.pack('>I4I4BI6c4I6', successor, minted_from, 1, instant(now), mac_key, idle_end)
+  local moved = struct.pack('>I4I4BI6c4I6', successor, minted_from, 1, instant(moved_at), mac_key, idle_end)
   record = string.sub(record, 1, MOVED_FROM - 1) .. moved .. string.sub(record, MOVED_TO + 1)
   if at then
     redis.call('SETRANGE', KEYS[1], at + MOVED_FROM - 2, moved)

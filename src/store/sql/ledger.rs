@@ -83,6 +83,17 @@ impl<D: Dialect> Ledger for SqlStore<D> {
         .await
     }
 
+    async fn time(&self) -> Result<UnixMillis, StoreError> {
+        self.run(Mode::Read, (), |(), connection| {
+            Box::pin(async move {
+                let time = vec![connection.time()];
+                let head = connection.fetch(D::STATEMENTS.head, time).await?;
+                rows::time(head.first().ok_or(NO_HEAD)?, "now")
+            })
+        })
+        .await
+    }
+
     async fn purge(&self, now: UnixMillis, limit: u32) -> Result<u64, StoreError> {
         self.run(Mode::Statements, (now, limit), |&(now, limit), connection| {
             Box::pin(connection.execute(D::STATEMENTS.purge_ledger, values![now, limit]))
@@ -119,7 +130,7 @@ pub(super) async fn append<D: Dialect>(
             scope,
             reason: cause.reason,
             at,
-            until: cause.until,
+            until: cause.until.resolve(at),
         })
         .collect();
     let causes = entries.iter().map(|&(_, cause)| cause);

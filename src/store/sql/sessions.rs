@@ -199,7 +199,7 @@ fn answer(found: Option<Session>, now: UnixMillis, ask: &Presentation, policy: &
     let from = Box::new(session);
     let to = match decision.next_line() {
         Some(line) => {
-            let idle_expires_at = from.expires_at.min(now + policy.idle);
+            let idle_expires_at = from.idle_end_moved(&line, now, policy.idle);
             Session { line, mac_key: ask.mac_key, idle_expires_at, ..(*from).clone() }
         }
         // The idle life counts from the last Refresh, whether it moved the line or not.

@@ -5,13 +5,17 @@ use std::collections::HashSet;
 use countersign::model::{
     Actor, Cursor, Epoch, RevocationReason, RevocationScope, SessionId, UnixMillis, UserId, new_user_id,
 };
-use countersign::store::{Cause, LedgerPoll, LedgerSnapshot, SNAPSHOT_ROWS, SessionRevocation};
+use countersign::store::{Cause, LedgerPoll, LedgerSnapshot, SNAPSHOT_ROWS, SessionRevocation, Until};
 
 use super::{HOUR, MS, OPERATOR, START, World, session_id};
 
 /// A revocation of some session, which matters until then.
 fn revoking(until: UnixMillis) -> SessionRevocation {
-    SessionRevocation { session: session_id(), user: new_user_id(), cause: Cause { until, ..OPERATOR } }
+    SessionRevocation {
+        session: session_id(),
+        user: new_user_id(),
+        cause: Cause { until: Until::At(until), ..OPERATOR },
+    }
 }
 
 async fn revoke(world: &World, user: UserId, session: SessionId) {
@@ -39,7 +43,11 @@ pub(crate) async fn a_batch_is_numbered_in_the_order_asked_for(world: World) {
                 cause: Cause {
                     actor: if n % 2 == 0 { Actor::User(user) } else { Actor::System },
                     reason: RevocationReason::ALL[n % RevocationReason::ALL.len()],
-                    until: START + HOUR * (1 + u32::try_from(n).unwrap()),
+                    until: if n % 2 == 0 {
+                        Until::At(START + HOUR * (1 + u32::try_from(n).unwrap()))
+                    } else {
+                        Until::For(HOUR)
+                    },
                 },
             })
             .collect();
@@ -47,7 +55,8 @@ pub(crate) async fn a_batch_is_numbered_in_the_order_asked_for(world: World) {
         assert_eq!(rows.len(), size);
         for (row, asked) in rows.iter().zip(&batch) {
             assert_eq!(row.scope, RevocationScope::Session { session: asked.session, user });
-            assert_eq!((row.reason, row.until, row.at), (asked.cause.reason, asked.cause.until, START));
+            let until = asked.cause.until.resolve(START);
+            assert_eq!((row.reason, row.until, row.at), (asked.cause.reason, until, START));
         }
         written.extend(rows);
     }
@@ -93,6 +102,7 @@ pub(crate) async fn a_snapshot_begins_at_its_time_and_is_continued_by_a_poll(wor
     let mut written = Vec::new();
     for _ in 0..3 {
         written.extend(world.ledger.revoke_sessions(&[revoking(START + HOUR)]).await.unwrap());
+        assert_eq!(written.last().map(|row| row.at), Some(world.ledger.time().await.unwrap()));
         world.clock.advance(HOUR);
     }
     let second = written[1].at;

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use countersign::model::{
-    Clock as _, Epoch, Generation, Line, Session, SessionId, SessionLimit, new_user_id,
+    Clock as _, Epoch, Generation, Line, RotationPolicy, Session, SessionId, SessionLimit, new_user_id,
 };
 use countersign::store::{Created, Honoured, Rotation, SessionPolicy};
 
@@ -133,6 +133,36 @@ pub(crate) async fn the_idle_life_counts_from_the_last_refresh_of_any_kind(world
     world.clock.advance(SHORT);
     let late = world.sessions.rotate(presentation(&session, session.current()), &policy).await.unwrap();
     assert_eq!(late, Rotation::Idle);
+}
+
+/// The clock is wrong for one Refresh, and right before and after.
+pub(crate) async fn a_refresh_by_a_clock_that_is_far_behind_costs_nobody_the_session(world: World) {
+    const BEHIND: Duration = Duration::from_hours(400 * 24);
+    let without_grace = RotationPolicy { grace: Duration::ZERO, ..POLICY.rotation };
+    for policy in [POLICY, SessionPolicy { rotation: without_grace, ..POLICY }] {
+        for refreshed_before in [false, true] {
+            let mut session = world.login(new_user_id(), Epoch(0)).await;
+            world.clock.advance(HOUR);
+            if refreshed_before {
+                session = world.refresh(&session).await;
+                world.clock.advance(HOUR);
+            }
+            let (right, before) = (world.clock.now(), session.clone());
+            world.clock.set_wall(right - BEHIND);
+            let answer =
+                world.sessions.rotate(presentation(&session, session.current()), &policy).await.unwrap();
+            let Rotation::Honoured(_, answered) = answer else { panic!("logged out: {answer:?}") };
+            session = *answered;
+            assert!(session.idle_expires_at >= before.idle_expires_at, "{session:?}");
+            assert!(session.line.rotated_at >= before.line.rotated_at, "{session:?}");
+
+            world.clock.set_wall(right + HOUR);
+            let answer =
+                world.sessions.rotate(presentation(&session, session.current()), &policy).await.unwrap();
+            let Rotation::Honoured(how, session) = answer else { panic!("logged out: {answer:?}") };
+            assert_eq!((how, session.idle_expires_at), (Honoured::Rotated, right + HOUR + IDLE));
+        }
+    }
 }
 
 pub(crate) async fn no_refresh_outlives_the_absolute_end(world: World) {

@@ -3,7 +3,7 @@
 use countersign::model::{
     Credential, CustomClaims, Epoch, RevocationReason, RevocationScope, Role, UserId, new_user_id,
 };
-use countersign::store::{Cause, CreateUserError};
+use countersign::store::{Cause, CreateUserError, Until};
 
 use super::{HOUR, OPERATOR, START, World, hash, new_user, session_id, username};
 
@@ -101,11 +101,11 @@ pub(crate) async fn every_end_of_all_sessions_raises_the_epoch(world: World) {
     for (ending, reason) in endings {
         world.clock.advance(HOUR);
         let before = world.head().await;
-        let cause = Cause { reason, until: START + 100 * HOUR, ..OPERATOR };
+        let cause = Cause { reason, until: Until::For(100 * HOUR), ..OPERATOR };
         let row = end(&world, ending, user.id, cause).await;
         epoch = epoch.next();
         assert_eq!(row.scope, RevocationScope::User { user: user.id, epoch }, "{ending:?}");
-        assert_eq!((row.reason, row.until), (reason, cause.until), "{ending:?}");
+        assert_eq!((row.reason, row.until), (reason, row.at + 100 * HOUR), "{ending:?}");
         assert_eq!(row.at, countersign::model::Clock::now(world.clock.as_ref()), "{ending:?}");
         assert_eq!(row.seq, before.seq + 1, "{ending:?}");
         assert_eq!(world.rows_after(before).await, [row], "{ending:?}");

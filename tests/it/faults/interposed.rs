@@ -44,6 +44,10 @@ impl<M: Meanwhile> Ledger for Interposed<dyn Ledger, M> {
         self.0.poll(cursor, limit).await
     }
 
+    async fn time(&self) -> Result<UnixMillis, StoreError> {
+        self.0.time().await
+    }
+
     async fn purge(&self, now: UnixMillis, limit: u32) -> Result<u64, StoreError> {
         self.0.purge(now, limit).await
     }

@@ -11,7 +11,7 @@ use countersign::readiness::Readiness;
 use countersign::revocation::Revocations;
 use countersign::revocation::follower::Follower;
 use countersign::secret;
-use countersign::store::{Cause, SessionRevocation, UserStore};
+use countersign::store::{Cause, SessionRevocation, Until, UserStore};
 use countersign::token::{AccessTokenIssuer, KeyDirectory, Keyring, Permissions};
 use countersign_verifier::Rules;
 
@@ -72,7 +72,7 @@ impl Service {
 
 /// An operator's revocation of one session.
 pub(super) fn revocation(session: SessionId, user: UserId, clock: &ManualClock) -> SessionRevocation {
-    let until = clock.now() + ABSOLUTE;
+    let until = Until::At(clock.now() + ABSOLUTE);
     let cause = Cause { actor: Actor::Operator, reason: RevocationReason::Operator, until };
     SessionRevocation { session, user, cause }
 }

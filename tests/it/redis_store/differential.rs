@@ -91,7 +91,7 @@ fn wanted(session: &Session, ask: &Presentation, clock: &ManualClock, policy: &S
     if let Some(line) = decision.next_line() {
         session.line = line;
         session.mac_key = ask.mac_key;
-        session.idle_expires_at = session.expires_at.min(now + policy.idle);
+        session.idle_expires_at = session.idle_end_moved(&line, now, policy.idle);
     } else {
         session.idle_expires_at = session.idle_end_unmoved(now, policy.idle);
     }
