@@ -82,12 +82,11 @@ async fn admit(
             return Ok((attempt, Some(turn)));
         };
         let left = call.deadline.since(auth.parts.clock.monotonic()).saturating_sub(TIME_TO_ANSWER);
-        match turn.after_another(left).await {
-            Some(next) => turn = next,
-            None => {
-                audit::login_failed(None, "too many attempts", call.peer);
-                return Err(AuthError::new(Reason::RateLimitExceeded).retry_after(retry_after));
-            }
+        if let Some(next) = turn.after_another(left).await {
+            turn = next;
+        } else {
+            audit::login_failed(None, "too many attempts", call.peer);
+            return Err(AuthError::new(Reason::RateLimitExceeded).retry_after(retry_after));
         }
     }
 }

@@ -214,11 +214,11 @@ fn keys_are_made_once_and_an_upgrade_keeps_them() {
 
 #[test]
 fn an_upgrade_to_autoscaling_never_runs_fewer_replicas_than_there_are() {
+    const VALUES: &str = "examples/2-postgres-redis.yaml";
     let Some(chart) = Chart::find("an_upgrade_to_autoscaling_never_runs_fewer_replicas_than_there_are")
     else {
         return;
     };
-    const VALUES: &str = "examples/2-postgres-redis.yaml";
     let autoscaling = [("autoscaling.enabled", "true"), ("autoscaling.minReplicas", "3")];
     for (running, expected) in [(5, 5), (2, 3)] {
         let before = chart.render(VALUES, &[("replicas", &running.to_string())]).unwrap();
@@ -280,4 +280,77 @@ fn no_probe_changes_its_kind_of_handler_with_tls() {
     for example in EXAMPLES {
         assert_eq!(handlers(example), handlers("values.yaml"), "{example}");
     }
+}
+
+/// The README's table has every value with its default, and none that there is not.
+#[test]
+fn the_charts_readme_lists_every_value() {
+    fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) if !members.is_empty() => {
+                for (key, value) in members {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    leaves(value, &path, found);
+                }
+            }
+            default => found.push(format!("| `{path}` | `{default}` |")),
+        }
+    }
+    let values: Value = serde_yaml_ng::from_str(&rendered::read("helm/countersign/values.yaml")).unwrap();
+    let mut expected = Vec::new();
+    leaves(&values, "", &mut expected);
+    let readme = rendered::read("helm/countersign/README.md");
+    let listed = |row: &&str| row.starts_with("| `");
+    let rows: Vec<_> = readme.lines().filter(listed).collect();
+    for value in &expected {
+        assert!(rows.iter().any(|row| row.starts_with(value)), "{value}");
+    }
+    assert_eq!(rows.len(), expected.len());
+}
+
+/// What people bring from other charts' values.
+#[test]
+fn the_values_that_other_charts_have_are_taken() {
+    let test = "the_values_that_other_charts_have_are_taken";
+    let (Some(chart), Some(validator)) = (Chart::find(test), rendered::Validator::find(test)) else { return };
+    let set = [
+        ("podSecurityContext.fsGroup", "1000"),
+        ("securityContext.runAsUser", "1000"),
+        ("extraContainers[0].name", "sidecar"),
+        ("extraContainers[0].image", "busybox"),
+        ("initContainers[0].name", "wait"),
+        ("initContainers[0].image", "busybox"),
+        ("extraEnvFrom[0].secretRef.name", "more"),
+        ("revisionHistoryLimit", "3"),
+        ("extraObjects[0].apiVersion", "v1"),
+        ("extraObjects[0].kind", "ConfigMap"),
+        ("extraObjects[0].metadata.name", r"\{{ .Release.Name }}-more"),
+        ("ingress.enabled", "true"),
+        ("ingress.hosts[0].host", "a.example"),
+        ("ingress.hosts[1].host", "b.example"),
+        ("ingress.hosts[1].paths[0].path", "/id"),
+        ("ingress.hosts[1].paths[0].pathType", "Exact"),
+        ("ingress.tls[0].secretName", "certificate"),
+        ("ingress.tls[0].hosts[0]", "a.example"),
+    ];
+    let manifests = chart.render("values.yaml", &set).unwrap();
+    validator.check(&manifests).unwrap();
+    let deployment = &manifests.only("Deployment")["spec"];
+    assert_eq!(deployment["revisionHistoryLimit"], 3);
+    let pod = &deployment["template"]["spec"];
+    assert_eq!(pod["securityContext"]["fsGroup"], 1000);
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "what is not named stays");
+    assert_eq!(pod["containers"][0]["securityContext"]["runAsUser"], 1000);
+    assert_eq!(pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(pod["containers"][0]["envFrom"][0]["secretRef"]["name"], "more");
+    assert_eq!(
+        (&pod["containers"][1]["name"], &pod["initContainers"][0]["name"]),
+        (&json!("sidecar"), &json!("wait"))
+    );
+    assert!(manifests.names("ConfigMap").contains(&"countersign-more".to_owned()));
+    let rules = manifests.only("Ingress")["spec"]["rules"].clone();
+    assert_eq!((&rules[0]["host"], &rules[1]["host"]), (&json!("a.example"), &json!("b.example")));
+    assert_eq!(rules[0]["http"]["paths"][0]["path"], "/");
+    assert_eq!(rules[1]["http"]["paths"][0]["pathType"], "Exact");
+    assert_eq!(manifests.only("Ingress")["spec"]["tls"][0]["secretName"], "certificate");
 }

@@ -277,7 +277,7 @@ async fn right_logins_at_once_are_all_let_in_and_guesses_at_once_are_no_more_tha
     for _ in 0..3 {
         let logins: JoinSet<_> = (0..12)
             .map(|_| {
-                let http = service.http.clone();
+                let http = service.http;
                 async move { http.login().await.status.as_u16() }
             })
             .collect();
@@ -285,7 +285,7 @@ async fn right_logins_at_once_are_all_let_in_and_guesses_at_once_are_no_more_tha
     }
     let guesses: JoinSet<_> = (0..60)
         .map(|number| {
-            let http = service.http.clone();
+            let http = service.http;
             let body =
                 serde_json::json!({ "username": "ada", "password": format!("a wrong guess {number}") });
             async move { http.post("/v1/auth/login", &[], &body).await.status.as_u16() }

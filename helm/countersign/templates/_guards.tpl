@@ -96,8 +96,8 @@
 {{- if and .Values.ingress.enabled (not .Values.edge.enabled) }}
 {{- fail "ingress passes HTTP on, and edge.enabled is false." }}
 {{- end }}
-{{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
-{{- fail "ingress needs ingress.host." }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.host) (not .Values.ingress.hosts) }}
+{{- fail "ingress needs ingress.host or ingress.hosts." }}
 {{- end }}
 {{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) }}
 {{- fail "gateway needs the Gateway that the routes belong to, in gateway.parentRefs." }}

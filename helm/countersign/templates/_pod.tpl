@@ -3,14 +3,10 @@
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
-  # Not again at each start: a volume of many files would take minutes, and keys must stay closed to others.
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile:
-    type: RuntimeDefault
+  {{- /* Not again at each start: a volume of many files would take minutes, and keys must stay closed to others. */}}
+  {{- $context := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch" }}
+  {{- $_ := set $context "seccompProfile" (dict "type" "RuntimeDefault") }}
+  {{- mergeOverwrite $context .Values.podSecurityContext | toYaml | nindent 2 }}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -29,10 +25,8 @@ tolerations:
 image: {{ include "countersign.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities:
-    drop: [ALL]
+  {{- $context := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) }}
+  {{- mergeOverwrite $context .Values.securityContext | toYaml | nindent 2 }}
 {{- end }}
 
 {{/* Everything that a process with the whole configuration reads. */}}

@@ -14,7 +14,7 @@ pub(crate) struct PgBouncer {
 
 impl PgBouncer {
     /// One with this `pool_mode` and more lines of configuration, before the server; none when it is not installed.
-    pub(crate) fn start(test: &str, server: &Postgres, mode: &str, more: &str) -> Option<Self> {
+    pub(crate) fn start(test: &str, server: &Postgres, mode: &str, lines: &str) -> Option<Self> {
         let program = find("pgbouncer", test)?;
         let account = Account::unless_root("postgres");
         let directory = Directory::new(&account);
@@ -25,7 +25,7 @@ impl PgBouncer {
         let configuration = format!(
             "[databases]\n* = host=127.0.0.1 port={behind}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = {mode}\n\
-             default_pool_size = {}\nmax_client_conn = 500\nserver_idle_timeout = 1\n{more}\n",
+             default_pool_size = {}\nmax_client_conn = 500\nserver_idle_timeout = 1\n{lines}\n",
             users.display(),
             // In session mode a connection that waits for another one waits for its whole life.
             if mode == "session" { 40 } else { 4 },
