@@ -44,6 +44,12 @@ docs: ## write the generated documents anew
 fuzz: ## present ten million forged tokens to the verifier
 	FUZZ_TOKENS=10000000 cargo test --release --locked --quiet -p countersign-verifier --test it no_forged_token -- --nocapture
 
+.PHONY: abuse
+abuse: tools ## attack a release build for 60 s in each way, and print what was measured; SECONDS_EACH=…, PEERS=…
+	cargo build --release --locked
+	ABUSE_SECONDS=$(or $(SECONDS_EACH),60) ABUSE_PEERS=$(or $(PEERS),2000) COUNTERSIGN_BIN=$(CURDIR)/target/release/countersign \
+		cargo test --locked --quiet --test it -- abuse:: --nocapture --test-threads 1
+
 .PHONY: bench
 bench: ## measure, print a table, write docs/benchmarks.md; ROW=… measures one row alone
 	@scripts/install-bench-tools

@@ -71,6 +71,15 @@ impl Since {
     }
 }
 
+/// Why a connection may be made to give way, the better reason last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Patience {
+    /// It has just come or got on, but has asked nothing, or reads nothing.
+    NotDeserved,
+    /// Nothing has happened for a while.
+    Over,
+}
+
 /// Which protocol a connection speaks, as its first request says.
 const HTTP1: u8 = 1;
 const HTTP2: u8 = 2;
@@ -259,15 +268,28 @@ impl Activity {
     }
 
     /// How good a choice it is when a connection must give way, the greatest first; `None` when it is not to be
-    /// ended: it has a request under way that gets on. Whose peer has most connections goes first.
-    pub(super) fn dispensable(&self) -> Option<(usize, u32)> {
+    /// ended: it has a request under way that gets on, or had one a moment ago. First go those in which nothing has
+    /// happened for a while, and then, before they are any older, those that have asked nothing yet or do not read what
+    /// they asked for: else a flood of new ones would keep everybody out until they have aged. Among equals, whose peer has
+    /// most connections goes first.
+    pub(super) fn dispensable(&self) -> Option<(Patience, usize, u32)> {
         /// For how long nothing must have happened.
         const STILL: u32 = 2;
         let still = self.ticks.now().saturating_sub(self.progressed.load(Ordering::Relaxed));
         let exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut under_way = exchanges.iter().filter_map(|(_, exchange)| exchange.upgrade());
-        let is_still = still >= STILL && !under_way.any(|exchange| exchange.is_our_turn());
-        is_still.then(|| (self.account.peer().connections(), still))
+        let mut is_unread = self.blocked.is_set();
+        for exchange in exchanges.iter().filter_map(|(_, exchange)| exchange.upgrade()) {
+            if exchange.is_our_turn() {
+                return None;
+            }
+            is_unread |= exchange.unread_answer.is_set();
+        }
+        let patience = match still {
+            STILL.. => Patience::Over,
+            _ if is_unread || !self.has_spoken() => Patience::NotDeserved,
+            _ => return None,
+        };
+        Some((patience, self.account.peer().connections(), still))
     }
 
     /// Ends it, for this reason. Says whether nobody did so before.

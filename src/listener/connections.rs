@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use slab::Slab;
 
-use super::activity::{Activity, Ticks};
+use super::activity::{Activity, Patience, Ticks};
 use super::budget::CONNECTION_BYTES;
 use super::{Budget, Ended, Limits};
 
@@ -134,7 +134,10 @@ impl Connections {
         let mut open: Vec<_> = activities
             .iter()
             .filter(|activity| !activity.is_closing())
-            .map(|activity| (activity.dispensable().is_some(), activity.held(), activity))
+            .map(|activity| {
+                let is_over = activity.dispensable().is_some_and(|(patience, ..)| patience == Patience::Over);
+                (is_over, activity.held(), activity)
+            })
             .collect();
         open.sort_by_key(|(dispensable, held, _)| std::cmp::Reverse((*dispensable, *held)));
         for (dispensable, held, activity) in open {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod abuse;
 mod architecture;
 mod auth_client;
 mod chart;

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::super::exchange::Exchange;
 use super::*;
 
 const LIMITS: Limits = Limits {
@@ -23,14 +24,20 @@ fn admit(connections: &Arc<Connections>, budget: &Budget, peer: [u8; 4]) -> Opti
     connections.admit("test", &LIMITS, budget, IpAddr::from(peer))
 }
 
+/// A call on this connection that waits for its answer.
+fn call(slot: &Slot) -> Arc<Exchange> {
+    Exchange::begin(slot.activity(), &http::Request::new(())).unwrap()
+}
+
 #[test]
 fn one_more_than_the_limit_is_refused_while_all_get_on() {
     let (connections, budget) = (Arc::new(Connections::default()), budget());
     let first = admit(&connections, &budget, [192, 0, 2, 1]).unwrap();
     let second = admit(&connections, &budget, [192, 0, 2, 2]).unwrap();
+    let calls = [call(&first), call(&second)];
     assert!(admit(&connections, &budget, [192, 0, 2, 3]).is_none());
     assert_eq!((connections.open(), connections.refused()), (2, 1));
-    drop(first);
+    drop((calls, first));
     let third = admit(&connections, &budget, [192, 0, 2, 3]).unwrap();
     assert_eq!((connections.open(), connections.refused()), (2, 1));
     drop((second, third));
@@ -45,10 +52,11 @@ fn one_that_does_nothing_gives_way_to_a_new_one() {
     for _ in 0..3 {
         connections.sweep("test", &LIMITS, &budget);
     }
-    busy.activity().progress();
-    let _new = admit(&connections, &budget, [192, 0, 2, 3]).expect("the still one gives way");
+    let _call = call(&busy);
+    let new = admit(&connections, &budget, [192, 0, 2, 3]).expect("the still one gives way");
     assert_eq!((connections.ended(Ended::GaveWay), connections.refused()), (1, 0));
     assert!(!busy.activity().is_closing());
+    let _another = call(&new);
     assert!(admit(&connections, &budget, [192, 0, 2, 4]).is_none(), "a place is given up once");
 }
 

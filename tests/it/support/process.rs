@@ -1,5 +1,6 @@
 //! The real binary, as a child process.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -36,16 +37,27 @@ impl Dev {
 
     /// The same, with these variables in its environment.
     pub(crate) fn start_with_env(data: &Path, variables: &[(&str, &str)]) -> Self {
-        Self::spawn(data, &[], variables)
+        Self::spawn(Command::new(binary()), data, &[], variables)
     }
 
     /// The same, with more arguments.
     pub(crate) fn start_with(data: &Path, arguments: &[&str]) -> Self {
-        Self::spawn(data, arguments, &[])
+        Self::spawn(Command::new(binary()), data, arguments, &[])
     }
 
-    fn spawn(data: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    /// The same, with at most so much data memory in bytes and so many file descriptors.
+    pub(crate) fn start_within(
+        data: &Path,
+        memory: usize,
+        descriptors: usize,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new("prlimit");
+        command.args([format!("--data={memory}"), format!("--nofile={descriptors}")]).arg("--").arg(binary());
+        Self::spawn(command, data, &[], variables)
+    }
+
+    fn spawn(mut command: Command, data: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         command
             .args([
                 "dev",
@@ -120,6 +132,16 @@ impl Dev {
         Arc::clone(&self.log)
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("it can be waited for").is_none()
+    }
+
     /// SIGKILL: nothing of it runs on.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it can be killed");
@@ -132,6 +154,11 @@ impl Dev {
         assert!(status.success());
         self.child.wait().expect("it can be waited for").code()
     }
+}
+
+/// What is tested: the binary that cargo has built, or the one that `COUNTERSIGN_BIN` names (`make abuse`).
+fn binary() -> OsString {
+    std::env::var_os("COUNTERSIGN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_countersign").into())
 }
 
 impl Drop for Dev {
