@@ -74,8 +74,10 @@ impl Since {
 /// Why a connection may be made to give way, the better reason last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Patience {
-    /// It has just come or got on, but has asked nothing, or reads nothing.
-    NotDeserved,
+    /// It has just come, and has asked nothing yet.
+    Fresh,
+    /// It does not read what it asked for.
+    Unread,
     /// Nothing has happened for a while.
     Over,
 }
@@ -269,24 +271,29 @@ impl Activity {
 
     /// How good a choice it is when a connection must give way, the greatest first; `None` when it is not to be
     /// ended: it has a request under way that gets on, or had one a moment ago. First go those in which nothing has
-    /// happened for a while, and then, before they are any older, those that have asked nothing yet or do not read what
-    /// they asked for: else a flood of new ones would keep everybody out until they have aged. Among equals, whose peer has
-    /// most connections goes first.
+    /// happened for a while; then, before they are any older, those that do not read what they asked for; then those that
+    /// have asked nothing yet: else a flood of new ones would keep everybody out until they have aged. Among equals, whose
+    /// peer has most connections goes first.
     pub(super) fn dispensable(&self) -> Option<(Patience, usize, u32)> {
         /// For how long nothing must have happened.
         const STILL: u32 = 2;
         let still = self.ticks.now().saturating_sub(self.progressed.load(Ordering::Relaxed));
         let exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut is_unread = self.blocked.is_set();
+        let (mut is_ours, mut waits_to_be_read) = (false, false);
         for exchange in exchanges.iter().filter_map(|(_, exchange)| exchange.upgrade()) {
-            if exchange.is_our_turn() {
-                return None;
-            }
-            is_unread |= exchange.unread_answer.is_set();
+            is_ours |= exchange.is_our_turn();
+            waits_to_be_read |= exchange.unread_answer.is_set();
         }
+        if is_ours {
+            return None;
+        }
+        // On a channel that is in use there is always an answer that was not read yet: it must have waited, or the socket
+        // take no more.
+        let is_unread = self.blocked.is_set() || (waits_to_be_read && still > 0);
         let patience = match still {
             STILL.. => Patience::Over,
-            _ if is_unread || !self.has_spoken() => Patience::NotDeserved,
+            _ if is_unread => Patience::Unread,
+            _ if !self.has_spoken() => Patience::Fresh,
             _ => return None,
         };
         Some((patience, self.account.peer().connections(), still))

@@ -92,17 +92,22 @@ fn what_is_read_and_not_understood_is_charged_up_to_what_can_wait() {
 }
 
 #[test]
-fn who_has_asked_nothing_or_does_not_read_gives_way_at_once_and_a_call_that_gets_on_never() {
+fn who_has_asked_nothing_or_does_not_read_gives_way_soon_and_a_channel_in_use_never() {
     let (activity, _budget) = activity();
     let patience = |activity: &Activity| activity.dispensable().map(|(patience, ..)| patience);
-    assert_eq!(patience(&activity), Some(Patience::NotDeserved), "it has asked nothing");
+    assert_eq!(patience(&activity), Some(Patience::Fresh), "it has asked nothing");
     let exchange = Exchange::begin(&activity, &request(Version::HTTP_2)).unwrap();
     pass(&activity, 10);
     assert_eq!(patience(&activity), None, "it waits for us");
     exchange.unread_answer.set(activity.ticks.now());
     activity.progress();
-    assert_eq!(patience(&activity), Some(Patience::NotDeserved), "it does not read");
-    pass(&activity, 1);
+    assert_eq!(patience(&activity), None, "it may be about to read");
+    activity.blocked.set(activity.ticks.now());
+    assert_eq!(patience(&activity), Some(Patience::Unread), "its socket takes no more");
+    activity.blocked.clear();
+    activity.ticks.advance();
+    assert_eq!(patience(&activity), Some(Patience::Unread), "it does not read");
+    activity.ticks.advance();
     assert_eq!(patience(&activity), Some(Patience::Over));
     drop(exchange);
     assert_eq!(patience(&activity), None, "its call has just ended");
