@@ -48,7 +48,7 @@ fuzz: ## present ten million forged tokens to the verifier
 abuse: tools ## attack a release build for 60 s in each way, and print what was measured; SECONDS_EACH=…, PEERS=…
 	cargo build --release --locked
 	ABUSE_SECONDS=$(or $(SECONDS_EACH),60) ABUSE_PEERS=$(or $(PEERS),2000) COUNTERSIGN_BIN=$(CURDIR)/target/release/countersign \
-		cargo test --locked --quiet --test it -- abuse:: --nocapture --test-threads 1
+		cargo test --locked --quiet --test it -- abuse:: --include-ignored --nocapture --test-threads 1
 
 .PHONY: bench
 bench: ## measure, print a table, write docs/benchmarks.md; ROW=… measures one row alone

@@ -1,9 +1,12 @@
 //! The real binary under the chart's memory limit, and peers that want to end or to block it.
 //!
 //! During each attack `/livez` and `/readyz` answer, a Verify on an open channel is served, and a new client gets in;
-//! afterwards the memory comes back. In `make test` each attack takes a few seconds, with a service whose bounds are
-//! small and short; `make abuse` does them at full force against a release build with its default bounds, and prints what
-//! it has measured.
+//! afterwards the memory comes back. `make abuse` does the attacks at full force against a release build with its default
+//! bounds, and prints what it has measured; `cargo test --test it abuse:: -- --ignored --test-threads 1` does them in a few
+//! seconds each, with a service whose bounds are small and short. In `make test` they would take the machine from all other
+//! tests; `limits` tries the same bounds there.
+
+#![allow(clippy::disallowed_methods, reason = "what is measured is real time")]
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -29,6 +29,7 @@ fn withstand(name: &str, attack: impl Fn(std::net::SocketAddr) -> Attack) {
 }
 
 #[test]
+#[ignore = "takes what the machine has: make abuse"]
 fn streams_may_be_reset_as_soon_as_they_begin() {
     // CVE-2023-44487.
     withstand("rapid reset", |address| {
@@ -50,6 +51,7 @@ fn streams_may_be_reset_as_soon_as_they_begin() {
 }
 
 #[test]
+#[ignore = "takes what the machine has: make abuse"]
 fn a_head_may_go_on_for_ever() {
     // CVE-2024-27316 and its kin.
     withstand("CONTINUATION flood", |address| {
@@ -63,6 +65,7 @@ fn a_head_may_go_on_for_ever() {
 }
 
 #[test]
+#[ignore = "takes what the machine has: make abuse"]
 fn a_small_head_may_stand_for_a_large_one() {
     withstand("HPACK bomb", |address| {
         Attack::begin(address, FLOODS, |stream| {
@@ -80,6 +83,7 @@ fn a_small_head_may_stand_for_a_large_one() {
 }
 
 #[test]
+#[ignore = "takes what the machine has: make abuse"]
 fn settings_may_come_without_end_and_their_acknowledgements_stay_unread() {
     withstand("SETTINGS flood", |address| {
         Attack::begin(address, FLOODS, |stream| {
@@ -91,6 +95,7 @@ fn settings_may_come_without_end_and_their_acknowledgements_stay_unread() {
 }
 
 #[test]
+#[ignore = "takes what the machine has: make abuse"]
 fn pings_may_come_without_end_and_their_answers_stay_unread() {
     withstand("PING flood", |address| {
         Attack::begin(address, FLOODS, |stream| {
@@ -101,6 +106,7 @@ fn pings_may_come_without_end_and_their_answers_stay_unread() {
 }
 
 #[test]
+#[ignore = "takes what the machine has: make abuse"]
 fn data_may_come_without_a_byte_in_it() {
     withstand("empty DATA flood", |address| {
         Attack::begin(address, FLOODS, |stream| {

@@ -38,7 +38,7 @@ pub(super) fn remembered_field(name: &[u8], value: &[u8]) -> Vec<u8> {
 }
 
 /// The first entry of the dynamic table.
-pub(super) const FIRST_REMEMBERED: u8 = 0x80 | 62;
+pub(super) const FIRST_REMEMBERED: u8 = 0x80 | 0x3e;
 
 /// A string that is not compressed.
 fn text(bytes: &[u8]) -> Vec<u8> {

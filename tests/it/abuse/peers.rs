@@ -102,7 +102,7 @@ pub(super) async fn converse(
         let mut buffer = vec![0; 16 * 1024];
         while reader.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
     };
-    let writes = async {
+    let sends = async {
         let mut said = writer.write_all(&opening).await;
         while said.is_ok() {
             tokio::time::sleep(pause).await;
@@ -111,7 +111,7 @@ pub(super) async fn converse(
     };
     tokio::select! {
         () = reads => {}
-        () = writes => {}
+        () = sends => {}
     }
 }
 

@@ -70,7 +70,7 @@ async fn replicas_that_share_connections_get_their_own_answers() {
     let database = postgres.create_database().await;
     let url = pooler.url(&database).await;
     // A deadline that a busy machine keeps.
-    let deadline = Duration::from_secs(60);
+    let deadline = Duration::from_mins(1);
     let options = NetworkOptions { deadline, ..NetworkOptions::new(url.into()) };
     let open = || PostgresStore::open(&options).unwrap();
     let stores = [open(), open()];

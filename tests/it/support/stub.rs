@@ -141,7 +141,7 @@ fn tokens() -> TokenPair {
         refresh_token: "refresh".into(),
         access_expires_at: UnixMillis(301_250),
         refresh_expires_at: UnixMillis(8_000),
-        refresh_expires_in: Duration::from_millis(7_000),
+        refresh_expires_in: Duration::from_secs(7),
         expires_in: Duration::from_millis(300_900),
     }
 }
