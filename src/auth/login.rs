@@ -79,12 +79,11 @@ async fn admit(
     let mut turn = auth.login_turns.begin(attempt.source);
     loop {
         let Admission::Refused { retry_after } = throttle.admit(attempt).await? else {
+            turn.admitted();
             return Ok((attempt, Some(turn)));
         };
         let left = call.deadline.since(auth.parts.clock.monotonic()).saturating_sub(TIME_TO_ANSWER);
-        if let Some(next) = turn.after_another(left).await {
-            turn = next;
-        } else {
+        if !turn.after_another(left).await {
             audit::login_failed(None, "too many attempts", call.peer);
             return Err(AuthError::new(Reason::RateLimitExceeded).retry_after(retry_after));
         }

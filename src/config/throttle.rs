@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{bounds, duration};
-use crate::model::throttle::{BackOff, KNOWN_FOR, Rate, ThrottlePolicy};
+use crate::model::throttle::{BackOff, Rate, ThrottlePolicy};
 
 /// How many logins may be tried. An attempt counts before its password is looked at; success takes it back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,6 +44,10 @@ pub struct Throttle {
     #[serde(with = "duration")]
     pub global_interval: Duration,
 }
+
+/// After so long without an attempt the failures of an account over all sources are forgotten. Names that somebody makes up
+/// are remembered for so long, too.
+const FORGET_TOTAL: Duration = Duration::from_hours(24);
 
 const fn some(number: u32) -> NonZeroU32 {
     match NonZeroU32::new(number) {
@@ -83,7 +87,7 @@ impl Throttle {
                 free: self.account_total,
                 first: self.account_longest_wait,
                 longest: self.account_longest_wait,
-                forget: KNOWN_FOR,
+                forget: FORGET_TOTAL,
             },
             source: Rate { burst: self.source_burst, interval: self.source_interval },
             global: Rate { burst: self.global_burst, interval: self.global_interval },

@@ -24,8 +24,6 @@ mod status;
 #[derive(Debug, Clone)]
 pub(super) struct Refused(Arc<AuthError>);
 
-impl Refused {}
-
 impl From<AuthError> for Refused {
     /// Logs the failure, for nobody sees its cause hereafter.
     fn from(error: AuthError) -> Self {
