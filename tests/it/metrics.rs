@@ -217,16 +217,19 @@ async fn becomes(service: &Service, series: &str, value: f64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_are_counted_and_so_are_those_that_are_one_too_many() {
+async fn connections_are_counted_and_so_are_those_that_give_way() {
     let service = service(&[("GRPC__MAX_CONNECTIONS", "2"), ("EDGE__MAX_CONNECTIONS", "3")]).await;
     let connect = async || tokio::net::TcpStream::connect(service.grpc).await.unwrap();
     let open = "countersign_connections{listener=\"grpc\"}";
     let first = connect().await;
     becomes(&service, open, 1.0).await;
-    let _second = connect().await;
+    let second = connect().await;
     becomes(&service, open, 2.0).await;
-    let mut third = connect().await;
-    assert_eq!(tokio::io::AsyncReadExt::read(&mut third, &mut [0]).await.unwrap_or(0), 0, "it is closed");
+    let third = connect().await;
+    // One of the two that have asked nothing.
+    becomes(&service, "countersign_connections_ended_total{listener=\"grpc\",reason=\"gave_way\"}", 1.0)
+        .await;
+    becomes(&service, open, 2.0).await;
     let samples = samples(&scrape(&service).await);
     for (series, value) in [
         ("countersign_connections{listener=\"grpc\"}", 2.0),
@@ -235,13 +238,13 @@ async fn connections_are_counted_and_so_are_those_that_are_one_too_many() {
         ("countersign_connections_limit{listener=\"grpc\"}", 2.0),
         ("countersign_connections_limit{listener=\"http\"}", 3.0),
         ("countersign_connections_limit{listener=\"operations\"}", 256.0),
-        ("countersign_connections_refused_total{listener=\"grpc\"}", 1.0),
+        ("countersign_connections_refused_total{listener=\"grpc\"}", 0.0),
         ("countersign_connections_refused_total{listener=\"http\"}", 0.0),
     ] {
         assert_eq!(samples.get(series), Some(&value), "{series}");
     }
-    drop(first);
-    becomes(&service, open, 1.0).await;
+    drop((first, second, third));
+    becomes(&service, open, 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
