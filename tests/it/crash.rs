@@ -86,7 +86,7 @@ async fn load_until_killed(dev: Dev, password: &str, random: u64) -> HashMap<usi
         let (client, states, password) = (Client::connect(dev.grpc), states.clone(), password.to_owned());
         clients.spawn(work(worker, client, password, states));
     }
-    tokio::time::sleep(Duration::from_millis(40 + random % 200)).await;
+    tokio::time::sleep(Duration::from_millis(150 + random % 400)).await;
     dev.kill();
     while clients.join_next().await.is_some() {}
     Arc::into_inner(states).unwrap().into_inner().unwrap()
