@@ -276,7 +276,7 @@ impl App {
         tokio::spawn(follower.run(lifecycle.stopping().clone()));
         tokio::spawn(parts.revocations.clone().listen());
 
-        let limits = limits(&parts.config, parts.config.grpc.max_connections as usize);
+        let limits = limits_of(&parts.config, parts.config.grpc.max_connections as usize);
         let options = GrpcOptions { allow, ..grpc_options(&parts, trusted_proxies, &lifecycle) };
         let service = grpc::service(parts.authenticator.clone(), &parts.health, options);
         lifecycle.tasks().spawn(listener::serve(
@@ -297,7 +297,7 @@ impl App {
             operations,
             operations::router(parts.readiness.clone(), parts.metrics.clone()),
             |_, _| {},
-            limits_of_operations(&parts.config),
+            limits_of(&parts.config, OPERATIONS_CONNECTIONS),
             lifecycle.aborting().clone(),
             lifecycle.aborting().clone(),
         ));
@@ -328,7 +328,7 @@ fn budget(config: &Config, trusted: TrustedProxies) -> Result<Budget, StartError
 }
 
 /// What a listener with so many connections allows its peers.
-fn limits(config: &Config, connections: usize) -> Limits {
+fn limits_of(config: &Config, connections: usize) -> Limits {
     let limits = &config.limits;
     Limits {
         connections,
@@ -341,10 +341,6 @@ fn limits(config: &Config, connections: usize) -> Limits {
         keep_alive: limits.keep_alive_timeout,
         ..Limits::default()
     }
-}
-
-fn limits_of_operations(config: &Config) -> Limits {
-    limits(config, OPERATIONS_CONNECTIONS)
 }
 
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

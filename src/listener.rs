@@ -12,7 +12,6 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io};
 
 use axum::body::Body;
 use http::{Request, Response};
@@ -31,144 +30,31 @@ use crate::cores::Cores;
 mod activity;
 mod budget;
 mod connections;
+mod ended;
 mod exchange;
 mod in_one_piece;
+mod limits;
 mod request;
 pub mod tls;
 mod watched;
 
 pub use budget::{Budget, CONNECTION_BYTES};
 pub use connections::Connections;
+pub use ended::Ended;
+pub use limits::Limits;
 
 use activity::{Activity, TICK};
 use connections::Slot;
+use ended::BodyRefused;
 use in_one_piece::InOnePiece;
 use request::Handling;
 use tls::{CertificateNames, Tls};
 use watched::Watched;
 
-/// What a listener allows its peers. Times are kept to within a second.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Connections at once. When there are as many, one that does nothing gives way to a new one, and where all do
-    /// something the new one is closed, so that its client can try elsewhere.
-    pub connections: usize,
-    /// Connections of one peer, which is an IPv4 address or the /64 of an IPv6 address, unless it speaks for many
-    /// ([`Budget::new`]).
-    pub connections_per_peer: usize,
-    /// Requests under way at once on one connection.
-    pub streams: u32,
-    /// How long a peer may take from connecting to its first whole request head, and over each later head on
-    /// HTTP/1 once it has begun.
-    pub request_head: Duration,
-    /// How long a peer may take over the body of a request, and on gRPC over the first message and over each further
-    /// one once it has begun.
-    pub message: Duration,
-    /// How long a peer may wait between the messages of a stream.
-    pub stream_idle: Duration,
-    /// How long a peer may read nothing of an answer that waits for it.
-    pub unread_answer: Duration,
-    /// How long a connection of HTTP/1 may be silent between requests: longer than gateways keep theirs (60 s), or a
-    /// request meets a connection that is being closed.
-    pub keep_alive: Duration,
-    /// After about this long a connection is asked to go away gracefully, so that clients spread over replicas
-    /// that have come since; a tenth more or less, lest all go at once. `None` keeps them for ever.
-    pub connection_age: Option<Duration>,
-    /// How long it may then take to go before it is cut off: longer than a stream lives.
-    pub leaving: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 10_000,
-            connections_per_peer: 5_000,
-            streams: 128,
-            request_head: Duration::from_secs(10),
-            message: Duration::from_secs(10),
-            stream_idle: Duration::from_mins(5),
-            unread_answer: Duration::from_secs(20),
-            keep_alive: Duration::from_secs(75),
-            connection_age: Some(Duration::from_mins(10)),
-            leaving: Duration::from_mins(12),
-        }
-    }
-}
-
 /// What callers of all listeners may hold together where nothing else is said, in bytes.
 pub const BUDGET_BYTES: usize = 256 * 1024 * 1024;
 /// The most that one connection may hold, in bytes: two requests of the largest kind, each with its answer.
 const MOST_HELD: usize = 16 * 1024 * 1024;
-
-/// Why a connection was ended before its peer ended it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// No request came in time, or a head that had begun did not end.
-    NoRequest,
-    /// It was silent for longer than connections are kept alive.
-    Idle,
-    /// Its peer read nothing of an answer.
-    UnreadAnswer,
-    /// It held memory that others needed, or more than it may.
-    NoRoom,
-    /// It did nothing, and a new one needed its place.
-    GaveWay,
-    /// It was asked to go because of its age, and did not.
-    Age,
-}
-
-impl Ended {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::NoRequest, Self::Idle, Self::UnreadAnswer, Self::NoRoom, Self::GaveWay, Self::Age];
-
-    /// As it is called in metrics and in the log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoRequest => "no_request",
-            Self::Idle => "idle",
-            Self::UnreadAnswer => "unread_answer",
-            Self::NoRoom => "no_room",
-            Self::GaveWay => "gave_way",
-            Self::Age => "age",
-        }
-    }
-
-    /// Whether an operator should read of it.
-    const fn is_abuse(self) -> bool {
-        matches!(self, Self::UnreadAnswer | Self::NoRoom | Self::GaveWay)
-    }
-}
-
-/// Why the body of a request cannot be read on. As an [`io::Error`] it is of the kind `TimedOut` or `QuotaExceeded`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BodyRefused {
-    /// It did not come in time.
-    Late,
-    /// There is no room for it.
-    NoRoom,
-}
-
-impl fmt::Display for BodyRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Late => "the message did not arrive in time",
-            Self::NoRoom => "the service holds as much for its callers as it may",
-        })
-    }
-}
-
-impl std::error::Error for BodyRefused {}
-
-impl From<BodyRefused> for io::Error {
-    fn from(refused: BodyRefused) -> Self {
-        let kind = match refused {
-            BodyRefused::Late => io::ErrorKind::TimedOut,
-            BodyRefused::NoRoom => io::ErrorKind::QuotaExceeded,
-        };
-        Self::new(kind, refused)
-    }
-}
 
 /// How often a silent connection is pinged, and how long its pong may take.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));

@@ -17,7 +17,7 @@ impl App {
     }
 }
 
-/// Whoever makes keys that are missing at the start needs none before.
+/// None are needed where missing keys are made at the start.
 fn check_keys(config: &Config) -> Result<(), KeyDirectoryError> {
     let keys = &config.keys;
     match KeyDirectory::open(&keys.directory, keys.permissions.into()) {

@@ -111,7 +111,7 @@ impl Edge {
             pages: if edge.demonstration { http::page::demonstration() } else { http::Pages::new() },
             ..HttpOptions::new(parts.clock.clone(), Arc::new(move || keys.current().signing.key_set()))
         };
-        let limits = super::limits(config, edge.max_connections as usize);
+        let limits = super::limits_of(config, edge.max_connections as usize);
         lifecycle.tasks().spawn(listener::serve(
             "http",
             self.port,

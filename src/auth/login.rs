@@ -90,7 +90,7 @@ async fn admit(
     }
 }
 
-/// What a login that waited for others in vain keeps of its time to say so.
+/// How much of its time a login keeps for its answer when it waits for others.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(250);
 
 /// The attempt succeeded, and so counts for nothing. Where that cannot be noted it goes on counting for a while,

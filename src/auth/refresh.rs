@@ -64,8 +64,8 @@ pub(super) async fn refresh(
     }
 }
 
-/// The session is past its life, or past its end where that is known. By a clock that has just stepped ahead nobody is
-/// told so: it may have to be put right, and a client throws away what it is told to have expired.
+/// The session is past its life, or past its end where that is known. While the clock has just stepped ahead the answer is
+/// that the store is unavailable: the clock may have to be put right, and a client discards a token that has expired.
 fn expired(time: Reading, end: Option<UnixMillis>) -> AuthError {
     if time.is_doubted() && end.is_none_or(|end| end > time.at_least) {
         return AuthError::new(Reason::StoreUnavailable)

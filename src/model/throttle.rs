@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use countersign_verifier::UnixMillis;
+use countersign_verifier::{Monotonic, UnixMillis};
 
 use super::username::Username;
 
@@ -87,6 +87,12 @@ pub enum Admission {
         /// When to ask again; by then others may have come first.
         retry_after: Duration,
     },
+}
+
+/// The time by which a process remembers attempts in its own memory: that of the monotonic clock, which no step of the wall
+/// clock moves, as if it had begun a long time after 1970.
+pub fn steady(now: Monotonic) -> UnixMillis {
+    UnixMillis::from_secs(1 << 31) + now.0
 }
 
 /// What is allowed. Times count in whole milliseconds.

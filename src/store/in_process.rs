@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::throttle::{
-    AccountDigest, Admission, Attempts, LoginAttempt, Source, ThrottlePolicy, is_known,
+    AccountDigest, Admission, Attempts, LoginAttempt, Source, ThrottlePolicy, is_known, steady,
 };
 use crate::model::{Clock, UnixMillis};
 use crate::store::{LoginThrottle, StoreError};
@@ -46,10 +46,8 @@ impl InProcessThrottle {
         Self { clock, policy, buckets: Mutex::new(buckets) }
     }
 
-    /// The time by which attempts are remembered: that of the monotonic clock, which no step of the wall clock moves, as
-    /// if it had begun a long time after 1970.
     fn now(&self) -> UnixMillis {
-        UnixMillis::from_secs(1 << 31) + self.clock.monotonic().0
+        steady(self.clock.monotonic())
     }
 }
 

@@ -24,14 +24,7 @@ struct Wall {
 impl Wall {
     /// Ahead by so many seconds; none where faketime is not installed.
     fn ahead(test: &str, seconds: i64) -> Option<Self> {
-        tool::find("faketime", test)?;
-        let library = |folder: &str| PathBuf::from(folder).join("faketime/libfaketimeMT.so.1");
-        let library =
-            ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib"]
-                .map(library)
-                .into_iter()
-                .find(|path| path.is_file())
-                .unwrap_or_else(|| panic!("the library of faketime is not where Debian puts it"));
+        let library = tool::faketime(test)?;
         let wall = Self { library, file: tempfile::NamedTempFile::new().unwrap() };
         wall.set(seconds);
         Some(wall)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::auth::AuthError;
-use crate::model::throttle::Rate;
+use crate::model::throttle::{Rate, steady};
 use crate::model::{Monotonic, UnixMillis};
 use crate::reason::Reason;
 
@@ -43,8 +43,7 @@ impl Calls {
         network: Option<IpAddr>,
         now: Monotonic,
     ) -> Result<SemaphorePermit<'_>, AuthError> {
-        // The rate counts on a clock that began long after 1970; this one steps with no one.
-        let now = UnixMillis::from_secs(1 << 31) + now.0;
+        let now = steady(now);
         let too_many = |after| Err(AuthError::new(Reason::RateLimitExceeded).retry_after(after));
         {
             let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);

@@ -59,30 +59,28 @@ else
   answer = REUSED
 end
 
+-- Puts bytes into the record, here and in the store.
+local function put(from, bytes)
+  record = string.sub(record, 1, from - 1) .. bytes .. string.sub(record, from + #bytes)
+  if at then
+    redis.call('SETRANGE', KEYS[1], at + from - 2, bytes)
+  else
+    redis.call('HSET', KEYS[1], id, record)
+  end
+end
+
 if minted_from then
   -- By a clock that is behind, it does not end earlier than before (`Session::idle_end_moved`).
   local kept = now < moved_at and idle_end or 0
   idle_end = math.max(kept, instant(math.min(absolute_end, moved_at + idle)))
   local successor = math.min(current + 1, 4294967295)
-  local moved = struct.pack('>I4I4BI6c4I6', successor, minted_from, 1, instant(moved_at), mac_key, idle_end)
-  record = string.sub(record, 1, MOVED_FROM - 1) .. moved .. string.sub(record, MOVED_TO + 1)
-  if at then
-    redis.call('SETRANGE', KEYS[1], at + MOVED_FROM - 2, moved)
-  else
-    redis.call('HSET', KEYS[1], id, record)
-  end
+  put(MOVED_FROM, struct.pack('>I4I4BI6c4I6', successor, minted_from, 1, instant(moved_at), mac_key, idle_end))
   live_for(KEYS[1], idle_end - now)
 elseif answer == UNCHANGED or answer == REPLAYED then
   -- The idle life counts from the last Refresh; a gain of less than a hundredth is left out (`Session::idle_end_unmoved`).
   local slid = instant(math.min(absolute_end, now + idle))
   if slid > idle_end and (slid - idle_end) * 100 >= idle then
-    local moved = struct.pack('>I6', slid)
-    record = string.sub(record, 1, IDLE_END - 1) .. moved .. string.sub(record, IDLE_END + 6)
-    if at then
-      redis.call('SETRANGE', KEYS[1], at + IDLE_END - 2, moved)
-    else
-      redis.call('HSET', KEYS[1], id, record)
-    end
+    put(IDLE_END, struct.pack('>I6', slid))
     live_for(KEYS[1], slid - now)
   end
 end

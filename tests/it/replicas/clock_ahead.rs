@@ -1,6 +1,5 @@
 //! A replica whose clock is three seconds ahead of the other's and of the stores'.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign::grpc::proto::v1::{InvalidReason, Tokens};
@@ -17,7 +16,7 @@ const IDLE: Duration = Duration::from_hours(14 * 24);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_whose_clock_is_ahead_mints_tokens_that_the_other_takes() {
     let test = "a_replica_whose_clock_is_ahead_mints_tokens_that_the_other_takes";
-    let Some(preload) = faketime(test) else { return };
+    let Some(preload) = tool::faketime(test) else { return };
     let Some(fleet) = Fleet::start(test, &[]).await else { return };
     let ahead = fleet.deployment.start_with(&[
         ("LD_PRELOAD", preload.to_str().unwrap()),
@@ -52,17 +51,6 @@ async fn a_replica_whose_clock_is_ahead_mints_tokens_that_the_other_takes() {
         assert_eq!(other.refresh(&successor.refresh_token).await.unwrap_err().reason, "SESSION_REVOKED");
         until_revoked(other, &successor.access_token).await;
     }
-}
-
-/// libfaketime, which Debian has as a package; without it the test says SKIPPED.
-fn faketime(test: &str) -> Option<PathBuf> {
-    tool::find("faketime", test)?;
-    let library = |folder: &str| PathBuf::from(folder).join("faketime/libfaketimeMT.so.1");
-    ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib"]
-        .map(library)
-        .into_iter()
-        .find(|path| path.is_file())
-        .or_else(|| panic!("the library of faketime is not where Debian puts it"))
 }
 
 /// The idle life of the refresh token began when it was minted, and that was between these two moments by the clock

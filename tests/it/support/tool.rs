@@ -20,6 +20,17 @@ pub(crate) fn find(name: &'static str, test: &str) -> Option<PathBuf> {
     found
 }
 
+/// libfaketime, which Debian has as a package; without it the test says SKIPPED.
+pub(crate) fn faketime(test: &str) -> Option<PathBuf> {
+    find("faketime", test)?;
+    let library = |folder: &str| PathBuf::from(folder).join("faketime/libfaketimeMT.so.1");
+    ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib"]
+        .map(library)
+        .into_iter()
+        .find(|path| path.is_file())
+        .or_else(|| panic!("the library of faketime is not where Debian puts it"))
+}
+
 /// The shells that people paste into, and what makes one read its standard input as a terminal's, without the files
 /// that it is set up by.
 pub(crate) const SHELLS: [(&str, &[&str]); 3] =
