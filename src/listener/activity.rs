@@ -235,6 +235,13 @@ impl Activity {
         self.progress();
     }
 
+    /// The requests under way. The list is free again when this returns: whoever drops one of these may be the last to hold
+    /// it, and [`Activity::finish`] then takes it out of the list.
+    fn under_way(&self) -> Vec<Arc<Exchange>> {
+        let exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
+        exchanges.iter().filter_map(|(_, exchange)| exchange.upgrade()).collect()
+    }
+
     fn is_idle(&self) -> bool {
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
@@ -257,8 +264,7 @@ impl Activity {
         if self.head.is_over(limits.request_head, now) {
             return Some(Ended::NoRequest);
         }
-        let exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
-        for exchange in exchanges.iter().filter_map(|(_, exchange)| exchange.upgrade()) {
+        for exchange in self.under_way() {
             if exchange.unread_answer.is_over(limits.unread_answer, now) {
                 return Some(Ended::UnreadAnswer);
             }
@@ -266,7 +272,7 @@ impl Activity {
         }
         let idle_since = self.progressed.load(Ordering::Relaxed);
         let is_http1 = self.protocol.load(Ordering::Relaxed) == HTTP1;
-        (is_http1 && exchanges.is_empty() && over(idle_since, limits.keep_alive)).then_some(Ended::Idle)
+        (is_http1 && self.is_idle() && over(idle_since, limits.keep_alive)).then_some(Ended::Idle)
     }
 
     /// How good a choice it is when a connection must give way, the greatest first; `None` when it is not to be
@@ -278,9 +284,8 @@ impl Activity {
         /// For how long nothing must have happened.
         const STILL: u32 = 2;
         let still = self.ticks.now().saturating_sub(self.progressed.load(Ordering::Relaxed));
-        let exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut is_ours, mut waits_to_be_read) = (false, false);
-        for exchange in exchanges.iter().filter_map(|(_, exchange)| exchange.upgrade()) {
+        for exchange in self.under_way() {
             is_ours |= exchange.is_our_turn();
             waits_to_be_read |= exchange.unread_answer.is_set();
         }

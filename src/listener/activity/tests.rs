@@ -114,3 +114,32 @@ fn who_has_asked_nothing_or_does_not_read_gives_way_soon_and_a_channel_in_use_ne
     pass(&activity, 1);
     assert_eq!(patience(&activity), Some(Patience::Over), "nothing has happened for a while");
 }
+
+/// Whoever looks at a request may be the last to let go of it: its end is noted in the list that is looked through.
+#[test]
+fn a_request_may_end_while_the_sweeper_looks_at_it() {
+    const ENOUGH: usize = 200_000;
+    let (activity, _budget) = activity();
+    let (done, ended) = std::sync::mpsc::channel();
+    let looked_at = Arc::clone(&activity);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            looked_at.overdue(&Limits::default());
+            looked_at.dispensable();
+        }
+        done.send(()).unwrap();
+    });
+    let (served, over) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..ENOUGH {
+            drop(Exchange::begin(&activity, &request(Version::HTTP_2)));
+        }
+        served.send(()).unwrap();
+    });
+    let patience = Duration::from_mins(1);
+    over.recv_timeout(patience).expect("requests begin and end");
+    stop.store(true, Ordering::Relaxed);
+    ended.recv_timeout(patience).expect("and the sweeper gets through");
+}
