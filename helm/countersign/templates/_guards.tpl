@@ -114,7 +114,10 @@
 {{- include "countersign.memoryGuard" . }}
 {{- end }}
 
-{{/* Password hashes are made in memory of their own; a limit that cannot hold them is an OOM kill under load. */}}
+{{/*
+What the process can come to hold, as docs/operations.md counts it ("What callers can hold"): a limit below it is an OOM kill
+under load. 64 MiB are the service itself and the callers of the operations port.
+*/}}
 {{- define "countersign.memoryGuard" -}}
 {{- $limit := dig "limits" "memory" "" .Values.resources | toString }}
 {{- $passwords := .Values.config.passwords | default dict }}
@@ -126,8 +129,11 @@
 {{- if hasSuffix "Mi" $limit }}{{ $mebibytes = trimSuffix "Mi" $limit | int }}{{ end }}
 {{- if hasSuffix "Gi" $limit }}{{ $mebibytes = mul 1024 (trimSuffix "Gi" $limit | int) }}{{ end }}
 {{- $hashes := div (mul $threads (int (dig "memory_kib" 19456 $passwords))) 1024 }}
-{{- if and (gt (int $mebibytes) 0) (gt (int (add $hashes 64)) (int $mebibytes)) }}
-{{- fail (printf "resources.limits.memory=%s cannot hold %d password hashes of %d MiB together, and 64 MiB for the rest." $limit $threads (int $hashes)) }}
+{{- $cached := div (mul 2 (int (dig "verified_cache" 65536 (.Values.config.tokens | default dict)))) 1024 }}
+{{- $callers := int (dig "memory_mib" 256 (.Values.config.limits | default dict)) }}
+{{- $needed := add 64 $hashes $cached $callers }}
+{{- if and (gt (int $mebibytes) 0) (gt (int $needed) (int $mebibytes)) }}
+{{- fail (printf "resources.limits.memory=%s cannot hold what the process can come to hold, %d MiB: %d password hashes of %d MiB together (config.passwords.threads, memory_kib), %d MiB of verified tokens (config.tokens.verified_cache), %d MiB for callers (config.limits.memory_mib), and 64 MiB." $limit (int $needed) $threads (int $hashes) (int $cached) $callers) }}
 {{- end }}
 {{- end }}
 

@@ -29,7 +29,7 @@ const CASES: &[Case] = &[
     ),
     ("values.yaml", &[("tls.certManager.enabled", "true")], "tls.certManager.issuerRef.name"),
     ("values.yaml", &[("config.passwords.threads", "0")], "must be a number where resources.limits.memory"),
-    ("values.yaml", &[("config.passwords.threads", "32")], "cannot hold 32 password hashes of 608 MiB"),
+    ("values.yaml", &[("config.passwords.threads", "4")], "524 MiB: 4 password hashes of 76 MiB"),
     (
         "values.yaml",
         &[("terminationGracePeriodSeconds", "28")],
@@ -71,6 +71,27 @@ fn every_guard_refuses_with_its_sentence() {
     }
 }
 
+/// What the guard takes for the default is what the service takes for it.
+#[test]
+fn the_memory_guard_counts_by_the_services_own_defaults() {
+    let Some(chart) = Chart::find("the_memory_guard_counts_by_the_services_own_defaults") else { return };
+    let config = countersign::config::Config::default();
+    let (passwords, tokens) = (&config.passwords, &config.tokens);
+    const THREADS: usize = 40;
+    let hashes = THREADS * passwords.memory_kib as usize / 1024;
+    let cached = 2 * tokens.verified_cache / 1024;
+    let callers = config.limits.memory_bytes() / 1024 / 1024;
+    let refusal =
+        chart.render("values.yaml", &[("config.passwords.threads", &THREADS.to_string())]).unwrap_err();
+    let needed = format!("can come to hold, {} MiB", 64 + hashes + cached + callers);
+    assert!(refusal.contains(&needed), "{needed}: {refusal}");
+    for (value, changed) in [("config.tokens.verified_cache", "0"), ("config.limits.memory_mib", "16")] {
+        let set = [("config.passwords.threads", &*THREADS.to_string()), (value, changed)];
+        let refusal = chart.render("values.yaml", &set).unwrap_err();
+        assert!(!refusal.contains(&needed), "{value} counts: {refusal}");
+    }
+}
+
 #[test]
 fn no_guard_is_without_a_test() {
     let source = super::rendered::read("helm/countersign/templates/_guards.tpl");
@@ -88,7 +109,9 @@ fn a_guard_lets_through_what_can_work() {
         (SQL, &[("gateway.http.enabled", "false"), ("gateway.grpc.hostnames", "null")]),
         (SQL, &[("gateway.http.hostnames", "{*.example.org}")]),
         ("values.yaml", &[("terminationGracePeriodSeconds", "29")]),
-        ("values.yaml", &[("config.passwords.threads", "23")]),
+        ("values.yaml", &[("config.passwords.threads", "3")]),
+        ("values.yaml", &[("config.passwords.threads", "12"), ("config.limits.memory_mib", "64")]),
+        ("values.yaml", &[("config.passwords.threads", "8"), ("resources.limits.memory", "1Gi")]),
     ] {
         chart.render(values, set).unwrap_or_else(|error| panic!("{set:?}: {error}"));
     }
