@@ -297,7 +297,10 @@ impl App {
             operations,
             operations::router(parts.readiness.clone(), parts.metrics.clone()),
             |_, _| {},
-            limits_of(&parts.config, OPERATIONS_CONNECTIONS),
+            Limits {
+                always_answered: &["/livez", "/readyz"],
+                ..limits_of(&parts.config, OPERATIONS_CONNECTIONS)
+            },
             lifecycle.aborting().clone(),
             lifecycle.aborting().clone(),
         ));

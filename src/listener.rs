@@ -60,6 +60,8 @@ const MOST_HELD: usize = 16 * 1024 * 1024;
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 /// The largest request head in bytes: a token of 8 KiB, and room for what proxies add.
 const MAX_HEAD_BYTES: u32 = 32 * 1024;
+/// How many connections there may be beyond all others for what is always answered ([`Limits::always_answered`]).
+pub const PLACES_FOR_HEALTH: usize = 64;
 /// What HTTP/2 lets a peer send before a handler has read it, in bytes: on one stream, and on all of a connection.
 const WINDOWS: (u32, u32) = (64 * 1024, 128 * 1024);
 /// What of an answer HTTP/2 takes before its peer does, in bytes for each stream.
@@ -175,12 +177,9 @@ pub async fn serve(
     let connections = TaskTracker::new();
     let sweeping = CancellationToken::new();
     let _until_all_are_gone = sweeping.clone().drop_guard();
-    tokio::spawn(sweeping.run_until_cancelled_owned(sweep(
-        name,
-        Arc::clone(&counted),
-        limits,
-        budget.clone(),
-    )));
+    let extra = Extra::beyond(&limits);
+    let sweeper = sweep(name, Arc::clone(&counted), limits, budget.clone(), extra.clone());
+    tokio::spawn(sweeping.run_until_cancelled_owned(sweeper));
     loop {
         let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
@@ -192,9 +191,18 @@ pub async fn serve(
                 }
             },
         };
-        let Some(slot) = counted.admit(name, &limits, &budget, peer.ip()) else { continue };
+        let (slot, only) = match counted.admit(name, &limits, &budget, peer.ip()) {
+            Some(slot) => (Some(slot), None),
+            None => {
+                (extra.as_ref().and_then(|extra| extra.admit(name, peer.ip())), Some(limits.always_answered))
+            }
+        };
+        let Some(slot) = slot else {
+            counted.refuse(name, &limits, peer.ip());
+            continue;
+        };
         let Ok(stream) = stream.into_std() else { continue };
-        let serving = Serving { name, service: service.clone(), stamp, limits, stop: stop.clone() };
+        let serving = Serving { name, service: service.clone(), stamp, limits, only, stop: stop.clone() };
         let abort = abort.clone();
         let place = cores.as_ref().map(|cores| cores.place());
         let runtime = place.as_ref().map(|place| place.runtime().clone());
@@ -214,12 +222,50 @@ pub async fn serve(
 }
 
 /// Looks at every connection, each [`TICK`].
-async fn sweep(name: &'static str, connections: Arc<Connections>, limits: Limits, budget: Budget) {
+async fn sweep(
+    name: &'static str,
+    connections: Arc<Connections>,
+    limits: Limits,
+    budget: Budget,
+    extra: Option<Extra>,
+) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         connections.sweep(name, &limits, &budget);
+        if let Some(Extra { connections, limits, budget }) = &extra {
+            connections.sweep(name, limits, budget);
+        }
+    }
+}
+
+/// Connections beyond those that there may be, for what is always answered: they share neither places nor memory with them.
+#[derive(Debug, Clone)]
+struct Extra {
+    connections: Arc<Connections>,
+    limits: Limits,
+    budget: Budget,
+}
+
+impl Extra {
+    /// None where nothing is always answered.
+    fn beyond(limits: &Limits) -> Option<Self> {
+        (!limits.always_answered.is_empty()).then(|| Self {
+            connections: Arc::new(Connections::brief()),
+            limits: Limits {
+                connections: PLACES_FOR_HEALTH,
+                connections_per_peer: PLACES_FOR_HEALTH,
+                streams: 1,
+                ..*limits
+            },
+            // For their buffers, and a request of a head each.
+            budget: Budget::new(PLACES_FOR_HEALTH * 3 * CONNECTION_BYTES, |_| false),
+        })
+    }
+
+    fn admit(&self, listener: &'static str, peer: IpAddr) -> Option<Slot> {
+        self.connections.admit(listener, &self.limits, &self.budget, peer)
     }
 }
 
@@ -239,6 +285,8 @@ struct Serving<S> {
     service: S,
     stamp: Stamp,
     limits: Limits,
+    /// What is answered, where that is not all.
+    only: Option<&'static [&'static str]>,
     stop: CancellationToken,
 }
 
@@ -279,10 +327,10 @@ async fn requests<S>(stream: S, caller: Caller, serving: Serving<impl Answers>, 
 where
     S: Read + Write + Unpin + Send + 'static,
 {
-    let Serving { name, service, stamp, limits, stop } = serving;
+    let Serving { name, service, stamp, limits, only, stop } = serving;
     let peer = caller.address;
     let activity: &Activity = slot.activity();
-    let handling = Handling::new(service, caller, stamp, slot);
+    let handling = Handling::new(service, caller, stamp, slot, only);
     let builder = builder(limits);
     let connection = builder.serve_connection(stream, TowerToHyperService::new(handling));
     tokio::pin!(connection);

@@ -106,10 +106,13 @@ pub(super) struct Activity {
     exchanges: Mutex<Slab<Weak<Exchange>>>,
     ended: AtomicU8,
     end: Notify,
+    /// Whether it is for one request.
+    brief: bool,
 }
 
 impl Activity {
-    pub(super) fn new(account: Account, ticks: Ticks) -> Self {
+    /// `brief`: for one request.
+    pub(super) fn new(account: Account, ticks: Ticks, brief: bool) -> Self {
         let now = ticks.now();
         Self {
             account,
@@ -125,6 +128,7 @@ impl Activity {
             exchanges: Mutex::default(),
             ended: AtomicU8::new(0),
             end: Notify::new(),
+            brief,
         }
     }
 
@@ -285,7 +289,9 @@ impl Activity {
         const STILL: u32 = 2;
         let still = self.ticks.now().saturating_sub(self.progressed.load(Ordering::Relaxed));
         let (mut is_ours, mut waits_to_be_read) = (false, false);
-        for exchange in self.under_way() {
+        let under_way = self.under_way();
+        let has_had_its_request = self.brief && self.has_spoken() && under_way.is_empty();
+        for exchange in under_way {
             is_ours |= exchange.is_our_turn();
             waits_to_be_read |= exchange.unread_answer.is_set();
         }
@@ -297,6 +303,7 @@ impl Activity {
         let is_unread = self.blocked.is_set() || (waits_to_be_read && still > 0);
         let patience = match still {
             STILL.. => Patience::Over,
+            _ if has_had_its_request => Patience::Over,
             _ if is_unread => Patience::Unread,
             _ if !self.has_spoken() => Patience::Fresh,
             _ => return None,

@@ -27,9 +27,16 @@ pub struct Connections {
     /// Where the next look for one that gives way begins.
     next: AtomicUsize,
     ticks: Ticks,
+    /// Whether each connection is for one request.
+    brief: bool,
 }
 
 impl Connections {
+    /// Connections that have each one request: afterwards they give way at once.
+    pub(super) fn brief() -> Self {
+        Self { brief: true, ..Self::default() }
+    }
+
     /// How many are open now, TLS handshakes under way included.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
@@ -52,7 +59,7 @@ impl Connections {
     }
 
     /// One more, which is open until the slot is dropped. When there are as many as there may be, one that does nothing
-    /// gives way; when there is none, the new one is refused.
+    /// gives way; when there is none, there is no place for the new one.
     pub(super) fn admit(
         self: &Arc<Self>,
         listener: &'static str,
@@ -61,24 +68,24 @@ impl Connections {
         peer: IpAddr,
     ) -> Option<Slot> {
         let full = self.open() >= limits.connections;
-        let account = if full && !self.make_room(listener) {
-            None
-        } else {
-            budget.open(peer, limits.connections_per_peer)
-        };
-        let Some(account) = account else {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            if self.may_log(Ended::ALL.len()) {
-                let (limit, refused) = (limits.connections, self.refused());
-                tracing::warn!(listener, limit, %peer, refused, "connection refused: too many are open");
-            }
+        if full && !self.make_room(listener) {
             return None;
-        };
+        }
+        let account = budget.open(peer, limits.connections_per_peer)?;
         self.open.fetch_add(1, Ordering::Relaxed);
-        let activity = Arc::new(Activity::new(account, self.ticks.clone()));
+        let activity = Arc::new(Activity::new(account, self.ticks.clone(), self.brief));
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         let key = list.insert(Arc::clone(&activity));
         Some(Slot { connections: Arc::clone(self), key, activity })
+    }
+
+    /// One was closed as soon as it came.
+    pub(super) fn refuse(&self, listener: &'static str, limits: &Limits, peer: IpAddr) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        if self.may_log(Ended::ALL.len()) {
+            let (limit, refused) = (limits.connections, self.refused());
+            tracing::warn!(listener, limit, %peer, refused, "connection refused: too many are open");
+        }
     }
 
     /// A request was refused for want of room.

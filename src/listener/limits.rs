@@ -31,6 +31,9 @@ pub struct Limits {
     pub connection_age: Option<Duration>,
     /// How long it may then take to go before it is cut off: longer than a stream lives.
     pub leaving: Duration,
+    /// Paths that are answered when there is no place for a connection, on [`super::PLACES_FOR_HEALTH`] further ones: each
+    /// for one request, and for no other path. A probe must not fail because others hold all places.
+    pub always_answered: &'static [&'static str],
 }
 
 impl Default for Limits {
@@ -46,6 +49,7 @@ impl Default for Limits {
             keep_alive: Duration::from_secs(75),
             connection_age: Some(Duration::from_mins(10)),
             leaving: Duration::from_mins(12),
+            always_answered: &[],
         }
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready as ready_or_pending};
 
 use axum::body::Body;
 use futures_util::future::Either;
-use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::uri::Authority;
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -32,13 +32,21 @@ struct Connection {
     stamp: Stamp,
     activity: Arc<Activity>,
     connections: Arc<Connections>,
+    only: Option<&'static [&'static str]>,
 }
 
 impl<S> Handling<S> {
-    /// By this service; `stamp` notes on each request who calls.
-    pub(super) fn new(service: S, caller: Caller, stamp: Stamp, slot: &Slot) -> Self {
+    /// By this service; `stamp` notes on each request who calls. `only` these paths are answered, and then the connection
+    /// is over.
+    pub(super) fn new(
+        service: S,
+        caller: Caller,
+        stamp: Stamp,
+        slot: &Slot,
+        only: Option<&'static [&'static str]>,
+    ) -> Self {
         let (activity, connections) = (Arc::clone(slot.activity()), Arc::clone(slot.connections()));
-        Self { service, connection: Arc::new(Connection { caller, stamp, activity, connections }) }
+        Self { service, connection: Arc::new(Connection { caller, stamp, activity, connections, only }) }
     }
 }
 
@@ -52,10 +60,12 @@ impl<S: Answers> Service<Request<Incoming>> for Handling<S> {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let Connection { caller, stamp, activity, connections } = &*self.connection;
+        let Connection { caller, stamp, activity, connections, only } = &*self.connection;
+        let last = only.is_some() && request.version() != Version::HTTP_2;
         let refuse = |answer, exchange| Answering {
             answer: Either::Left(ready(Ok(answer))),
             exchange: Some(exchange),
+            last,
         };
         let Some(exchange) = Exchange::begin(activity, &request) else {
             connections.refuse_request();
@@ -64,12 +74,16 @@ impl<S: Answers> Service<Request<Incoming>> for Handling<S> {
         if !names_one_host(&request) {
             return refuse(bad_host(), exchange);
         }
+        if only.is_some_and(|only| !only.contains(&request.uri().path())) {
+            connections.refuse_request();
+            return refuse(no_room(is_grpc(&request)), exchange);
+        }
         let grpc = is_grpc(&request);
         let (head, body) = request.into_parts();
         let body = Body::new(RequestBody::new(body, Arc::clone(&exchange), grpc));
         let mut request = Request::from_parts(head, body);
         stamp(request.extensions_mut(), caller);
-        Answering { answer: Either::Right(self.service.call(request)), exchange: Some(exchange) }
+        Answering { answer: Either::Right(self.service.call(request)), exchange: Some(exchange), last }
     }
 }
 
@@ -79,6 +93,8 @@ pin_project! {
         #[pin]
         answer: F,
         exchange: Option<Arc<Exchange>>,
+        // Whether the connection of HTTP/1 ends with it.
+        last: bool,
     }
 }
 
@@ -87,7 +103,10 @@ impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for Answerin
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(answer) = ready_or_pending!(this.answer.poll(cx));
+        let Ok(mut answer) = ready_or_pending!(this.answer.poll(cx));
+        if *this.last {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let exchange = this.exchange.take().expect("a future is not polled after its end");
         Poll::Ready(Ok(answer.map(|body| AnswerBody::new(body, exchange))))
     }

@@ -1,5 +1,6 @@
 //! What callers may hold, and for how long: the listener with short times and a small budget.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +26,14 @@ struct Served {
     _stop: DropGuard,
 }
 
-/// Serves `/large`, an answer of a mebibyte, and `/gather`, which says how its body ended.
+/// Serves `/livez`; `/wait`, an answer that never ends; `/large`, an answer of a mebibyte; and `/gather`, which says how its body ended.
 async fn serve(limits: Limits, budget: usize) -> Served {
     let router = Router::new()
+        .route("/livez", get(async || "ok"))
+        .route(
+            "/wait",
+            get(async || Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>())),
+        )
         .route("/large", get(async || Bytes::from(vec![b'x'; MIB])))
         .route("/gather", post(gather));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -215,4 +221,49 @@ async fn a_request_without_a_host_or_with_two_is_refused() {
         stream.read_to_end(&mut answer).await.unwrap();
         assert!(answer.starts_with(b"HTTP/1.1 400 "), "{hosts:?}: {}", String::from_utf8_lossy(&answer));
     }
+}
+
+/// One connection of HTTP/1, and the status of what it is answered; none when it is closed without an answer.
+async fn asks(served: &Served, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = Vec::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer))
+        .await
+        .expect("the connection ends")
+        .ok()?;
+    let answer = String::from_utf8_lossy(&answer);
+    answer.split_whitespace().nth(1).map(str::to_owned)
+}
+
+#[tokio::test]
+async fn what_is_always_answered_is_answered_when_no_place_is_left() {
+    let limits = Limits { connections: 2, always_answered: &["/livez"], ..Limits::default() };
+    let served = serve(limits, 64 * MIB).await;
+    let mut under_way = Vec::new();
+    for _ in 0..2 {
+        let mut client = client(&served, 65_535).await;
+        let (answer, _) =
+            client.send_request(Request::get("http://test/wait").body(()).unwrap(), true).unwrap();
+        under_way.push((client, answer.await.unwrap()));
+    }
+    for _ in 0..3 {
+        assert_eq!(asks(&served, "/livez").await.as_deref(), Some("200"));
+        assert_eq!(asks(&served, "/gather").await.as_deref(), Some("503"), "the places are for nothing else");
+    }
+    let mut silent = Vec::new();
+    for _ in 0..2 * listener::PLACES_FOR_HEALTH {
+        silent.push(TcpStream::connect(served.address).await.unwrap());
+    }
+    assert_eq!(asks(&served, "/livez").await.as_deref(), Some("200"), "those who say nothing give way");
+    let mut answered = Vec::new();
+    for _ in 0..2 * listener::PLACES_FOR_HEALTH {
+        let mut client = client(&served, 65_535).await;
+        let (answer, _) =
+            client.send_request(Request::get("http://test/livez").body(()).unwrap(), true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), 200);
+        answered.push(client);
+    }
+    assert_eq!(asks(&served, "/livez").await.as_deref(), Some("200"), "and those who had their answer");
 }

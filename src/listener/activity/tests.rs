@@ -8,7 +8,7 @@ use super::*;
 fn activity() -> (Arc<Activity>, Budget) {
     let budget = Budget::new(64 * 1024 * 1024, |_| false);
     let account = budget.open(IpAddr::from([192, 0, 2, 1]), 10).unwrap();
-    (Arc::new(Activity::new(account, Ticks::default())), budget)
+    (Arc::new(Activity::new(account, Ticks::default(), false)), budget)
 }
 
 fn request(version: Version) -> Request<()> {
