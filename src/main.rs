@@ -7,6 +7,11 @@ use clap::Parser as _;
 use countersign::cli::{self, BoxError, Cli, Failure, Service};
 use countersign::telemetry;
 
+/// Gives memory back when what callers held of it is over; glibc keeps most of it. Its settings are in .cargo/config.toml.
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // Before anything speaks TLS: where two are compiled in, rustls panics rather than choose one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -16,6 +16,7 @@ mod floods;
 mod frames;
 mod h2spec;
 mod handshakes;
+mod idle;
 mod peers;
 mod target;
 mod unfinished;

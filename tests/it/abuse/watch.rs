@@ -115,11 +115,16 @@ impl Watch {
 }
 
 /// How much of the process is in memory, in MiB; none when it is gone.
-pub(super) fn resident_mib(process: u32) -> usize {
+fn resident_mib(process: u32) -> usize {
+    resident_kib(process) / 1024
+}
+
+/// The same in KiB.
+pub(super) fn resident_kib(process: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok());
-    kib.unwrap_or(0) / 1024
+    kib.unwrap_or(0)
 }
 
 async fn verify(
