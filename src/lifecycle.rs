@@ -11,7 +11,6 @@ use tokio_util::task::TaskTracker;
 /// How the service stops, and what runs until it does.
 #[derive(Debug, Clone, Default)]
 pub struct Lifecycle {
-    draining: CancellationToken,
     stopping: CancellationToken,
     aborting: CancellationToken,
     tasks: TaskTracker,
@@ -21,11 +20,6 @@ impl Lifecycle {
     /// Nothing is stopping yet.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Cancelled when load balancers should look elsewhere; everything is still served.
-    pub const fn draining(&self) -> &CancellationToken {
-        &self.draining
     }
 
     /// Cancelled when listeners close and background tasks end; calls under way finish.
@@ -46,7 +40,6 @@ impl Lifecycle {
     /// Goes through the three steps. `drain` is how long load balancers get to notice; `grace` is how long calls
     /// get to finish. A second signal skips the drain. Says whether everything finished by itself.
     pub async fn stop(&self, drain: Duration, grace: Duration) -> bool {
-        self.draining.cancel();
         tracing::info!(drain_seconds = drain.as_secs_f64(), "draining: health says NOT_SERVING");
         tokio::select! {
             () = tokio::time::sleep(drain) => {}

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use crate::model::{RevocationReason, SessionId, UserId, Username};
+use crate::model::{MacKeyId, RevocationReason, SessionId, UserId, Username};
 use crate::store::Honoured;
 
 /// An address, or nothing where there is none.
@@ -47,6 +47,17 @@ pub(super) fn refreshed(user: UserId, session: SessionId, how: Honoured, peer: O
             event = "session.refreshed", %user, %session, how = how.as_str(), peer = address(peer), "session refreshed"
         ),
     }
+}
+
+/// A refresh token names a MAC key that is not there. Anybody can write such a token; many of one key are a key that was taken
+/// away too early.
+pub(super) fn unknown_mac_key(key: MacKeyId, peer: Option<IpAddr>) {
+    tracing::warn!(
+        target: "countersign::audit",
+        event = "session.unknown_mac_key",
+        mac_key = %key, peer = address(peer),
+        "refresh refused: it was made with a MAC key that is not in the key directory"
+    );
 }
 
 /// An old refresh token came back, and the session was revoked for it.

@@ -14,7 +14,7 @@ use crate::model::{Actor, RevocationReason, UnixMillis, User};
 use crate::reason::Reason;
 use crate::revocation::store_time::Reading;
 use crate::store::{Cause, Honoured, Presentation, Rotation, SessionRevocation, Until};
-use crate::token::RefreshClaims;
+use crate::token::{RefreshClaims, RefreshTokenDefect, RefreshTokenError};
 
 /// Answers a refresh token by the rules of rotation.
 pub(super) async fn refresh(
@@ -23,10 +23,8 @@ pub(super) async fn refresh(
     request: &RefreshRequest,
 ) -> Result<Refresh, AuthError> {
     let keys = auth.parts.keys.current();
-    let claims = keys
-        .mac
-        .open(request.refresh_token.expose_secret())
-        .map_err(|_| AuthError::new(Reason::RefreshTokenInvalid))?;
+    let claims =
+        keys.mac.open(request.refresh_token.expose_secret()).map_err(|error| unreadable(error, call))?;
     // Before the token's life is looked at: a clock that has stepped must not tell an honest client that it has expired.
     auth.require_fresh(auth.staleness(), None)?;
     let time = auth.store_time();
@@ -62,6 +60,15 @@ pub(super) async fn refresh(
             Err(AuthError::new(Reason::RefreshTokenInvalid))
         }
     }
+}
+
+/// The token is none of ours. That it names a key which is not there is worth seeing: a key that was taken away too early logs
+/// its users out, and they cannot say why.
+fn unreadable(error: RefreshTokenError, call: &CallContext) -> AuthError {
+    if let RefreshTokenDefect::UnknownMacKey(key) = error.defect() {
+        audit::unknown_mac_key(key, call.peer);
+    }
+    AuthError::new(Reason::RefreshTokenInvalid).caused_by(format!("refresh token: {}", error.defect()))
 }
 
 /// The session is past its life, or past its end where that is known. While the clock has just stepped ahead the answer is

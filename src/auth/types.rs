@@ -17,8 +17,6 @@ pub struct CallContext {
     pub deadline: Monotonic,
     /// The address that the call came from, where the transport has one.
     pub peer: Option<IpAddr>,
-    /// Names the call in the log.
-    pub request_id: String,
 }
 
 /// Who wants to log in.

@@ -30,7 +30,7 @@ use crate::transport::{
 /// What the layer has found out about a call, in the extensions of its request.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
-    request_id: RequestId,
+    pub(super) request_id: RequestId,
     deadline: Monotonic,
     pub(super) language: Language,
     pub(super) peer: Option<IpAddr>,
@@ -46,11 +46,7 @@ impl Call {
 
     /// What the use cases are told of it.
     pub(super) fn context(&self) -> CallContext {
-        CallContext {
-            deadline: self.deadline,
-            peer: self.peer,
-            request_id: self.request_id.as_str().to_owned(),
-        }
+        CallContext { deadline: self.deadline, peer: self.peer }
     }
 }
 

@@ -76,17 +76,14 @@ impl Authorization for ExtAuthzService {
         let (call, message) = Call::split(request);
         let AttributeContext { request, context_extensions } = message.attributes.unwrap_or_default();
         let http = request.and_then(|request| request.http).unwrap_or_default();
-        let mut context = call.context();
-        if let Some(request_id) = request_id_of(&http) {
-            request_id.as_str().clone_into(&mut context.request_id);
-        }
-        let error = match self.decide(&context, &http, &context_extensions) {
+        let error = match self.decide(&call.context(), &http, &context_extensions) {
             Ok(token) => return Ok(Response::new(told::allowed(&token, &http))),
             Err(error) => error,
         };
+        let request_id = request_id_of(&http).unwrap_or(call.request_id);
         let client = Client {
             language: language(&http),
-            request_id: &context.request_id,
+            request_id: request_id.as_str(),
             grpc: http.all("content-type").any(|value| value.starts_with(b"application/grpc")),
         };
         if is_answer(error.reason) {

@@ -121,14 +121,17 @@ impl RefreshClaims {
 pub struct RefreshTokenError(RefreshTokenDefect);
 
 /// What is wrong with a refresh token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum RefreshTokenDefect {
     /// It has another length, another prefix, or characters that do not belong there.
+    #[error("malformed")]
     Malformed,
     /// It says that it was made with a key that is not there. When a key was taken away too early, its tokens
     /// are told as this.
+    #[error("made with the MAC key {0}, which is not there")]
     UnknownMacKey(MacKeyId),
     /// Its MAC is wrong.
+    #[error("its MAC is wrong")]
     Forged,
 }
 

@@ -74,10 +74,10 @@ fn every_guard_refuses_with_its_sentence() {
 /// What the guard takes for the default is what the service takes for it.
 #[test]
 fn the_memory_guard_counts_by_the_services_own_defaults() {
+    const THREADS: usize = 40;
     let Some(chart) = Chart::find("the_memory_guard_counts_by_the_services_own_defaults") else { return };
     let config = countersign::config::Config::default();
     let (passwords, tokens) = (&config.passwords, &config.tokens);
-    const THREADS: usize = 40;
     let hashes = THREADS * passwords.memory_kib as usize / 1024;
     let cached = 2 * tokens.verified_cache / 1024;
     let callers = config.limits.memory_bytes() / 1024 / 1024;

@@ -186,6 +186,6 @@ impl Replica {
 
     fn context(&self) -> CallContext {
         let deadline = Monotonic(self.clock.monotonic().0 + DEADLINE);
-        CallContext { deadline, peer: None, request_id: "test".to_owned() }
+        CallContext { deadline, peer: None }
     }
 }
