@@ -5,6 +5,7 @@
 mod abuse;
 mod architecture;
 mod auth_client;
+mod calling;
 mod chart;
 mod clock_steps;
 mod command_line;
