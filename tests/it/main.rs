@@ -9,6 +9,7 @@ mod calling;
 mod chart;
 mod clock_steps;
 mod command_line;
+mod compose;
 mod configuration;
 mod conformance;
 mod crash;
