@@ -60,5 +60,6 @@ mod terminal;
 mod text_files;
 mod tls;
 mod traces;
+mod translation;
 mod url_redaction;
 mod verify_many;
