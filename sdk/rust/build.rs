@@ -10,11 +10,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(feature = "client")]
 fn main() -> Result<(), Box<dyn Error>> {
-    const PROTO: &str = "../../proto";
+    use std::path::Path;
 
-    println!("cargo::rerun-if-changed={PROTO}");
+    // In a package the contract is beside this file. In the repository a symbolic link is, where the checkout can have one.
+    let proto = if Path::new("proto/countersign").is_dir() { "proto" } else { "../../proto" };
+    println!("cargo::rerun-if-changed={proto}");
     let files = ["countersign/v1/auth_service.proto", "countersign/v1/revocation_service.proto"];
-    let mut files = protox::compile(files, [PROTO])?;
+    let mut files = protox::compile(files, [proto])?;
     // The annotations are options and not types that a service uses: no code is made of them.
     files.file.retain(|file| file.package() != "google.api");
     // Some of the messages hold tokens: none of them can be shown.

@@ -5,9 +5,11 @@
 mod abuse;
 mod architecture;
 mod auth_client;
+mod calling;
 mod chart;
 mod clock_steps;
 mod command_line;
+mod compose;
 mod configuration;
 mod conformance;
 mod crash;
@@ -58,5 +60,6 @@ mod terminal;
 mod text_files;
 mod tls;
 mod traces;
+mod translation;
 mod url_redaction;
 mod verify_many;

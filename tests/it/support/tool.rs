@@ -20,6 +20,19 @@ pub(crate) fn find(name: &'static str, test: &str) -> Option<PathBuf> {
     found
 }
 
+/// Where `make tools` has built the example client in this language, libraries and stubs included; without it the test
+/// says SKIPPED, except in CI.
+pub(crate) fn example_client(language: &str, test: &str) -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/clients").join(language);
+    if folder.join("built").is_file() {
+        return Some(folder);
+    }
+    let what = format!("the example client in {language} is not built");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{what}: `make tools` builds it");
+    println!("SKIPPED {test}: {what} (`make tools`)");
+    None
+}
+
 /// libfaketime, which Debian has as a package; without it the test says SKIPPED.
 pub(crate) fn faketime(test: &str) -> Option<PathBuf> {
     find("faketime", test)?;
@@ -55,7 +68,8 @@ pub(crate) fn type_into(shell: &Path, arguments: &[&str], lines: &str) -> (Strin
     (text(output.stdout), text(output.stderr))
 }
 
-fn path_with_tools() -> String {
+/// `PATH` with what `make tools` installs in front.
+pub(crate) fn path_with_tools() -> String {
     let tools = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin");
     format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default())
 }

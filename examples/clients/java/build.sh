@@ -1,0 +1,1 @@
+mvn --quiet --batch-mode package dependency:copy-dependencies -DoutputDirectory=target/lib

@@ -1,0 +1,1 @@
+npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
