@@ -1,5 +1,5 @@
-//! The demonstration page: log in, see the token, open it twice. Its files are made from `sdk/web` by `make web` and
-//! are in the binary.
+//! The demonstration page: log in, see the token, open it twice. The binary embeds it from `sdk/web/demo`; `make web`
+//! builds the scripts in `sdk/web/demo/dist`.
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -17,14 +17,26 @@ struct File {
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 static FILES: [File; 4] = [
-    File { path: "/", media_type: "text/html; charset=utf-8", content: include_str!("page/index.html") },
+    File {
+        path: "/",
+        media_type: "text/html; charset=utf-8",
+        content: include_str!("../../sdk/web/demo/index.html"),
+    },
     File {
         path: "/style.css",
         media_type: "text/css; charset=utf-8",
-        content: include_str!("page/style.css"),
+        content: include_str!("../../sdk/web/demo/style.css"),
     },
-    File { path: "/main.js", media_type: JAVASCRIPT, content: include_str!("page/main.js") },
-    File { path: "/countersign.js", media_type: JAVASCRIPT, content: include_str!("page/countersign.js") },
+    File {
+        path: "/main.js",
+        media_type: JAVASCRIPT,
+        content: include_str!("../../sdk/web/demo/dist/main.js"),
+    },
+    File {
+        path: "/countersign.js",
+        media_type: JAVASCRIPT,
+        content: include_str!("../../sdk/web/demo/dist/countersign.js"),
+    },
 ];
 
 /// The page and what it loads: [`super::HttpOptions::pages`] of a service that shows it.

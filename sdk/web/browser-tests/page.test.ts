@@ -1,27 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { BrowserContext, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { openStage, type Stage } from "./support/browser.js";
+import { logInByHand, openPage, press } from "./support/page.js";
 import { missing } from "./support/requirements.js";
 
 describe("the demonstration page", { skip: missing() ?? false, timeout: 120_000 }, () => {
   let stage: Stage;
   before(async () => void (stage = await openStage()));
   after(() => stage?.close());
-
-  async function openPage(context: BrowserContext, language = "en"): Promise<Page> {
-    const page = await context.newPage();
-    await page.goto(`${stage.server.url}/#${language}`);
-    await page.waitForSelector("#logged-out:not([hidden]), #logged-in:not([hidden])");
-    return page;
-  }
-
-  async function logInByHand(page: Page): Promise<void> {
-    await page.fill("[name=username]", stage.server.username);
-    await page.fill("[name=password]", stage.server.password);
-    await page.click("#login button");
-    await page.waitForSelector("#logged-in:not([hidden])");
-  }
 
   test("shows the token, one refresh that serves two tabs, and a logout that ends both", async () => {
     const context = await stage.browser.newContext();
@@ -30,12 +17,12 @@ describe("the demonstration page", { skip: missing() ?? false, timeout: 120_000 
       if (/Content Security Policy|Refused to/.test(message.text())) complaints.push(message.text());
     });
     context.on("weberror", (error) => complaints.push(String(error.error())));
-    const first = await openPage(context);
-    await logInByHand(first);
+    const first = await openPage(stage, context);
+    await logInByHand(stage, first);
     assert.match(await first.innerText("#countdown"), /^[0-9]:[0-9]{2}$/);
     assert.match(await first.innerText("#claims"), /sid[\s\S]*exp|exp[\s\S]*sid/);
 
-    const second = await openPage(context);
+    const second = await openPage(stage, context);
     await second.waitForSelector("#logged-in:not([hidden])");
     const before = await claimOf(second, "jti");
     await second.click("#renew");
@@ -54,11 +41,14 @@ describe("the demonstration page", { skip: missing() ?? false, timeout: 120_000 
 
   test("shows 20 refused requests, one refresh and 20 good ones, and no secret", async () => {
     const context = await stage.browser.newContext();
-    const page = await openPage(context);
-    await logInByHand(page);
-    await page.click("#twenty");
-    await page.locator("#wire li", { hasText: "× 20" }).nth(1).waitFor();
-    await page.waitForFunction(() => !document.querySelector<HTMLButtonElement>("#twenty")?.disabled);
+    const page = await openPage(stage, context);
+    await logInByHand(stage, page);
+    await press(page, "twenty");
+    const rows = await page.locator("#wire .group").first().locator("summary").allInnerTexts();
+    assert.equal(rows.length, 3, rows.join());
+    assert.match(rows[0]!, /GET \/v1\/auth\/session × 20\s+401[\s\S]*ACCESS_TOKEN_INVALID/);
+    assert.match(rows[1]!, /POST \/v1\/auth\/refresh\s+200/);
+    assert.match(rows[2]!, /GET \/v1\/auth\/session × 20\s+200/);
     const text = await page.evaluate(() => document.body.textContent);
     assert.ok(!text.includes(stage.server.password));
     assert.doesNotMatch(text, /[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}/, "an access token is shown whole");
@@ -67,7 +57,7 @@ describe("the demonstration page", { skip: missing() ?? false, timeout: 120_000 
 
   test("speaks Chinese, says what was wrong, and fits a narrow window", async () => {
     const context = await stage.browser.newContext({ viewport: { width: 360, height: 740 } });
-    const page = await openPage(context, "zh");
+    const page = await openPage(stage, context, "zh");
     assert.equal(await page.innerText("#login button"), "登录");
     await page.fill("[name=password]", "not the password");
     await page.click("#login button");

@@ -1,12 +1,12 @@
-// Puts the demonstration page together: src/http/page of the repository, which the server embeds. With a folder as
-// its argument it writes there instead, so that a test can compare.
+// Builds the scripts of the demonstration page into demo/dist. The server embeds them, with demo/index.html and
+// demo/style.css. Given a folder as its argument, it writes there instead, so that a test can compare.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-const target = resolve(process.argv[2] ?? resolve(root, "../../src/http/page"));
+const target = resolve(process.argv[2] ?? resolve(root, "demo/dist"));
 const IMPORT = /^(?:import|export) (?:(\{[^}]*\}) from )?"([^"]+)";\n/gm;
 const PACKAGE = "@countersign/web";
 
@@ -53,4 +53,3 @@ const generated = "// Made from sdk/web by `make web`.\n";
 mkdirSync(target, { recursive: true });
 write("countersign.js", generated + withoutComments(bundle(index)) + exportsOf(index));
 write("main.js", generated + withoutComments(bundle(resolve(root, "build/demo/main.js"))));
-for (const file of ["index.html", "style.css"]) copyFileSync(resolve(root, "demo", file), resolve(target, file));
