@@ -9,6 +9,7 @@
 //! time ([`Limits`]). docs/operations.md has every bound.
 
 use std::convert::Infallible;
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,9 +178,9 @@ pub async fn serve(
     let connections = TaskTracker::new();
     let sweeping = CancellationToken::new();
     let _until_all_are_gone = sweeping.clone().drop_guard();
-    let extra = Extra::beyond(&limits);
-    let sweeper = sweep(name, Arc::clone(&counted), limits, budget.clone(), extra.clone());
-    tokio::spawn(sweeping.run_until_cancelled_owned(sweeper));
+    let main = Places { connections: Arc::clone(&counted), limits, budget };
+    let places: Vec<_> = iter::once(main).chain(Places::for_health(&limits)).collect();
+    tokio::spawn(sweeping.run_until_cancelled_owned(sweep(name, places.clone())));
     loop {
         let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
@@ -191,18 +192,13 @@ pub async fn serve(
                 }
             },
         };
-        let (slot, only) = match counted.admit(name, &limits, &budget, peer.ip()) {
-            Some(slot) => (Some(slot), None),
-            None => {
-                (extra.as_ref().and_then(|extra| extra.admit(name, peer.ip())), Some(limits.always_answered))
-            }
-        };
-        let Some(slot) = slot else {
+        let admitted = places.iter().find_map(|places| Some((places.admit(name, peer.ip())?, places.limits)));
+        let Some((slot, limits)) = admitted else {
             counted.refuse(name, &limits, peer.ip());
             continue;
         };
         let Ok(stream) = stream.into_std() else { continue };
-        let serving = Serving { name, service: service.clone(), stamp, limits, only, stop: stop.clone() };
+        let serving = Serving { name, service: service.clone(), stamp, limits, stop: stop.clone() };
         let abort = abort.clone();
         let place = cores.as_ref().map(|cores| cores.place());
         let runtime = place.as_ref().map(|place| place.runtime().clone());
@@ -222,37 +218,30 @@ pub async fn serve(
 }
 
 /// Looks at every connection, each [`TICK`].
-async fn sweep(
-    name: &'static str,
-    connections: Arc<Connections>,
-    limits: Limits,
-    budget: Budget,
-    extra: Option<Extra>,
-) {
+async fn sweep(name: &'static str, places: Vec<Places>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        connections.sweep(name, &limits, &budget);
-        if let Some(Extra { connections, limits, budget }) = &extra {
+        for Places { connections, limits, budget } in &places {
             connections.sweep(name, limits, budget);
         }
     }
 }
 
-/// Connections beyond those that there may be, for what is always answered: they share neither places nor memory with them.
+/// Connections, how many there may be, and what they may hold.
 #[derive(Debug, Clone)]
-struct Extra {
+struct Places {
     connections: Arc<Connections>,
     limits: Limits,
     budget: Budget,
 }
 
-impl Extra {
-    /// None where nothing is always answered.
-    fn beyond(limits: &Limits) -> Option<Self> {
+impl Places {
+    /// Those for what is always answered, which share neither places nor memory with all others. None where there is nothing.
+    fn for_health(limits: &Limits) -> Option<Self> {
         (!limits.always_answered.is_empty()).then(|| Self {
-            connections: Arc::new(Connections::brief()),
+            connections: Arc::new(Connections::for_one_request(limits.always_answered)),
             limits: Limits {
                 connections: PLACES_FOR_HEALTH,
                 connections_per_peer: PLACES_FOR_HEALTH,
@@ -285,8 +274,6 @@ struct Serving<S> {
     service: S,
     stamp: Stamp,
     limits: Limits,
-    /// What is answered, where that is not all.
-    only: Option<&'static [&'static str]>,
     stop: CancellationToken,
 }
 
@@ -327,10 +314,10 @@ async fn requests<S>(stream: S, caller: Caller, serving: Serving<impl Answers>, 
 where
     S: Read + Write + Unpin + Send + 'static,
 {
-    let Serving { name, service, stamp, limits, only, stop } = serving;
+    let Serving { name, service, stamp, limits, stop } = serving;
     let peer = caller.address;
     let activity: &Activity = slot.activity();
-    let handling = Handling::new(service, caller, stamp, slot, only);
+    let handling = Handling::new(service, caller, stamp, slot);
     let builder = builder(limits);
     let connection = builder.serve_connection(stream, TowerToHyperService::new(handling));
     tokio::pin!(connection);

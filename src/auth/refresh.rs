@@ -68,7 +68,7 @@ fn unreadable(error: RefreshTokenError, call: &CallContext) -> AuthError {
     if let RefreshTokenDefect::UnknownMacKey(key) = error.defect() {
         audit::unknown_mac_key(key, call.peer);
     }
-    AuthError::new(Reason::RefreshTokenInvalid).caused_by(format!("refresh token: {}", error.defect()))
+    AuthError::new(Reason::RefreshTokenInvalid).caused_by(error)
 }
 
 /// The session is past its life, or past its end where that is known. While the clock has just stepped ahead the answer is

@@ -27,14 +27,19 @@ pub struct Connections {
     /// Where the next look for one that gives way begins.
     next: AtomicUsize,
     ticks: Ticks,
-    /// Whether each connection is for one request.
-    brief: bool,
+    /// The paths that are answered, where that is not all: then each connection is for one request.
+    only: Option<&'static [&'static str]>,
 }
 
 impl Connections {
-    /// Connections that have each one request: afterwards they give way at once.
-    pub(super) fn brief() -> Self {
-        Self { brief: true, ..Self::default() }
+    /// Connections for one request each, of one of these paths; afterwards they give way at once.
+    pub(super) fn for_one_request(only: &'static [&'static str]) -> Self {
+        Self { only: Some(only), ..Self::default() }
+    }
+
+    /// The paths that are answered, where that is not all.
+    pub(super) const fn only(&self) -> Option<&'static [&'static str]> {
+        self.only
     }
 
     /// How many are open now, TLS handshakes under way included.
@@ -73,7 +78,7 @@ impl Connections {
         }
         let account = budget.open(peer, limits.connections_per_peer)?;
         self.open.fetch_add(1, Ordering::Relaxed);
-        let activity = Arc::new(Activity::new(account, self.ticks.clone(), self.brief));
+        let activity = Arc::new(Activity::new(account, self.ticks.clone(), self.only.is_some()));
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         let key = list.insert(Arc::clone(&activity));
         Some(Slot { connections: Arc::clone(self), key, activity })

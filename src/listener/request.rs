@@ -32,21 +32,13 @@ struct Connection {
     stamp: Stamp,
     activity: Arc<Activity>,
     connections: Arc<Connections>,
-    only: Option<&'static [&'static str]>,
 }
 
 impl<S> Handling<S> {
-    /// By this service; `stamp` notes on each request who calls. `only` these paths are answered, and then the connection
-    /// is over.
-    pub(super) fn new(
-        service: S,
-        caller: Caller,
-        stamp: Stamp,
-        slot: &Slot,
-        only: Option<&'static [&'static str]>,
-    ) -> Self {
+    /// By this service; `stamp` notes on each request who calls.
+    pub(super) fn new(service: S, caller: Caller, stamp: Stamp, slot: &Slot) -> Self {
         let (activity, connections) = (Arc::clone(slot.activity()), Arc::clone(slot.connections()));
-        Self { service, connection: Arc::new(Connection { caller, stamp, activity, connections, only }) }
+        Self { service, connection: Arc::new(Connection { caller, stamp, activity, connections }) }
     }
 }
 
@@ -60,7 +52,8 @@ impl<S: Answers> Service<Request<Incoming>> for Handling<S> {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let Connection { caller, stamp, activity, connections, only } = &*self.connection;
+        let Connection { caller, stamp, activity, connections } = &*self.connection;
+        let only = connections.only();
         let last = only.is_some() && request.version() != Version::HTTP_2;
         let refuse = |answer, exchange| Answering {
             answer: Either::Left(ready(Ok(answer))),

@@ -118,7 +118,7 @@ impl RefreshClaims {
 /// The text is no refresh token of ours. Callers are told no more than that; [`Self::defect`] is for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a refresh token of this service")]
-pub struct RefreshTokenError(RefreshTokenDefect);
+pub struct RefreshTokenError(#[source] RefreshTokenDefect);
 
 /// What is wrong with a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]

@@ -22,7 +22,11 @@ fn budget() -> Budget {
 }
 
 fn admit(connections: &Arc<Connections>, budget: &Budget, peer: [u8; 4]) -> Option<Slot> {
-    connections.admit("test", &LIMITS, budget, IpAddr::from(peer))
+    let admitted = connections.admit("test", &LIMITS, budget, IpAddr::from(peer));
+    if admitted.is_none() {
+        connections.refuse("test", &LIMITS, IpAddr::from(peer));
+    }
+    admitted
 }
 
 /// A call on this connection that waits for its answer.
@@ -37,10 +41,10 @@ fn one_more_than_the_limit_is_refused_while_all_get_on() {
     let second = admit(&connections, &budget, [192, 0, 2, 2]).unwrap();
     let calls = [call(&first), call(&second)];
     assert!(admit(&connections, &budget, [192, 0, 2, 3]).is_none());
-    assert_eq!(connections.open(), 2);
+    assert_eq!((connections.open(), connections.refused()), (2, 1));
     drop((calls, first));
     let third = admit(&connections, &budget, [192, 0, 2, 3]).unwrap();
-    assert_eq!(connections.open(), 2);
+    assert_eq!((connections.open(), connections.refused()), (2, 1));
     drop((second, third));
     assert_eq!((connections.open(), budget.used()), (0, 0));
 }
@@ -55,7 +59,7 @@ fn one_that_does_nothing_gives_way_to_a_new_one() {
     }
     let _call = call(&busy);
     let new = admit(&connections, &budget, [192, 0, 2, 3]).expect("the still one gives way");
-    assert_eq!(connections.ended(Ended::GaveWay), 1);
+    assert_eq!((connections.ended(Ended::GaveWay), connections.refused()), (1, 0));
     assert!(!busy.activity().is_closing());
     let _another = call(&new);
     assert!(admit(&connections, &budget, [192, 0, 2, 4]).is_none(), "a place is given up once");
