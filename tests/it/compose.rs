@@ -209,32 +209,17 @@ async fn its_envoy_serves_grpc_and_http_and_keeps_the_rest_inside() {
             recipe.replace(&format!("port_value: {written} "), &format!("port_value: {} ", address.port()));
     }
     let envoy = tokio::task::block_in_place(|| Envoy::start(&recipe));
+    envoy.until_healthy().await;
     let address = envoy.address("countersign");
 
     let mut client = Client::connect(address);
     let password = dev.password().unwrap();
-    let mut login = client.login("admin", &password).await;
-    for _ in 0..100 {
-        // Until Envoy has asked for its health.
-        if login.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        login = client.login("admin", &password).await;
-    }
-    let tokens = login.unwrap();
+    let tokens = client.login("admin", &password).await.unwrap();
     let verified = client.verify(&tokens.access_token).await.unwrap();
     assert!(matches!(verified, Verified::As { username, .. } if username == "admin"));
 
     let edge = Http(address);
-    let mut keys = edge.get("/.well-known/jwks.json", &[]).await;
-    for _ in 0..100 {
-        if keys.status.as_u16() == 200 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        keys = edge.get("/.well-known/jwks.json", &[]).await;
-    }
+    let keys = edge.get("/.well-known/jwks.json", &[]).await;
     assert_eq!(keys.status.as_u16(), 200, "{keys:?}");
     assert_eq!(edge.get("/readyz", &[]).await.status.as_u16(), 404, "operations stay inside");
     let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();

@@ -26,7 +26,8 @@ struct Served {
     _stop: DropGuard,
 }
 
-/// Serves `/livez`; `/wait`, an answer that never ends; `/large`, an answer of a mebibyte; and `/gather`, which says how its body ended.
+/// Serves `/livez`; `/wait`, an answer that never ends; `/large`, an answer of a mebibyte; and `/gather`, which says how
+/// its body ended.
 async fn serve(limits: Limits, budget: usize) -> Served {
     let router = Router::new()
         .route("/livez", get(async || "ok"))

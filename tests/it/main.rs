@@ -45,6 +45,7 @@ mod pasting;
 mod postgres_store;
 mod proto3_json;
 mod redis_store;
+mod refused_refresh;
 mod replicas;
 mod request_facts;
 mod revocation_stream;

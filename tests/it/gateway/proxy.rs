@@ -131,15 +131,9 @@ enum Server {
 impl Proxy {
     /// Waits until Envoy takes every replica for healthy.
     pub(super) async fn until_healthy(&self) {
-        let Server::Envoy(envoy) = &self.server else { return };
-        for _ in 0..1200 {
-            let clusters = Http(envoy.admin).get("/clusters", &[]).await;
-            if !String::from_utf8_lossy(&clusters.body).contains("failed_active_hc") {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        if let Server::Envoy(envoy) = &self.server {
+            envoy.until_healthy().await;
         }
-        panic!("a replica is not healthy to Envoy:\n{}", self.log());
     }
 
     /// What it has logged.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::http::Http;
 use super::tool;
 
 /// Whether the tests that need Envoy can run; says SKIPPED otherwise.
@@ -64,6 +65,18 @@ impl Envoy {
     /// Where the listener of this name is.
     pub(crate) fn address(&self, listener: &str) -> SocketAddr {
         *self.listeners.get(listener).unwrap_or_else(|| panic!("no {listener} in {:?}", self.listeners))
+    }
+
+    /// Waits until it takes every server of its clusters for healthy.
+    pub(crate) async fn until_healthy(&self) {
+        for _ in 0..1200 {
+            let clusters = Http(self.admin).get("/clusters", &[]).await;
+            if !String::from_utf8_lossy(&clusters.body).contains("failed_active_hc") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("a server is not healthy to Envoy:\n{}", self.log());
     }
 
     /// Everything it has logged.
