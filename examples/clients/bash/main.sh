@@ -18,7 +18,7 @@ member() { # name, JSON
 }
 
 explain() { # an error
-    # Without a reason the error is not the service's own: nobody answered, for example.
+    # Without a reason the error did not come from the service: the connection failed, for example.
     reason=$(member reason "$1" || echo "no reason")
     case $reason in
         # The only reasons to forget tokens. On every other error keep them.

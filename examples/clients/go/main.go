@@ -81,7 +81,7 @@ func session(ctx context.Context, auth pb.AuthServiceClient) error {
 	return nil
 }
 
-// No call waits for ever.
+// Every call has a deadline.
 func bounded(
 	ctx context.Context, method string, request, reply any,
 	connection *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
@@ -98,7 +98,7 @@ func reason(err error) string {
 			return info.GetReason()
 		}
 	}
-	// The error is not the service's own: nobody answered, for example.
+	// The error did not come from the service: the connection failed, for example.
 	return status.Code(err).String()
 }
 

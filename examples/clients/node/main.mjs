@@ -20,7 +20,7 @@ function reason(error) {
   const [status] = error.metadata?.get("grpc-status-details-bin") ?? [];
   const details = status ? contract["google.rpc.Status"].deserialize(status).details : [];
   const info = details.find((detail) => detail.type_url.endsWith("/google.rpc.ErrorInfo"));
-  // Without one the error is not the service's own: nobody answered, for example.
+  // Without one the error did not come from the service: the connection failed, for example.
   return info ? contract["google.rpc.ErrorInfo"].deserialize(info.value).reason : grpc.status[error.code];
 }
 
@@ -34,7 +34,7 @@ const { ADDRESS = "127.0.0.1:50051", ACCOUNT = "admin", PASSWORD } = process.env
 // Where the service speaks TLS: grpc.credentials.createSsl().
 const client = new AuthService(ADDRESS, grpc.credentials.createInsecure());
 
-/** One call, which does not wait for ever. */
+/** One call, with a deadline. */
 function call(method, message) {
   return promisify(client[method]).call(client, message, { deadline: Date.now() + 5_000 });
 }

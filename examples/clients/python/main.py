@@ -16,7 +16,7 @@ from countersign.v1.auth_service_pb2_grpc import AuthServiceStub
 # The only reasons to forget tokens. On every other error keep them.
 ENDED = {"REFRESH_TOKEN_INVALID", "REFRESH_TOKEN_EXPIRED", "REFRESH_TOKEN_REUSED", "SESSION_REVOKED"}
 
-# No call waits for ever.
+# Every call has a deadline.
 TIMEOUT = 5
 
 
@@ -27,7 +27,7 @@ def reason(error: grpc.RpcError) -> str:
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info):
             return info.reason
-    # The error is not the service's own: nobody answered, for example.
+    # The error did not come from the service: the connection failed, for example.
     return error.code().name
 
 

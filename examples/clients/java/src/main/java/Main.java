@@ -71,13 +71,13 @@ public final class Main {
         }
     }
 
-    /** No call waits for ever. */
+    /** Every call has a deadline. */
     private static AuthServiceBlockingStub within(AuthServiceBlockingStub auth) {
         return auth.withDeadlineAfter(5, TimeUnit.SECONDS);
     }
 
     private static String explain(StatusRuntimeException error) {
-        // Without a reason the error is not the service's own: nobody answered, for example.
+        // Without a reason the error did not come from the service: the connection failed, for example.
         String reason = reason(error).orElse(error.getStatus().getCode().name());
         String rest = ENDED.contains(reason) ? "the session is over: forget the tokens" : "keep any tokens";
         return "refused: " + reason + " (" + rest + ")";
