@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
@@ -12,9 +13,17 @@ use crate::support::http::{PASSWORD, Service, USERNAME, access_token, bearer, se
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The service with a grace window of nothing, so that the second presentation of a token is reuse.
+/// The service with a grace window of nothing, so that the second presentation of a token is reuse. Its store has been asked
+/// once how it is: before, the scrape has nothing to tell of it.
 async fn started() -> Service {
-    service(&[("ROTATION__GRACE", "0s"), ("ROTATION__STRICT", "true")]).await
+    let service = service(&[("ROTATION__GRACE", "0s"), ("ROTATION__STRICT", "true")]).await;
+    let asked = async {
+        while !service.operations.get("/readyz", &[]).await.body.windows(6).any(|word| word == b"sqlite") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), asked).await.expect("the store is asked");
+    service
 }
 
 /// One scrape, in the format that Prometheus asks for.
