@@ -77,7 +77,7 @@ else
   local lives = redis.call('PTTL', KEYS[1])
   kept[#kept + 1] = record
   local packed = table.concat(kept)
-  if #packed <= LARGE then
+  if #packed <= LARGE or not stays(KEYS[1]) then
     redis.call('SET', KEYS[1], packed, 'PX', math.max(lives, 1))
   else
     -- The first write is one that a full store refuses, so that nothing is lost to one.

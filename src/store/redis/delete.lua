@@ -1,8 +1,12 @@
 -- Forgets the sessions named.
 local value, is_hash = load(KEYS[1])
 if is_hash then
+  -- With its last field the key is gone, and no command may name it any more (`stays`).
+  local left = redis.call('HLEN', KEYS[1])
   for _, id in ipairs(ARGV) do
-    redis.call('HDEL', KEYS[1], id)
+    if left > 0 then
+      left = left - redis.call('HDEL', KEYS[1], id)
+    end
   end
   return 1
 end
@@ -19,12 +23,11 @@ each(value, function(record)
   end
 end)
 local packed = table.concat(kept)
-if #packed < #value then
-  -- A full store refuses a script whose first write may need memory, and DEL needs none.
-  local lives = redis.call('PTTL', KEYS[1])
+if packed == '' then
   redis.call('DEL', KEYS[1])
-  if packed ~= '' then
-    redis.call('SET', KEYS[1], packed, 'PX', math.max(lives, 1))
-  end
+elseif #packed < #value then
+  -- A full store refuses a script whose first write may need memory, and this one needs none.
+  insist_on_master(KEYS[1])
+  redis.call('SET', KEYS[1], packed, 'KEEPTTL')
 end
 return 1

@@ -119,3 +119,9 @@ local function insist_on_master(key)
     redis.call('PERSIST', key)
   end
 end
+
+-- Whether a script may delete the key and write it anew. While its slot moves to another node of a Cluster, a key that is
+-- not there is the other node's to write, within a script too: what was deleted would be lost.
+local function stays(key)
+  return type(redis.pcall('PTTL', key .. ':')) == 'number'
+end

@@ -250,6 +250,46 @@ async fn slots_of_a_cluster_move_unnoticed() {
     store.check().await.unwrap();
 }
 
+/// While a slot moves, a node writes no key of it that is not there, within a script too: one that deleted a user's sessions
+/// to write those that are left lost them all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_others_stay_where_a_session_ends_while_its_slot_moves() {
+    if !is_installed("the_others_stay_where_a_session_ends_while_its_slot_moves") {
+        return;
+    }
+    let cluster = Cluster::start();
+    let store = open(&cluster.url());
+    let first = login(&store).await;
+    let more = async || began(store.create(new_session(first.user, Epoch(0)), &POLICY).await.unwrap()).0;
+    let mut kept = vec![more().await];
+    let holder = cluster.nodes.iter().find(|node| node.cli(&["DBSIZE"]) != "0").unwrap();
+    let other = cluster.nodes.iter().find(|node| node.port != holder.port).unwrap();
+    let key = holder.cli(&["RANDOMKEY"]);
+    let slot = holder.cli(&["CLUSTER", "KEYSLOT", &key]);
+    let [from, to] = [holder, other].map(|node| node.cli(&["CLUSTER", "MYID"]));
+    assert_eq!(other.cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from]), "OK");
+    assert_eq!(holder.cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to]), "OK");
+
+    store.delete(first.user, &[first.id]).await.unwrap();
+    assert_eq!(store.find(first.user, kept[0].id).await.unwrap().as_ref(), Some(&kept[0]), "it did not end");
+    // More than are kept in a string.
+    while kept.len() < 500 {
+        kept.push(more().await);
+    }
+    assert_eq!(store.list(first.user).await.unwrap().len(), kept.len());
+
+    assert_eq!(holder.cli(&["CLUSTER", "SETSLOT", &slot, "STABLE"]), "OK");
+    kept.push(more().await);
+    assert_eq!(holder.cli(&["TYPE", &key]), "hash");
+    assert_eq!(holder.cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to]), "OK");
+    let mut ids: Vec<_> = kept.iter().map(|session| session.id).collect();
+    ids.push(session_id());
+    store.delete(first.user, &ids[1..]).await.unwrap();
+    assert_eq!(store.list(first.user).await.unwrap(), kept[..1]);
+    store.delete(first.user, &ids).await.unwrap();
+    assert_eq!(store.list(first.user).await.unwrap(), []);
+}
+
 /// Sessions are spread over the nodes, and so is what the probe writes: one node that is full is not overlooked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_full_node_of_a_cluster_is_noticed() {
