@@ -8,12 +8,12 @@ pub mod mac_key;
 mod pem_block;
 pub mod refresh;
 mod schedule;
+mod signers;
 pub mod signing_key;
 pub mod signing_keys;
 
 pub use access::{
     AccessGrant, AccessToken, AccessTokenIssuer, AttributesTooLarge, AudiencesTooLarge, MintError,
-    SignsTokens,
 };
 pub use key_directory::{
     KeyDirectory, KeyDirectoryError, KeyFileDefect, KeyInfo, KeyKind, KeyState, LoadedKeys, MAC_ALGORITHM,
@@ -24,5 +24,5 @@ pub use mac_key::{InvalidMacKey, InvalidMacKeys, MacKey, MacKeys, UnknownMacKey}
 pub use pem_block::InvalidPem;
 pub use refresh::{RefreshClaims, RefreshToken, RefreshTokenDefect, RefreshTokenError, SessionSecret};
 pub use schedule::{Activation, InvalidSchedule};
-pub use signing_key::{InvalidSigningKey, SigningFailed, SigningKey};
+pub use signing_key::{GeneratingFailed, InvalidSigningKey, SigningKey};
 pub use signing_keys::{InvalidSigningKeys, SigningKeys};

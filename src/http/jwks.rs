@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_verifier::{Algorithm, KeySet, VerifyingKey};
+use countersign_verifier::KeySet;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -42,57 +42,6 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
 
 /// The set, in order of key id.
 fn document(keys: &KeySet) -> Value {
-    let keys: Vec<Value> = keys.iter().filter_map(|key| jwk(key)).collect();
+    let keys: Vec<&Value> = keys.iter().map(|key| key.jwk()).collect();
     json!({ "keys": keys })
-}
-
-/// One key: RFC 8037 §2 for Ed25519, RFC 7518 §6.2 for P-256, §6.3 for RSA.
-fn jwk(key: &VerifyingKey) -> Option<Value> {
-    let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    let public = public_key(key.spki_der())?;
-    let mut jwk = match key.algorithm() {
-        Algorithm::EdDSA => json!({ "kty": "OKP", "crv": "Ed25519", "x": encoded(public) }),
-        Algorithm::Es256 => {
-            let (x, y) = public.strip_prefix(&[4])?.split_at_checked(32)?;
-            json!({ "kty": "EC", "crv": "P-256", "x": encoded(x), "y": encoded(y) })
-        }
-        Algorithm::Rs256 => {
-            let (members, _) = element(public, 0x30)?;
-            let (modulus, rest) = element(members, 0x02)?;
-            let (exponent, _) = element(rest, 0x02)?;
-            json!({ "kty": "RSA", "n": encoded(unsigned(modulus)), "e": encoded(unsigned(exponent)) })
-        }
-    };
-    jwk["use"] = "sig".into();
-    jwk["alg"] = key.algorithm().name().into();
-    jwk["kid"] = key.id().as_str().into();
-    Some(jwk)
-}
-
-/// The bits of the `subjectPublicKey` in a `SubjectPublicKeyInfo` (RFC 5280 §4.1).
-fn public_key(spki: &[u8]) -> Option<&[u8]> {
-    let (members, _) = element(spki, 0x30)?;
-    let (_algorithm, rest) = element(members, 0x30)?;
-    let (bits, _) = element(rest, 0x03)?;
-    bits.strip_prefix(&[0])
-}
-
-/// The contents of the DER element with this tag that stands first, and what comes after it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&found, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let (bytes, rest) =
-            rest.split_at_checked(usize::from(first & 0x7f)).filter(|(bytes, _)| bytes.len() <= 4)?;
-        (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-    };
-    let (contents, rest) = rest.split_at_checked(length)?;
-    (found == tag).then_some((contents, rest))
-}
-
-/// An integer without the zero that shows it to be positive.
-fn unsigned(integer: &[u8]) -> &[u8] {
-    integer.strip_prefix(&[0]).unwrap_or(integer)
 }

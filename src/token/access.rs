@@ -1,55 +1,23 @@
 //! Access tokens: JWTs after RFC 9068, which `countersign_verifier` verifies.
 
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_verifier::{Algorithm, KeyId, Rules};
+use countersign_verifier::Rules;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::model::{CustomClaims, Role, Session, UnixMillis, User};
 use crate::secret::random;
-use crate::token::signing_key::{SigningFailed, SigningKey};
+use crate::token::signing_key::SigningKey;
 
 #[cfg(test)]
 mod tests;
 
 /// How a session begins today: with a password (RFC 8176 §2).
 const AUTHENTICATION_METHODS: [&str; 1] = ["pwd"];
-
-/// Whatever can sign: a private key, in this process or elsewhere.
-pub trait SignsTokens {
-    /// Why it could not.
-    type Error: Error + Send + Sync + 'static;
-
-    /// The `kid` of the key.
-    fn key_id(&self) -> &KeyId;
-
-    /// The `alg` of the key.
-    fn algorithm(&self) -> Algorithm;
-
-    /// The signature over `message` in the form that JWS asks for (RFC 7518 §3, RFC 8037 §3.1).
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Self::Error>;
-}
-
-impl SignsTokens for SigningKey {
-    type Error = SigningFailed;
-
-    fn key_id(&self) -> &KeyId {
-        self.id()
-    }
-
-    fn algorithm(&self) -> Algorithm {
-        self.algorithm()
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
-        self.sign(message)
-    }
-}
 
 /// What an access token is made from.
 #[derive(Debug, Clone, Copy)]
@@ -117,12 +85,9 @@ pub enum MintError {
         /// How long it would be.
         bytes: usize,
     },
-    /// The key could not be used.
+    /// The claims could not be written as JSON, or the key could not be used.
     #[error("signing an access token failed")]
-    Signing(#[source] Box<dyn Error + Send + Sync>),
-    /// The claims could not be written as JSON.
-    #[error("writing the claims of an access token failed")]
-    Encoding(#[from] serde_json::Error),
+    Signing(#[from] jsonwebtoken::errors::Error),
 }
 
 /// Makes access tokens.
@@ -163,20 +128,14 @@ impl AccessTokenIssuer {
 
     /// Makes a token that lives for `ttl`, but never beyond the absolute end of its session. Its times are whole
     /// seconds, rounded down.
-    pub fn mint<S: SignsTokens>(
+    pub fn mint(
         &self,
-        signer: &S,
+        signer: &SigningKey,
         grant: &AccessGrant<'_>,
         ttl: Duration,
     ) -> Result<AccessToken, MintError> {
         let claims = self.claims(grant, ttl)?;
-        let header = Header { typ: "at+jwt", alg: signer.algorithm().name(), kid: signer.key_id().as_str() };
-        let mut text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header)?);
-        text.push('.');
-        URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(&claims)?, &mut text);
-        let signature = signer.sign(text.as_bytes()).map_err(|error| MintError::Signing(Box::new(error)))?;
-        text.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut text);
+        let text = signer.sign(&claims)?;
         if text.len() > Rules::MAX_TOKEN_BYTES {
             return Err(MintError::TooLarge { bytes: text.len() });
         }
@@ -211,14 +170,6 @@ impl AccessTokenIssuer {
 /// Brackets, the elements, the commas between them.
 fn json_array_bytes(elements: impl ExactSizeIterator<Item = usize>) -> usize {
     2 + elements.len().saturating_sub(1) + elements.sum::<usize>()
-}
-
-/// The JOSE header (RFC 7515 §4, RFC 9068 §2.1).
-#[derive(Serialize)]
-struct Header<'a> {
-    typ: &'static str,
-    alg: &'static str,
-    kid: &'a str,
 }
 
 /// The claims as they are written; `countersign_verifier::Claims` says what each means.

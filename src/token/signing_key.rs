@@ -4,16 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair,
 };
 use countersign_verifier::{Algorithm, InvalidKey, KeyId, VerifyingKey};
+use jsonwebtoken::{EncodingKey, Header};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::pem_block::{self, InvalidPem};
 use super::schedule::{Activation, Scheduled};
+use super::signers;
 
 /// Why a private key was refused; says nothing of the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,21 +31,16 @@ pub enum InvalidSigningKey {
     Public(#[from] InvalidKey),
 }
 
-/// The cryptographic library failed; no caller can do anything about it.
+/// No key could be made: the cryptographic library failed, and no caller can do anything about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the cryptographic library failed at {0}")]
-pub struct SigningFailed(&'static str);
+#[error("the cryptographic library failed to make a key")]
+pub struct GeneratingFailed;
 
-enum KeyPair {
-    Ed25519(Ed25519KeyPair),
-    P256(EcdsaKeyPair),
-    // Several times as large as the others' handles.
-    Rsa(Box<RsaKeyPair>),
-}
-
-/// A private key, parsed once, used by any number of threads.
+/// A private key, used by any number of threads.
 pub struct SigningKey {
-    pair: KeyPair,
+    key: EncodingKey,
+    header: Header,
+    pem: Zeroizing<String>,
     verifying: Arc<VerifyingKey>,
     activation: Activation,
 }
@@ -54,45 +51,74 @@ impl SigningKey {
     /// [`Self::active_from`] says otherwise.
     pub fn from_pkcs8_pem(id: KeyId, pem: &str) -> Result<Self, InvalidSigningKey> {
         let der = pem_block::decode(pem, pem_block::PRIVATE_KEY)?;
-        let pair = if let Ok(pair) = Ed25519KeyPair::from_pkcs8(&der) {
-            KeyPair::Ed25519(pair)
+        if let Ok(pair) = Ed25519KeyPair::from_pkcs8(&der) {
+            Self::ed25519(id, &pair)
         } else if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der) {
-            KeyPair::P256(pair)
+            Self::p256(id, &pair)
         } else if let Ok(pair) = RsaKeyPair::from_pkcs8(&der) {
-            KeyPair::Rsa(Box::new(pair))
+            Self::rsa(id, &pair)
         } else {
-            return Err(InvalidSigningKey::Unsupported);
-        };
-        Self::new(id, pair)
+            Err(InvalidSigningKey::Unsupported)
+        }
     }
 
     /// A new key, in use since ever unless [`Self::active_from`] says otherwise. RSA keys get 2048 bits: longer
     /// ones sign several times slower.
-    pub fn generate(id: KeyId, algorithm: Algorithm) -> Result<Self, SigningFailed> {
-        const FAILED: SigningFailed = SigningFailed("making a key");
-        let pair = match algorithm {
-            Algorithm::EdDSA => KeyPair::Ed25519(Ed25519KeyPair::generate().map_err(|_| FAILED)?),
+    pub fn generate(id: KeyId, algorithm: Algorithm) -> Result<Self, GeneratingFailed> {
+        let key = match algorithm {
+            Algorithm::EdDSA => Self::ed25519(id, &Ed25519KeyPair::generate().map_err(|_| GeneratingFailed)?),
             Algorithm::Es256 => {
                 let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
-                KeyPair::P256(pair.map_err(|_| FAILED)?)
+                Self::p256(id, &pair.map_err(|_| GeneratingFailed)?)
             }
             Algorithm::Rs256 => {
                 let pair = RsaKeyPair::generate(KeySize::Rsa2048);
-                KeyPair::Rsa(Box::new(pair.map_err(|_| FAILED)?))
+                Self::rsa(id, &pair.map_err(|_| GeneratingFailed)?)
             }
         };
-        Self::new(id, pair).map_err(|_| FAILED)
+        key.map_err(|_| GeneratingFailed)
     }
 
-    fn new(id: KeyId, pair: KeyPair) -> Result<Self, InvalidSigningKey> {
-        let (algorithm, spki) = match &pair {
-            KeyPair::Ed25519(pair) => (Algorithm::EdDSA, pair.public_key().as_der()),
-            KeyPair::P256(pair) => (Algorithm::Es256, pair.public_key().as_der()),
-            KeyPair::Rsa(pair) => (Algorithm::Rs256, pair.public_key().as_der()),
+    fn ed25519(id: KeyId, pair: &Ed25519KeyPair) -> Result<Self, InvalidSigningKey> {
+        let pem = pkcs8_v1_pem(pair)?;
+        let key = EncodingKey::from_ed_pem(pem.as_bytes());
+        Self::new(id, Algorithm::EdDSA, key, pem, pair.public_key())
+    }
+
+    fn p256(id: KeyId, pair: &EcdsaKeyPair) -> Result<Self, InvalidSigningKey> {
+        let der = pair.to_pkcs8v1().map_err(|_| InvalidSigningKey::Unsupported)?;
+        let pem = pem_block::encode(pem_block::PRIVATE_KEY, der.as_ref());
+        let key = EncodingKey::from_ec_pem(pem.as_bytes());
+        Self::new(id, Algorithm::Es256, key, pem, pair.public_key())
+    }
+
+    fn rsa(id: KeyId, pair: &RsaKeyPair) -> Result<Self, InvalidSigningKey> {
+        let pem = pkcs8_v1_pem(pair)?;
+        let key = EncodingKey::from_rsa_pem(pem.as_bytes());
+        Self::new(id, Algorithm::Rs256, key, pem, pair.public_key())
+    }
+
+    fn new<P: AsDer<PublicKeyX509Der<'static>>>(
+        id: KeyId,
+        algorithm: Algorithm,
+        key: jsonwebtoken::errors::Result<EncodingKey>,
+        pem: Zeroizing<String>,
+        public: &P,
+    ) -> Result<Self, InvalidSigningKey> {
+        let key = key.map_err(|_| InvalidSigningKey::Unsupported)?;
+        let spki = public.as_der().map_err(|_| InvalidSigningKey::Unsupported)?;
+        let header = Header {
+            typ: Some("at+jwt".to_owned()),
+            kid: Some(id.to_string()),
+            ..Header::new(match algorithm {
+                Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+                Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+                Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+            })
         };
-        let spki: PublicKeyX509Der<'_> = spki.map_err(|_| InvalidSigningKey::Unsupported)?;
         let verifying = Arc::new(VerifyingKey::from_spki_der(id, algorithm, spki.as_ref())?);
-        Ok(Self { pair, verifying, activation: Activation::Always })
+        signers::keep();
+        Ok(Self { key, header, pem, verifying, activation: Activation::Always })
     }
 
     /// The same key, in use from then on.
@@ -121,41 +147,21 @@ impl SigningKey {
         &self.verifying
     }
 
-    /// The signature over `message`, in the form that JWS asks for (RFC 7518 §3.3 and §3.4, RFC 8037 §3.1).
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
-        const FAILED: SigningFailed = SigningFailed("signing");
-        match &self.pair {
-            KeyPair::Ed25519(pair) => Ok(pair.try_sign(message).map_err(|_| FAILED)?.as_ref().to_vec()),
-            KeyPair::P256(pair) => {
-                let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| FAILED)?;
-                Ok(signature.as_ref().to_vec())
-            }
-            KeyPair::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
-                    .map_err(|_| FAILED)?;
-                Ok(signature)
-            }
-        }
+    /// An access token with these claims: a JWS in compact serialization (RFC 7515 §7.1) whose header has `typ`
+    /// (RFC 9068 §2.1), `alg` and `kid`.
+    pub fn sign<C: Serialize>(&self, claims: &C) -> Result<String, jsonwebtoken::errors::Error> {
+        jsonwebtoken::encode(&self.header, claims, &self.key)
     }
 
     /// The PEM text of the private key as PKCS#8 version 1, which OpenSSL reads too.
-    pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>, SigningFailed> {
-        const FAILED: SigningFailed = SigningFailed("encoding a key");
-        match &self.pair {
-            KeyPair::Ed25519(pair) => pkcs8_pem(pair).ok_or(FAILED),
-            KeyPair::P256(pair) => {
-                let der = pair.to_pkcs8v1().map_err(|_| FAILED)?;
-                Ok(pem_block::encode(pem_block::PRIVATE_KEY, der.as_ref()))
-            }
-            KeyPair::Rsa(pair) => pkcs8_pem(&**pair).ok_or(FAILED),
-        }
+    pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
+        self.pem.clone()
     }
 }
 
-fn pkcs8_pem<K: AsDer<Pkcs8V1Der<'static>>>(pair: &K) -> Option<Zeroizing<String>> {
-    let der = pair.as_der().ok()?;
-    Some(pem_block::encode(pem_block::PRIVATE_KEY, der.as_ref()))
+fn pkcs8_v1_pem(pair: &impl AsDer<Pkcs8V1Der<'static>>) -> Result<Zeroizing<String>, InvalidSigningKey> {
+    let der = pair.as_der().map_err(|_| InvalidSigningKey::Unsupported)?;
+    Ok(pem_block::encode(pem_block::PRIVATE_KEY, der.as_ref()))
 }
 
 impl Scheduled for SigningKey {

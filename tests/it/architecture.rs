@@ -77,6 +77,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("tonic_types", &["grpc"]),
     ("prost", &["grpc"]),
     ("prost_types", &["grpc"]),
+    ("jsonwebtoken", &["token"]),
     ("sqlx", &["store"]),
     ("redis", &["store"]),
     ("axum", &["grpc", "http", "operations", "listener"]),
@@ -152,6 +153,43 @@ fn the_verifier_depends_on_nothing_of_the_server() {
         assert!(!dependencies.lines().any(|line| line.starts_with(server)), "{server} in sdk/rust");
     }
     assert!(!dependencies.contains("path ="), "sdk/rust must stand alone");
+}
+
+/// Access tokens are signed by `jsonwebtoken::encode`, with signers that one file keeps, and checked by its verifiers.
+/// Whatever else could sign or check one is named in those files alone.
+#[test]
+fn jsonwebtoken_signs_and_checks_and_nothing_else_does() {
+    const ABLE: [&str; 6] =
+        ["Ed25519KeyPair", "EcdsaKeyPair", "RsaKeyPair", ".try_sign(", "UnparsedPublicKey", ".verify_sig("];
+    const FILES: [&str; 2] = ["token/signing_key.rs", "token/signers.rs"];
+    let mut broken = Vec::new();
+    let mut signing = Vec::new();
+    for (_, file, code) in sources().into_iter().filter(|(_, file, _)| !file.ends_with("tests.rs")) {
+        let named = ABLE.iter().filter(|able| code.contains(**able));
+        if !FILES.iter().any(|allowed| file == Path::new(allowed)) {
+            broken.extend(named.map(|able| format!("src/{} names {able}", file.display())));
+        }
+        signing.extend(vec![file.display().to_string(); code.matches("jsonwebtoken::encode(").count()]);
+    }
+    assert_eq!(signing, ["token/signing_key.rs"]);
+    let key = fs::read_to_string(root().join("src").join(FILES[0])).unwrap();
+    assert!(!key.contains("SystemRandom") && !key.contains("try_sign("), "{} signs by itself", FILES[0]);
+
+    let mut verifier = BTreeMap::new();
+    collect(&root().join("sdk/rust/src"), &mut verifier);
+    let mut checking = 0;
+    for (path, code) in verifier.iter().filter(|(path, _)| !path.ends_with("tests.rs")) {
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        checking += code.matches("verifier_factory)(").count();
+        // `install_default` would take the choice of the cryptography from the application that links the crate.
+        let named =
+            ABLE.iter().chain(&["install_default", "jsonwebtoken::decode", "jsonwebtoken::crypto::verify"]);
+        broken.extend(
+            named.filter(|able| code.contains(**able)).map(|able| format!("{} names {able}", path.display())),
+        );
+    }
+    assert_eq!(checking, 1);
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
 fn root() -> PathBuf {

@@ -5,11 +5,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
-use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaParameters,
-    VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
 };
+use jsonwebtoken::DecodingKey;
+// Called by its name and never installed: which cryptography jsonwebtoken uses in this process is for the
+// application to say, which may have enabled another.
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER as AWS_LC;
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
+use serde_json::Value;
 
 /// How a token is signed: the `alg` of its header (RFC 7518 §3.1, RFC 8037 §3.1). Every one is asymmetric, so
 /// that whoever can verify cannot sign.
@@ -64,6 +68,15 @@ impl Algorithm {
             Self::Rs256 => {
                 &[0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00]
             }
+        }
+    }
+
+    /// The same for jsonwebtoken.
+    const fn of_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+            Self::Es256 => jsonwebtoken::Algorithm::ES256,
+            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
         }
     }
 
@@ -185,7 +198,9 @@ pub enum InvalidKey {
 pub struct VerifyingKey {
     id: KeyId,
     algorithm: Algorithm,
-    key: ParsedPublicKey,
+    spki: Arc<[u8]>,
+    key: Arc<DecodingKey>,
+    jwk: Arc<Value>,
 }
 
 impl VerifyingKey {
@@ -204,16 +219,16 @@ impl VerifyingKey {
         if Algorithm::of_spki_der(der) != Some(algorithm) {
             return Err(InvalidKey::WrongKind { expected: algorithm });
         }
-        if algorithm == Algorithm::Rs256 {
-            check_rsa_size(der)?;
-        }
-        let key = ParsedPublicKey::new(algorithm.verification(), der).map_err(|_| InvalidKey::Malformed)?;
+        let key = decoding_key(algorithm, der)?;
+        let parsed =
+            ParsedPublicKey::new(algorithm.verification(), der).map_err(|_| InvalidKey::Malformed)?;
         // The parser overlooks trailing bytes; one key must have one encoding.
-        let canonical: PublicKeyX509Der<'_> = key.as_der().map_err(|_| InvalidKey::Malformed)?;
+        let canonical: PublicKeyX509Der<'_> = parsed.as_der().map_err(|_| InvalidKey::Malformed)?;
         if canonical.as_ref() != der {
             return Err(InvalidKey::Malformed);
         }
-        Ok(Self { id, algorithm, key })
+        let jwk = jwk(&id, algorithm, &key).ok_or(InvalidKey::Malformed)?;
+        Ok(Self { id, algorithm, spki: der.into(), key: Arc::new(key), jwk: Arc::new(jwk) })
     }
 
     /// Its name in a token's header.
@@ -228,19 +243,49 @@ impl VerifyingKey {
 
     /// The DER `SubjectPublicKeyInfo`.
     pub fn spki_der(&self) -> &[u8] {
-        self.key.as_ref()
+        &self.spki
+    }
+
+    /// The key as a member of a JWK set (RFC 7517 §4), with `use`, `alg` and `kid`: after RFC 8037 §2 for Ed25519,
+    /// RFC 7518 §6.2 for P-256, §6.3 for RSA.
+    pub fn jwk(&self) -> &Value {
+        &self.jwk
     }
 
     /// Whether `signature` is this key's over `message`. Signatures are in the form of RFC 7518 §3 (for ES256
     /// the 64 bytes of r ‖ s) and RFC 8037 §3.1.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.key.verify_sig(message, signature).is_ok()
+        let verifier = (AWS_LC.verifier_factory)(&self.algorithm.of_jsonwebtoken(), &self.key);
+        verifier.is_ok_and(|verifier| verifier.verify(message, &signature.to_vec()).is_ok())
     }
 }
 
-fn check_rsa_size(spki: &[u8]) -> Result<(), InvalidKey> {
-    let key = rsa::PublicKey::from_der(spki).map_err(|_| InvalidKey::Malformed)?;
-    let bits = RsaParameters::public_modulus_len(key.as_ref()).map_err(|_| InvalidKey::Malformed)?;
+/// The key as jsonwebtoken takes it: for Ed25519 and P-256 the bare bits, which end the `SubjectPublicKeyInfo`.
+fn decoding_key(algorithm: Algorithm, spki: &[u8]) -> Result<DecodingKey, InvalidKey> {
+    let key = match algorithm {
+        Algorithm::EdDSA => spki.last_chunk::<32>().map(|point| DecodingKey::from_ed_der(point)),
+        Algorithm::Es256 => spki.last_chunk::<65>().map(|point| DecodingKey::from_ec_der(point)),
+        Algorithm::Rs256 => {
+            let components = (AWS_LC.key_utils.rsa_pub_components_from_public_key)(spki);
+            let (modulus, exponent) = components.map_err(|_| InvalidKey::Malformed)?;
+            check_rsa_size(&modulus)?;
+            Some(DecodingKey::from_rsa_raw_components(&modulus, &exponent))
+        }
+    };
+    key.ok_or(InvalidKey::Malformed)
+}
+
+fn jwk(id: &KeyId, algorithm: Algorithm, key: &DecodingKey) -> Option<Value> {
+    let mut jwk = Jwk::from_decoding_key(key, Some(algorithm.of_jsonwebtoken())).ok()?;
+    jwk.common.key_id = Some(id.to_string());
+    jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+    serde_json::to_value(jwk).ok()
+}
+
+/// `modulus` is big-endian, without leading zeros.
+fn check_rsa_size(modulus: &[u8]) -> Result<(), InvalidKey> {
+    let leading = modulus.first().map_or(0, |first| first.leading_zeros());
+    let bits = u32::try_from(modulus.len()).map_or(u32::MAX, |bytes| bytes.saturating_mul(8)) - leading;
     if (VerifyingKey::MIN_RSA_BITS..=VerifyingKey::MAX_RSA_BITS).contains(&bits) {
         Ok(())
     } else {

@@ -7,7 +7,7 @@ use countersign_verifier::InvalidKeyId;
 
 use super::super::mac_key::{InvalidMacKey, InvalidMacKeys};
 use super::super::schedule::InvalidSchedule;
-use super::super::signing_key::{InvalidSigningKey, SigningFailed};
+use super::super::signing_key::{GeneratingFailed, InvalidSigningKey};
 use super::super::signing_keys::InvalidSigningKeys;
 use super::Permissions;
 use super::file::{MAX_FILE_BYTES, MAX_FILES};
@@ -77,7 +77,7 @@ pub enum KeyDirectoryError {
     TimeOutOfRange,
     /// A key could not be made.
     #[error(transparent)]
-    Generate(#[from] SigningFailed),
+    Generate(#[from] GeneratingFailed),
 }
 
 /// What is wrong with a file.

@@ -6,6 +6,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 
 use super::*;
 
@@ -13,6 +14,7 @@ use super::*;
 struct Example {
     algorithm: Algorithm,
     spki: Vec<u8>,
+    jwk: Value,
     message: &'static str,
     signature: Vec<u8>,
 }
@@ -34,6 +36,10 @@ fn rfc8037_a4() -> Example {
     Example {
         algorithm: Algorithm::EdDSA,
         spki,
+        jwk: json!({
+            "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            "use": "sig", "alg": "EdDSA", "kid": "k",
+        }),
         message: "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc",
         signature: unbase64(
             "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
@@ -51,6 +57,12 @@ fn rfc7515_a3() -> Example {
     Example {
         algorithm: Algorithm::Es256,
         spki,
+        jwk: json!({
+            "kty": "EC", "crv": "P-256",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+            "use": "sig", "alg": "ES256", "kid": "k",
+        }),
         message: "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
                   cGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
         signature: unbase64(
@@ -61,15 +73,14 @@ fn rfc7515_a3() -> Example {
 
 /// RFC 7515 appendix A.2.
 fn rfc7515_a2() -> Example {
-    let modulus = unbase64(
-        "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR\
+    let modulus = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR\
          T-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXB\
          dQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9ia\
-         GNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ",
-    );
+         GNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
     Example {
         algorithm: Algorithm::Rs256,
-        spki: rsa_spki(modulus),
+        spki: rsa_spki(unbase64(modulus)),
+        jwk: json!({ "kty": "RSA", "n": modulus, "e": "AQAB", "use": "sig", "alg": "RS256", "kid": "k" }),
         message: "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
                   cGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
         signature: unbase64(
@@ -91,10 +102,11 @@ fn rsa_spki(modulus: Vec<u8>) -> Vec<u8> {
 #[test]
 fn the_signatures_that_the_rfcs_print_verify_and_no_change_of_one_bit_does() {
     for example in [rfc8037_a4(), rfc7515_a3(), rfc7515_a2()] {
-        let Example { algorithm, spki, message, mut signature } = example;
+        let Example { algorithm, spki, jwk, message, mut signature } = example;
         let key = VerifyingKey::from_spki_der(id("k"), algorithm, &spki).unwrap();
         assert_eq!(key.algorithm(), algorithm);
         assert_eq!(key.spki_der(), spki);
+        assert_eq!(*key.jwk(), jwk, "{algorithm}");
         assert!(key.verify(message.as_bytes(), &signature), "{algorithm}");
 
         assert!(!key.verify(&message.as_bytes()[1..], &signature), "{algorithm}");
