@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -68,11 +69,17 @@ pub fn survive_hangup() {
     }
 }
 
-/// Returns when the process is asked to stop: SIGTERM or SIGINT.
-pub async fn signal() {
+/// Returns when the process is asked to stop: SIGTERM or SIGINT. Listens from the call on, and not only once it is waited for:
+/// whoever is told that the service is ready may stop it in the same moment, and must not meet what the system would do,
+/// which is to end it without draining. Needs to be called within a runtime.
+pub fn signal() -> impl Future<Output = ()> + Send {
     use tokio::signal::unix::{SignalKind, signal};
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    match (terminate, interrupt) {
+    let listening = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    asked(listening)
+}
+
+async fn asked(listening: (std::io::Result<Signal>, std::io::Result<Signal>)) {
+    match listening {
         (Ok(mut terminate), Ok(mut interrupt)) => {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -83,5 +90,20 @@ pub async fn signal() {
             tracing::error!(%error, "cannot listen for signals; only SIGKILL will stop this process");
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal as Sent, getpid, kill_process};
+
+    use super::*;
+
+    /// If it did not, this process would end here, and every test in it.
+    #[tokio::test]
+    async fn a_signal_counts_that_comes_before_anybody_waits_for_it() {
+        let asked = signal();
+        kill_process(getpid(), Sent::TERM).unwrap();
+        tokio::time::timeout(Duration::from_secs(20), asked).await.expect("the signal was heard");
     }
 }

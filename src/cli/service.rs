@@ -55,12 +55,13 @@ impl Program for Service {
             password,
         };
         let mut ready = app.readiness().subscribe();
+        let asked_to_stop = lifecycle::signal();
         let announce = async move {
             // Whoever reads the banner may paste its lines at once.
             if ready.wait_for(|ready| *ready).await.is_ok() {
                 let _ = writeln!(std::io::stdout(), "{banner}");
             }
-            lifecycle::signal().await;
+            asked_to_stop.await;
         };
         finish(app.run(announce).await)
     }
