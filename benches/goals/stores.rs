@@ -13,7 +13,7 @@ use countersign::password::{Argon2idHash, HashParameters, Password, WorkingMemor
 use countersign::store::redis::{RedisOptions, RedisStore, RedisUrl, TimeSource};
 use countersign::store::{Created, SessionPolicy, SessionStore as _};
 use countersign::token::{LoadedKeys, SessionSecret};
-use redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, aio::MultiplexedConnection};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::support::database::Server as _;

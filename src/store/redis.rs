@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use redis::{ClientTlsConfig, TlsCertificates, Value};
+use deadpool_redis::redis::{ClientTlsConfig, TlsCertificates, Value};
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use redis::Value;
-use redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, Value};
 use tokio::task::JoinSet;
 
 use crate::load::now;

@@ -1,6 +1,6 @@
 //! What an operator should know at start: settings with which Redis may lose sessions.
 
-use redis::{FromRedisValue as _, Value};
+use deadpool_redis::redis::{self, FromRedisValue as _, Value};
 
 use super::RedisStore;
 use super::failure::Failure;

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, Value};
+use deadpool_redis::redis::{self, Cmd, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
-use redis::{PushInfo, PushKind, ServerErrorKind, Value};
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, PushInfo, PushKind, ServerErrorKind, Value};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 

@@ -1,6 +1,6 @@
 //! The scripts: one for each verb, so that each is one atomic command.
 
-use redis::Cmd;
+use deadpool_redis::redis::{self, Cmd};
 
 /// A Lua script, and the digest that the server knows it by.
 pub(super) struct Script {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::Value;
+use deadpool_redis::redis::Value;
 
 use super::failure::Failure;
 use super::scripts::{Arguments, Script};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use redis::Value;
+use deadpool_redis::redis::Value;
 
 use super::RedisStore;
 use super::failure::Failure;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike as _, MultiplexedConnection};
-use redis::{Cmd, Value};
+use deadpool_redis::redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use deadpool_redis::redis::{self, Cmd, Value};
 use tokio::runtime::{self, Handle};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_redis::redis;
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info};
 

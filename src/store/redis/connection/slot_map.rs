@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use redis::Value;
+use deadpool_redis::redis::Value;
 
 use super::super::address::Server;
 use super::slot::SLOTS;
