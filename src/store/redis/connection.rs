@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 
 use self::cluster::Cluster;
-use self::lane::{Lanes, Manner};
+use self::shared_connection::{Manner, SharedConnections};
 use super::address::Topology;
 use super::failure::Failure;
 use super::scripts::{Arguments, Script};
@@ -18,13 +18,13 @@ use crate::store::PoolStats;
 use crate::store::waits::Waits;
 
 mod cluster;
-mod dial;
-mod lane;
+mod pool;
 mod scout;
+mod shared_connection;
 mod slot;
 mod slot_map;
 
-pub(super) use self::dial::{Credentials, Dialer, Homes, Target, within};
+pub(super) use self::pool::{Credentials, Dialer, Homes, Target, within};
 pub(super) use self::slot::slot_of;
 
 /// When a caller stops waiting. Everything that a call waits for, it waits for no longer than this.
@@ -58,14 +58,14 @@ pub(super) struct Connections {
     in_flight: Semaphore,
     waits: Waits,
     bounds: Bounds,
-    opened: Arc<dial::Opened>,
+    opened: Arc<pool::Opened>,
 }
 
 /// How long what the probe has written is kept.
 const PROBE_LIVES: Duration = Duration::from_mins(1);
 
 enum Servers {
-    One { lanes: Lanes, target: Target },
+    One { connections: SharedConnections, target: Target },
     Cluster(Cluster),
 }
 
@@ -73,8 +73,8 @@ impl Connections {
     /// Begins to open them; must be called within a runtime, which they then live on.
     pub(super) fn open(dialer: &Dialer, topology: &Topology, sentinel: Credentials, bounds: Bounds) -> Self {
         let one = |target: Target| {
-            let lanes = Lanes::open(dialer, &target, bounds.connections);
-            Servers::One { lanes, target }
+            let connections = SharedConnections::open(dialer, &target, bounds.connections);
+            Servers::One { connections, target }
         };
         let servers = match topology {
             Topology::Standalone(server) => one(Target::Master(server.clone())),
@@ -154,7 +154,7 @@ impl Connections {
 
     async fn send(&self, key: &[u8], command: &Cmd, deadline: &mut Deadline<'_>) -> Result<Value, Failure> {
         match &self.servers {
-            Servers::One { lanes, .. } => lanes.send(command, Manner::Plain, deadline).await,
+            Servers::One { connections, .. } => connections.send(command, Manner::Plain, deadline).await,
             Servers::Cluster(cluster) => cluster.send(slot_of(key), command, deadline).await,
         }
     }
@@ -166,8 +166,8 @@ impl Connections {
         let mut deadline = Deadline { sleep: pin!(tokio::time::sleep(limit)), limit };
         let _permit = self.enter(&mut deadline).await?;
         match &self.servers {
-            Servers::One { lanes, target } => {
-                let answer = lanes.send(command, Manner::Plain, &mut deadline).await?;
+            Servers::One { connections, target } => {
+                let answer = connections.send(command, Manner::Plain, &mut deadline).await?;
                 Ok(vec![(target.to_string(), answer)])
             }
             Servers::Cluster(cluster) => cluster.send_to_all(command, &mut deadline).await,

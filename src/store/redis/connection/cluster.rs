@@ -10,9 +10,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::super::address::Server;
 use super::super::failure::Failure;
 use super::Deadline;
-use super::dial::{Dialer, Target};
-use super::lane::{Lanes, Manner};
+use super::pool::{Dialer, Target};
 use super::scout::Scout;
+use super::shared_connection::{Manner, SharedConnections};
 use super::slot::{SLOTS, slot_of};
 use super::slot_map::SlotMap;
 
@@ -49,7 +49,7 @@ impl Cluster {
         let mut server = self.owner(slot, deadline).await?;
         let mut manner = Manner::Plain;
         for hop in 1.. {
-            let answer = self.nodes.lanes(&server).send(command, manner, deadline).await;
+            let answer = self.nodes.connections(&server).send(command, manner, deadline).await;
             let Err(failure) = answer else { return answer };
             manner = Manner::Plain;
             match (failure.server_error(), redirection(&failure)) {
@@ -87,7 +87,7 @@ impl Cluster {
         let slots = self.all_slots(deadline).await?;
         let mut answers = Vec::new();
         for server in slots.servers() {
-            let answer = self.nodes.lanes(&server).send(command, Manner::Plain, deadline).await;
+            let answer = self.nodes.connections(&server).send(command, Manner::Plain, deadline).await;
             if answer.is_err() {
                 self.refresh();
             }
@@ -178,18 +178,19 @@ fn redirected(text: &str) -> Option<Server> {
 pub(super) struct Nodes {
     pub(super) dialer: Dialer,
     connections: usize,
-    known: Mutex<HashMap<Server, Arc<Lanes>>>,
+    known: Mutex<HashMap<Server, Arc<SharedConnections>>>,
 }
 
 impl Nodes {
-    fn lanes(&self, server: &Server) -> Arc<Lanes> {
+    fn connections(&self, server: &Server) -> Arc<SharedConnections> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lanes) = known.get(server) {
-            return Arc::clone(lanes);
+        if let Some(connections) = known.get(server) {
+            return Arc::clone(connections);
         }
-        let lanes = Arc::new(Lanes::open(&self.dialer, &Target::Node(server.clone()), self.connections));
-        known.insert(server.clone(), Arc::clone(&lanes));
-        lanes
+        let connections =
+            Arc::new(SharedConnections::open(&self.dialer, &Target::Node(server.clone()), self.connections));
+        known.insert(server.clone(), Arc::clone(&connections));
+        connections
     }
 
     /// Gives up the connections to all other nodes.

@@ -10,7 +10,7 @@ use tracing::{debug, info};
 use super::super::address::Server;
 use super::super::failure::Failure;
 use super::cluster::Nodes;
-use super::dial::{Target, within};
+use super::pool::{Target, within};
 use super::slot_map::SlotMap;
 
 /// How often to look when nothing seems wrong, and at most when something does.

@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use super::super::failure::Failure;
 use super::Deadline;
-use super::dial::{Dialer, Target, within};
+use super::pool::{Dialer, Target, within};
 
 /// How long to wait after a first vain attempt, and at most after later ones.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -30,16 +30,16 @@ pub(super) enum Manner {
 }
 
 /// Several connections to one server.
-pub(super) struct Lanes {
-    lanes: Vec<Lane>,
+pub(super) struct SharedConnections {
+    connections: Vec<SharedConnection>,
     next: AtomicUsize,
 }
 
-impl Lanes {
+impl SharedConnections {
     /// Begins to open so many connections.
     pub(super) fn open(dialer: &Dialer, target: &Target, count: usize) -> Self {
-        let open = |number| Lane::open(dialer.clone(), target.clone(), &dialer.homes.of(number));
-        Self { lanes: (0..count.max(1)).map(open).collect(), next: AtomicUsize::new(0) }
+        let open = |number| SharedConnection::open(dialer.clone(), target.clone(), &dialer.homes.of(number));
+        Self { connections: (0..count.max(1)).map(open).collect(), next: AtomicUsize::new(0) }
     }
 
     /// Sends a command over a connection that is open, or else waits for one, until the deadline. Of those that are, one
@@ -50,12 +50,12 @@ impl Lanes {
         manner: Manner,
         deadline: &mut Deadline<'_>,
     ) -> Result<Value, Failure> {
-        let first = self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len();
-        let (before, from) = self.lanes.split_at(first);
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % self.connections.len();
+        let (before, from) = self.connections.split_at(first);
         let here = Handle::current().id();
-        let mut open = from.iter().chain(before).filter(|lane| lane.is_open());
-        let ours = open.clone().find(|lane| lane.home == here);
-        ours.or_else(|| open.next()).unwrap_or(&self.lanes[first]).send(command, manner, deadline).await
+        let mut open = from.iter().chain(before).filter(|connection| connection.is_open());
+        let ours = open.clone().find(|connection| connection.home == here);
+        ours.or_else(|| open.next()).unwrap_or(&self.connections[first]).send(command, manner, deadline).await
     }
 }
 
@@ -89,7 +89,7 @@ enum Doubt {
 
 /// One connection, shared. A caller that goes away leaves nothing behind in it: its answer is thrown away when it
 /// comes.
-struct Lane {
+struct SharedConnection {
     state: watch::Receiver<State>,
     doubts: mpsc::Sender<Doubt>,
     /// The runtime that it lives on.
@@ -97,7 +97,7 @@ struct Lane {
     _keeper: AbortOnDropHandle<()>,
 }
 
-impl Lane {
+impl SharedConnection {
     fn open(dialer: Dialer, target: Target, home: &Handle) -> Self {
         let (published, state) = watch::channel(Err(Closed { why: "not yet".into(), in_vain: false }));
         let (doubts, heard) = mpsc::channel(16);

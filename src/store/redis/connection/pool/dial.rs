@@ -16,9 +16,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::super::RedisTls;
-use super::super::address::Server;
-use super::super::failure::Failure;
+use crate::store::redis::RedisTls;
+use crate::store::redis::address::Server;
+use crate::store::redis::failure::Failure;
 
 /// After so long without any sign of the other side a connection is given up by the operating system.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
@@ -27,32 +27,32 @@ const BUFFERED: usize = 256;
 
 /// Whom to log in as.
 #[derive(Debug, Clone, Default)]
-pub(in super::super) struct Credentials {
-    pub(in super::super) username: Option<String>,
-    pub(in super::super) password: Option<SecretString>,
+pub(in crate::store::redis) struct Credentials {
+    pub(in crate::store::redis) username: Option<String>,
+    pub(in crate::store::redis) password: Option<SecretString>,
 }
 
 /// How to speak to a server, whichever it is.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Dialer {
-    pub(in super::super) credentials: Credentials,
-    pub(in super::super) tls: Option<RedisTls>,
-    pub(in super::super) database: i64,
+pub(in crate::store::redis) struct Dialer {
+    pub(in crate::store::redis) credentials: Credentials,
+    pub(in crate::store::redis) tls: Option<RedisTls>,
+    pub(in crate::store::redis) database: i64,
     /// How long opening a connection may take, login included.
-    pub(in super::super) patience: Duration,
+    pub(in crate::store::redis) patience: Duration,
     /// The connections for commands that it has opened; clones count together.
-    pub(in super::super) opened: Arc<Opened>,
+    pub(in crate::store::redis) opened: Arc<Opened>,
     /// Where connections for commands live.
-    pub(in super::super) homes: Homes,
+    pub(in crate::store::redis) homes: Homes,
 }
 
 /// Runtimes that connections live on, one after the other; without any, the current one.
 #[derive(Debug, Clone, Default)]
-pub(in super::super) struct Homes(pub(in super::super) Arc<[Handle]>);
+pub(in crate::store::redis) struct Homes(pub(in crate::store::redis) Arc<[Handle]>);
 
 impl Homes {
     /// Of the `number`th connection to a server.
-    pub(super) fn of(&self, number: usize) -> Handle {
+    pub(in crate::store::redis) fn of(&self, number: usize) -> Handle {
         let number = number.checked_rem(self.0.len());
         number.map_or_else(Handle::current, |number| self.0[number].clone())
     }
@@ -60,32 +60,32 @@ impl Homes {
 
 /// How many connections there are and were.
 #[derive(Debug, Default)]
-pub(in super::super) struct Opened {
+pub(in crate::store::redis) struct Opened {
     ever: AtomicU64,
     now: AtomicU64,
 }
 
 impl Opened {
     /// Counts a connection for as long as the guard lives.
-    pub(super) fn count(self: &Arc<Self>) -> Counted {
+    pub(in crate::store::redis) fn count(self: &Arc<Self>) -> Counted {
         self.ever.fetch_add(1, Ordering::Relaxed);
         self.now.fetch_add(1, Ordering::Relaxed);
         Counted(Arc::clone(self))
     }
 
     /// Since the start.
-    pub(super) fn ever(&self) -> u64 {
+    pub(in crate::store::redis) fn ever(&self) -> u64 {
         self.ever.load(Ordering::Relaxed)
     }
 
     /// Now.
-    pub(super) fn now(&self) -> u64 {
+    pub(in crate::store::redis) fn now(&self) -> u64 {
         self.now.load(Ordering::Relaxed)
     }
 }
 
 /// A connection that is counted.
-pub(super) struct Counted(Arc<Opened>);
+pub(in crate::store::redis) struct Counted(Arc<Opened>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -95,7 +95,7 @@ impl Drop for Counted {
 
 /// Whom a connection is to lead to.
 #[derive(Debug, Clone)]
-pub(in super::super) enum Target {
+pub(in crate::store::redis) enum Target {
     /// This server, which must be a master.
     Master(Server),
     /// The master that Sentinels name.
@@ -115,7 +115,10 @@ impl std::fmt::Display for Target {
 
 impl Dialer {
     /// Opens a connection for commands. A replica is refused: what it says may be old.
-    pub(in super::super) async fn dial(&self, target: &Target) -> Result<MultiplexedConnection, Failure> {
+    pub(in crate::store::redis) async fn dial(
+        &self,
+        target: &Target,
+    ) -> Result<MultiplexedConnection, Failure> {
         match target {
             Target::Node(server) => self.open(server, None).await,
             Target::Master(server) => self.open_master(server).await,
@@ -126,7 +129,7 @@ impl Dialer {
     }
 
     /// Opens a connection on which messages arrive too.
-    pub(in super::super) async fn listen(
+    pub(in crate::store::redis) async fn listen(
         &self,
         target: &Target,
         messages: mpsc::Sender<PushInfo>,
@@ -254,7 +257,7 @@ impl Dialer {
 }
 
 /// Waits, but not for longer than `limit`.
-pub(in super::super) async fn within<T>(
+pub(in crate::store::redis) async fn within<T>(
     limit: Duration,
     work: impl Future<Output = redis::RedisResult<T>>,
 ) -> Result<T, Failure> {
