@@ -3,6 +3,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_redis::redis::{self, Cmd, Value};
@@ -24,7 +25,7 @@ mod shared_connection;
 mod slot;
 mod slot_map;
 
-pub(super) use self::pool::{Credentials, Dialer, Homes, Target, within};
+pub(super) use self::pool::{Credentials, Dialer, Homes, Pooled, Target, listen, within};
 pub(super) use self::slot::slot_of;
 
 /// When a caller stops waiting. Everything that a call waits for, it waits for no longer than this.
@@ -58,7 +59,8 @@ pub(super) struct Connections {
     in_flight: Semaphore,
     waits: Waits,
     bounds: Bounds,
-    opened: Arc<pool::Opened>,
+    /// How many were opened since the start.
+    opened: Arc<AtomicU64>,
 }
 
 /// How long what the probe has written is kept.
@@ -104,8 +106,11 @@ impl Connections {
             pool: "all",
             in_flight: limit.saturating_sub(self.in_flight.available_permits() as u64),
             in_flight_limit: limit,
-            connections: self.opened.now(),
-            opened: self.opened.ever(),
+            connections: match &self.servers {
+                Servers::One { connections, .. } => connections.open_now(),
+                Servers::Cluster(cluster) => cluster.open_now(),
+            },
+            opened: self.opened.load(Ordering::Relaxed),
             waiting: self.waits.now(),
             waits: self.waits.ever(),
             waited: self.waits.waited(),

@@ -11,7 +11,7 @@ use deadpool_redis::redis::{self, PushInfo, PushKind, ServerErrorKind, Value};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
-use super::connection::{Connections, Dialer, within};
+use super::connection::{self, Connections, Dialer, Pooled, within};
 use super::failure::Failure;
 use super::{RedisStore, message};
 use crate::model::Revocation;
@@ -95,14 +95,13 @@ impl PubSub {
     async fn listen(self, rows: mpsc::Sender<Revocation>) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let (sender, messages) = mpsc::channel(UNREAD);
-            match self.subscribe(sender).await {
-                Ok(connection) => {
+            match self.subscribe().await {
+                Ok(pooled) => {
                     info!(channel = %self.channel, "listening for revocations");
                     self.begun.send_modify(|times| *times += 1);
                     pause = FIRST_PAUSE;
                     self.listening.store(true, Ordering::Relaxed);
-                    let outcome = self.follow(connection, messages, &rows).await;
+                    let outcome = self.follow(pooled, &rows).await;
                     self.listening.store(false, Ordering::Relaxed);
                     match outcome {
                         Ok(()) => return,
@@ -122,19 +121,17 @@ impl PubSub {
         }
     }
 
-    async fn subscribe(&self, messages: mpsc::Sender<PushInfo>) -> Result<MultiplexedConnection, Failure> {
+    async fn subscribe(&self) -> Result<Pooled, Failure> {
         let target = self.connections.target_of(self.channel.as_bytes())?;
-        let limit = 2 * self.dialer.patience;
-        let dialed = tokio::time::timeout(limit, self.dialer.listen(&target, messages)).await;
-        let mut connection = dialed.map_err(|_| Failure::Late(limit))??;
+        let mut pooled = connection::listen(&self.dialer, &target, UNREAD).await?;
         if self.sharded.load(Ordering::Relaxed) {
-            match self.ask(&mut connection, "SSUBSCRIBE").await {
+            match self.ask(&mut pooled.commands, "SSUBSCRIBE").await {
                 Err(failure) if is_unknown_command(&failure) => self.sharded.store(false, Ordering::Relaxed),
-                outcome => return outcome.map(|()| connection),
+                outcome => return outcome.map(|()| pooled),
             }
         }
-        self.ask(&mut connection, "SUBSCRIBE").await?;
-        Ok(connection)
+        self.ask(&mut pooled.commands, "SUBSCRIBE").await?;
+        Ok(pooled)
     }
 
     async fn ask(&self, connection: &mut MultiplexedConnection, command: &str) -> Result<(), Failure> {
@@ -144,15 +141,10 @@ impl PubSub {
     }
 
     /// Passes on what is heard; returns without a failure when nobody wants to hear it any more.
-    async fn follow(
-        &self,
-        mut connection: MultiplexedConnection,
-        mut messages: mpsc::Receiver<PushInfo>,
-        rows: &mpsc::Sender<Revocation>,
-    ) -> Result<(), Failure> {
+    async fn follow(&self, mut pooled: Pooled, rows: &mpsc::Sender<Revocation>) -> Result<(), Failure> {
         loop {
             tokio::select! {
-                message = messages.recv() => match message {
+                message = pooled.message() => match message {
                     Some(PushInfo { kind: PushKind::Message | PushKind::SMessage, data }) => pass_on(&data, rows),
                     Some(PushInfo { kind: PushKind::Disconnection, .. }) | None => {
                         return Err(Failure::NotConnected("the connection was closed".into()));
@@ -165,7 +157,7 @@ impl PubSub {
                 () = rows.closed() => return Ok(()),
                 () = tokio::time::sleep(QUIET) => {
                     let ping = redis::cmd("PING");
-                    within(self.dialer.patience, ping.query_async::<Value>(&mut connection)).await?;
+                    within(self.dialer.patience, ping.query_async::<Value>(&mut pooled.commands)).await?;
                 }
             }
         }

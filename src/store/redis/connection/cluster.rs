@@ -135,6 +135,11 @@ impl Cluster {
         self.slots.borrow().owner(slot).ok_or(Failure::Uncovered(slot))
     }
 
+    /// How many connections are open to all nodes.
+    pub(super) fn open_now(&self) -> u64 {
+        self.nodes.open_now()
+    }
+
     /// Looks again who serves what; soon, and once for all who ask.
     pub(super) fn refresh(&self) {
         self.wanted.notify_one();
@@ -191,6 +196,12 @@ impl Nodes {
             Arc::new(SharedConnections::open(&self.dialer, &Target::Node(server.clone()), self.connections));
         known.insert(server.clone(), Arc::clone(&connections));
         connections
+    }
+
+    /// How many connections are open to all of them.
+    fn open_now(&self) -> u64 {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().map(|connections| connections.open_now()).sum()
     }
 
     /// Gives up the connections to all other nodes.

@@ -10,7 +10,7 @@ use tracing::{debug, info};
 use super::super::address::Server;
 use super::super::failure::Failure;
 use super::cluster::Nodes;
-use super::pool::{Target, within};
+use super::pool::{self, Target, within};
 use super::slot_map::SlotMap;
 
 /// How often to look when nothing seems wrong, and at most when something does.
@@ -71,10 +71,9 @@ impl Scout {
 
     async fn ask(&self, server: &Server) -> Result<Option<SlotMap>, Failure> {
         let target = Target::Node(server.clone());
-        let dialed = tokio::time::timeout(PATIENCE, self.nodes.dialer.dial(&target)).await;
-        let mut connection = dialed.map_err(|_| Failure::Late(PATIENCE))??;
+        let mut pooled = pool::open(&self.nodes.dialer, &target, PATIENCE).await?;
         let mut command = redis::cmd("CLUSTER");
-        let answer = within(PATIENCE, command.arg("SLOTS").query_async(&mut connection)).await?;
+        let answer = within(PATIENCE, command.arg("SLOTS").query_async(&mut pooled.commands)).await?;
         Ok(SlotMap::parse(&answer, server))
     }
 }

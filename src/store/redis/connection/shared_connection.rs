@@ -1,9 +1,9 @@
-//! One connection to one server, shared by many callers, and the task that keeps it open.
+//! One connection to one server, shared by many callers, and the task that gets it from the pool.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use deadpool_redis::ObjectId;
 use deadpool_redis::redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use deadpool_redis::redis::{self, Cmd, Value};
 use tokio::runtime::{self, Handle};
@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use super::super::failure::Failure;
 use super::Deadline;
-use super::pool::{Dialer, Target, within};
+use super::pool::{self, Closed, Dialer, Health, Pool, Pooled, Target};
 
 /// How long to wait after a first vain attempt, and at most after later ones.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -38,8 +38,13 @@ pub(super) struct SharedConnections {
 impl SharedConnections {
     /// Begins to open so many connections.
     pub(super) fn open(dialer: &Dialer, target: &Target, count: usize) -> Self {
-        let open = |number| SharedConnection::open(dialer.clone(), target.clone(), &dialer.homes.of(number));
+        let open = |number| SharedConnection::open(dialer, target, &dialer.homes.of(number));
         Self { connections: (0..count.max(1)).map(open).collect(), next: AtomicUsize::new(0) }
+    }
+
+    /// How many are open.
+    pub(super) fn open_now(&self) -> u64 {
+        self.connections.iter().map(|connection| connection.pool.status().size as u64).sum()
     }
 
     /// Sends a command over a connection that is open, or else waits for one, until the deadline. Of those that are, one
@@ -59,32 +64,23 @@ impl SharedConnections {
     }
 }
 
-/// A connection that is there, and the how many-th it is.
+/// A connection that is there, and which of its pool's it is.
 #[derive(Clone)]
 struct Open {
     connection: MultiplexedConnection,
-    number: u64,
+    id: ObjectId,
 }
 
 /// What is known of the connection: it, or why there is none.
 type State = Result<Open, Closed>;
 
-/// Why there is no connection.
-#[derive(Clone)]
-struct Closed {
-    why: Arc<str>,
-    /// Whether another one was tried for in vain. Then nobody waits for it any more, and all are refused at once: the
-    /// server is gone or silent, and will be for longer than a call may take.
-    in_vain: bool,
-}
-
-/// What a caller thinks of the connection with a number.
+/// What a caller found wrong with a connection.
 #[derive(Debug, Clone, Copy)]
 enum Doubt {
     /// It must not be used any more.
-    Broken(u64),
+    Broken(ObjectId),
     /// It was silent for too long.
-    Silent(u64),
+    Silent(ObjectId),
 }
 
 /// One connection, shared. A caller that goes away leaves nothing behind in it: its answer is thrown away when it
@@ -92,18 +88,28 @@ enum Doubt {
 struct SharedConnection {
     state: watch::Receiver<State>,
     doubts: mpsc::Sender<Doubt>,
+    /// Holds the connection, or none.
+    pool: Pool,
     /// The runtime that it lives on.
     home: runtime::Id,
     _keeper: AbortOnDropHandle<()>,
 }
 
 impl SharedConnection {
-    fn open(dialer: Dialer, target: Target, home: &Handle) -> Self {
+    fn open(dialer: &Dialer, target: &Target, home: &Handle) -> Self {
         let (published, state) = watch::channel(Err(Closed { why: "not yet".into(), in_vain: false }));
         let (doubts, heard) = mpsc::channel(16);
-        let keeper = Keeper { dialer, target, published, doubts: heard, number: 0 };
+        let on_closed = {
+            let (published, server) = (published.clone(), target.to_string());
+            move |closed: &Closed| {
+                publish(&published, Err(closed.clone()));
+                warn!(%server, why = %closed.why, "a connection to Redis is given up");
+            }
+        };
+        let pool = pool::shared(dialer, target, on_closed);
+        let keeper = Keeper { pool: pool.clone(), server: target.to_string(), published, doubts: heard };
         let keeper = AbortOnDropHandle::new(home.spawn(keeper.run()));
-        Self { state, doubts, home: home.id(), _keeper: keeper }
+        Self { state, doubts, pool, home: home.id(), _keeper: keeper }
     }
 
     fn is_open(&self) -> bool {
@@ -116,17 +122,17 @@ impl SharedConnection {
         manner: Manner,
         deadline: &mut Deadline<'_>,
     ) -> Result<Value, Failure> {
-        let Open { mut connection, number } = self.opened(deadline).await?;
+        let Open { mut connection, id } = self.opened(deadline).await?;
         // The keeper hears of many doubts at once; that one is lost does not matter.
         let answer = tokio::select! {
             answer = exchange(&mut connection, command, manner) => answer,
             () = deadline.passed() => {
-                let _ = self.doubts.try_send(Doubt::Silent(number));
+                let _ = self.doubts.try_send(Doubt::Silent(id));
                 return Err(deadline.failure());
             }
         };
         if answer.as_ref().is_err_and(Failure::ends_connection) {
-            let _ = self.doubts.try_send(Doubt::Broken(number));
+            let _ = self.doubts.try_send(Doubt::Broken(id));
         }
         answer
     }
@@ -161,71 +167,57 @@ async fn exchange(
     Ok(answer.extract_error()?)
 }
 
-/// Opens the connection, and another one whenever there is reason to. Runs on its own, so that opening may take
-/// longer than any caller waits, and is not cut off with the caller.
+fn publish(published: &watch::Sender<State>, state: State) {
+    published.send_modify(|known| *known = state);
+}
+
+/// Takes the connection from the pool and lets the callers have it, and returns it whenever there is reason to check it.
+/// Runs on its own, so that opening may take longer than any caller waits, and is not cut off with the caller.
 struct Keeper {
-    dialer: Dialer,
-    target: Target,
+    pool: Pool,
+    server: String,
     published: watch::Sender<State>,
     doubts: mpsc::Receiver<Doubt>,
-    number: u64,
 }
 
 impl Keeper {
     async fn run(mut self) {
+        let (mut pause, mut current) = (FIRST_PAUSE, None);
         loop {
-            let connection = self.dial().await;
-            self.number += 1;
-            info!(server = %self.target, "connected to Redis");
-            let open = Open { connection: connection.clone(), number: self.number };
-            self.publish(Ok(open));
-            let _counted = self.dialer.opened.count();
-            let Some(why) = self.watch(connection).await else { return };
-            warn!(server = %self.target, %why, "a connection to Redis is given up");
-        }
-    }
-
-    fn publish(&self, state: State) {
-        self.published.send_modify(|known| *known = state);
-    }
-
-    async fn dial(&self) -> MultiplexedConnection {
-        let limit = 2 * self.dialer.patience;
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let failure = match tokio::time::timeout(limit, self.dialer.dial(&self.target)).await {
-                Ok(Ok(connection)) => return connection,
-                Ok(Err(failure)) => failure,
-                Err(_) => Failure::Late(limit),
+            let mut pooled = match pool::get(&self.pool).await {
+                Ok(pooled) => pooled,
+                Err(failure) => {
+                    debug!(server = %self.server, %failure, "cannot connect to Redis");
+                    publish(&self.published, Err(Closed::in_vain(&failure)));
+                    tokio::time::sleep(pause).await;
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                    continue;
+                }
             };
-            debug!(server = %self.target, %failure, "cannot connect to Redis");
-            self.publish(Err(Closed { why: failure.to_string().into(), in_vain: true }));
-            tokio::time::sleep(pause).await;
-            pause = LONGEST_PAUSE.min(pause * 2);
+            pause = FIRST_PAUSE;
+            let id = Pooled::id(&pooled);
+            if current.replace(id) != Some(id) {
+                info!(server = %self.server, "connected to Redis");
+                publish(&self.published, Ok(Open { connection: pooled.commands.clone(), id }));
+            }
+            let Some(health) = self.doubted(id).await else { return };
+            pooled.health = health;
         }
     }
 
-    /// Returns why the connection is not good any more; nothing when nobody needs one.
-    async fn watch(&mut self, mut connection: MultiplexedConnection) -> Option<Arc<str>> {
+    /// Waits until a connection is to be checked; returns nothing once nobody needs it.
+    async fn doubted(&mut self, current: ObjectId) -> Option<Health> {
         loop {
             match tokio::time::timeout(QUIET, self.doubts.recv()).await {
                 Ok(None) => return None,
-                Ok(Some(Doubt::Broken(number))) if number == self.number => {
-                    let why: Arc<str> = "it broke, or leads to no master".into();
-                    self.publish(Err(Closed { why: Arc::clone(&why), in_vain: false }));
-                    return Some(why);
+                Ok(Some(Doubt::Broken(id))) if id == current => {
+                    let why = "it broke, or leads to no master".into();
+                    return Some(Health::Bad(Closed { why, in_vain: false }));
                 }
+                Ok(Some(Doubt::Silent(id))) if id == current => return Some(Health::Unknown),
                 // About an earlier connection.
-                Ok(Some(Doubt::Broken(_))) => continue,
-                Ok(Some(Doubt::Silent(number))) if number != self.number => continue,
-                Ok(Some(Doubt::Silent(_))) | Err(_) => {}
-            }
-            let ping = redis::cmd("PING");
-            let sign = within(self.dialer.patience, ping.query_async::<()>(&mut connection)).await;
-            if let Err(failure) = sign {
-                let why: Arc<str> = failure.to_string().into();
-                self.publish(Err(Closed { why: Arc::clone(&why), in_vain: true }));
-                return Some(why);
+                Ok(Some(_)) => {}
+                Err(_) => return Some(Health::Unknown),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -40,8 +40,8 @@ pub(in crate::store::redis) struct Dialer {
     pub(in crate::store::redis) database: i64,
     /// How long opening a connection may take, login included.
     pub(in crate::store::redis) patience: Duration,
-    /// The connections for commands that it has opened; clones count together.
-    pub(in crate::store::redis) opened: Arc<Opened>,
+    /// How many shared connections were opened since the start; clones count together.
+    pub(in crate::store::redis) opened: Arc<AtomicU64>,
     /// Where connections for commands live.
     pub(in crate::store::redis) homes: Homes,
 }
@@ -55,41 +55,6 @@ impl Homes {
     pub(in crate::store::redis) fn of(&self, number: usize) -> Handle {
         let number = number.checked_rem(self.0.len());
         number.map_or_else(Handle::current, |number| self.0[number].clone())
-    }
-}
-
-/// How many connections there are and were.
-#[derive(Debug, Default)]
-pub(in crate::store::redis) struct Opened {
-    ever: AtomicU64,
-    now: AtomicU64,
-}
-
-impl Opened {
-    /// Counts a connection for as long as the guard lives.
-    pub(in crate::store::redis) fn count(self: &Arc<Self>) -> Counted {
-        self.ever.fetch_add(1, Ordering::Relaxed);
-        self.now.fetch_add(1, Ordering::Relaxed);
-        Counted(Arc::clone(self))
-    }
-
-    /// Since the start.
-    pub(in crate::store::redis) fn ever(&self) -> u64 {
-        self.ever.load(Ordering::Relaxed)
-    }
-
-    /// Now.
-    pub(in crate::store::redis) fn now(&self) -> u64 {
-        self.now.load(Ordering::Relaxed)
-    }
-}
-
-/// A connection that is counted.
-pub(in crate::store::redis) struct Counted(Arc<Opened>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.now.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -114,11 +79,13 @@ impl std::fmt::Display for Target {
 }
 
 impl Dialer {
+    /// How long it may take to find the server, connect and log in, and ask what it is.
+    pub(super) const fn longest(&self) -> Duration {
+        self.patience.saturating_mul(2)
+    }
+
     /// Opens a connection for commands. A replica is refused: what it says may be old.
-    pub(in crate::store::redis) async fn dial(
-        &self,
-        target: &Target,
-    ) -> Result<MultiplexedConnection, Failure> {
+    pub(super) async fn dial(&self, target: &Target) -> Result<MultiplexedConnection, Failure> {
         match target {
             Target::Node(server) => self.open(server, None).await,
             Target::Master(server) => self.open_master(server).await,
@@ -129,7 +96,7 @@ impl Dialer {
     }
 
     /// Opens a connection on which messages arrive too.
-    pub(in crate::store::redis) async fn listen(
+    pub(super) async fn listen(
         &self,
         target: &Target,
         messages: mpsc::Sender<PushInfo>,
