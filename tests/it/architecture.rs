@@ -147,6 +147,55 @@ fn files_that_people_save_are_read_in_one_place() {
     assert!(broken.is_empty(), "these read files by themselves: {}", broken.join(", "));
 }
 
+/// Nothing else of redis-rs opens a connection, and the pool's manager alone may call what does.
+#[test]
+fn connections_to_redis_are_opened_by_a_deadpool_manager_alone() {
+    const OPENS: [&str; 11] = [
+        "Client::open(",
+        "Client::build",
+        "get_connection",
+        "get_multiplexed",
+        "get_async_",
+        "MultiplexedConnection::new",
+        "ConnectionManager",
+        "ClusterClient",
+        "ClusterConnection",
+        "SentinelClient",
+        "deadpool_redis::Pool",
+    ];
+    const CALLS: [&str; 2] = ["dialer.dial(", "dialer.listen("];
+    let (dial, manager) =
+        (Path::new("store/redis/connection/pool/dial.rs"), "store/redis/connection/pool.rs");
+    let mut opening = Vec::new();
+    let mut broken = Vec::new();
+    for (module, file, code) in sources() {
+        let names = |names: &[&str]| names.iter().any(|name| code.contains(name));
+        if module != "store" || file.starts_with("store/sql") {
+            continue;
+        }
+        if names(&OPENS) {
+            opening.push(file.clone());
+        }
+        if file == Path::new(manager) {
+            assert!(code.contains("impl Manager for Connector") && names(&CALLS), "{manager} is no manager");
+        } else if names(&CALLS) {
+            broken.push(format!("{} dials by itself", file.display()));
+        }
+    }
+    assert_eq!(opening, [dial], "these open connections to Redis");
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn redis_is_reached_through_deadpool_in_production() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let dependencies = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let line = |name: &str| dependencies.lines().find(|line| line.starts_with(&format!("{name} = ")));
+    let pool = line("deadpool-redis").expect("deadpool-redis is a dependency");
+    assert!(!pool.contains("optional"), "{pool}");
+    assert_eq!(line("redis"), None, "redis-rs is reached as deadpool_redis::redis");
+}
+
 #[test]
 fn the_verifier_depends_on_nothing_of_the_server() {
     let manifest = fs::read_to_string(root().join("sdk/rust/Cargo.toml")).unwrap();
