@@ -100,6 +100,36 @@ async fn a_killed_server_that_keeps_its_log_loses_nothing() {
     assert!(took < RECOVERY);
 }
 
+/// The metrics show what the pools have open: nothing while the server is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pools_count_the_connections_that_are_open() {
+    if !is_installed("the_pools_count_the_connections_that_are_open") {
+        return;
+    }
+    let counted = async |store: &RedisStore, connections: u64, opened: u64| {
+        let mut last = (u64::MAX, u64::MAX);
+        for _ in 0..400 {
+            let _ = store.check().await;
+            let stats = store.pools()[0];
+            last = (stats.connections, stats.opened);
+            if last == (connections, opened) {
+                return;
+            }
+            pause(5).await;
+        }
+        panic!("{last:?} instead of {:?}", (connections, opened));
+    };
+    let mut server = Server::start();
+    let store = open(&server.url());
+    counted(&store, 2, 2).await;
+    server.kill();
+    counted(&store, 0, 2).await;
+    server.restart();
+    counted(&store, 2, 4).await;
+    let cluster = Cluster::start();
+    counted(&open(&cluster.url()), 6, 6).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_server_has_forgotten_is_unknown_and_a_login_works() {
     if !is_installed("what_a_server_has_forgotten_is_unknown_and_a_login_works") {
