@@ -79,6 +79,36 @@ async fn a_frozen_server_is_unavailable_and_then_goes_on() {
     assert!(took < RECOVERY);
 }
 
+/// As soon as the check of the connection has failed, and not only once another one was dialled in vain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_to_a_silent_server_are_refused_at_once() {
+    const CHECK: Duration = Duration::from_secs(1);
+    if !is_installed("calls_to_a_silent_server_are_refused_at_once") {
+        return;
+    }
+    let server = Server::start();
+    let options =
+        RedisOptions { connections: 1, deadline: DEADLINE, connect_timeout: CHECK, ..options(&server.url()) };
+    let store = RedisStore::open(&options, TimeSource::Server);
+    let session = login(&store).await;
+    let clock = SystemClock::new();
+    server.signal("STOP");
+    let began = clock.monotonic();
+    loop {
+        let asked = clock.monotonic();
+        is_unavailable(&store.find(session.user, session.id).await);
+        let (took, since) = (clock.monotonic().since(asked), clock.monotonic().since(began));
+        if took < DEADLINE / 2 {
+            println!("refused within {took:?} after {since:?}");
+            assert!(since >= CHECK, "nobody has checked the connection yet");
+            break;
+        }
+        assert!(since < 2 * CHECK + DEADLINE, "calls still wait {took:?}");
+    }
+    server.signal("CONT");
+    recovers(&store, &session, session.current()).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_that_keeps_its_log_loses_nothing() {
     if !is_installed("a_killed_server_that_keeps_its_log_loses_nothing") {
