@@ -6,7 +6,7 @@ use std::{env, fs};
 
 /// Messages with a field that holds a password or a token: their `Debug` is written by hand, in `src/grpc/redact.rs`. (The
 /// option `debug_redact` would say so in the contract; protoc 3.21, which Debian 12 has, refuses a file that uses it.)
-const REDACTED: [&str; 8] = [
+const REDACTED: [&str; 11] = [
     "countersign.v1.LoginRequest",
     "countersign.v1.RefreshRequest",
     "countersign.v1.LogoutRequest",
@@ -15,6 +15,9 @@ const REDACTED: [&str; 8] = [
     "countersign.v1.BatchVerifyAccessTokensRequest",
     "countersign.v1.VerifyStreamRequest",
     "countersign.v1.Tokens",
+    "countersign.v1.CreateUserRequest",
+    "countersign.v1.CreateUserRequest.credential",
+    "countersign.v1.SetPasswordRequest",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,6 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.open_files([
         "countersign/v1/auth_service.proto",
         "countersign/v1/revocation_service.proto",
+        "countersign/v1/session_service.proto",
+        "countersign/v1/user_service.proto",
         // What errors carry: whoever shows them, such as a transcoding gateway or grpcurl, looks for it here.
         "google/rpc/error_details.proto",
         "google/rpc/status.proto",

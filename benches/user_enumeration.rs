@@ -5,11 +5,11 @@
 use std::time::{Duration, Instant};
 
 use countersign::app::App;
+use countersign::auth::{Caller, CreateUser};
 use countersign::config::Config;
 use countersign::grpc::proto::v1::LoginRequest;
 use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
-use countersign::model::{CustomClaims, Username};
-use countersign::password::Password;
+use countersign::model::Username;
 
 /// Tries of each kind, interleaved.
 const TRIES: usize = 700;
@@ -31,11 +31,13 @@ async fn main() {
     let app = App::build(config, true).await.expect("the service starts");
     let admin = app.user_admin().expect("threads to hash on");
     for name in ["present", "disabled"] {
-        let password = Password::new("correct horse battery".to_owned()).expect("a password");
+        let password = "correct horse battery".to_owned();
         let username = Username::parse(name).expect("a username");
-        admin.create(username, password, Vec::new(), CustomClaims::default()).await.expect("a user");
+        let new = CreateUser::new(username, password);
+        admin.create(&Caller::operator(), new, None).await.expect("a user");
     }
-    admin.disable(&Username::parse("disabled").expect("a username")).await.expect("disabled");
+    let disabled = Username::parse("disabled").expect("a username").into();
+    admin.disable(&Caller::operator(), &disabled).await.expect("disabled");
     let address = app.grpc_address().expect("an address");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(app.run(async { drop(stopped.await) }));
@@ -71,9 +73,10 @@ async fn with_a_cheap_hash(mut config: Config, username: &str) {
     config.passwords.iterations = 1;
     let app = App::build(config, true).await.expect("the service starts");
     let admin = app.user_admin().expect("threads to hash on");
-    let password = Password::new("correct horse battery".to_owned()).expect("a password");
+    let password = "correct horse battery".to_owned();
     let username = Username::parse(username).expect("a username");
-    admin.create(username, password, Vec::new(), CustomClaims::default()).await.expect("a user");
+    let new = CreateUser::new(username, password);
+    admin.create(&Caller::operator(), new, None).await.expect("a user");
 }
 
 fn report(times: &[Vec<Duration>; 4]) {

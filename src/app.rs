@@ -28,9 +28,7 @@ use countersign_verifier::Rules;
 use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
 use crate::cores::Cores;
-use crate::grpc::{
-    self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, Health, Published, UnknownMethod,
-};
+use crate::grpc::{self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, Health, InvalidRule, Published};
 use crate::lifecycle::Lifecycle;
 use crate::listener::tls::TlsError;
 use crate::listener::{self, Budget, Limits, Port};
@@ -103,7 +101,7 @@ pub enum StartError {
     Threads(std::io::Error),
     /// A rule that guards nothing.
     #[error("grpc.allow: {0}")]
-    Allow(UnknownMethod),
+    Allow(InvalidRule),
     /// The certificates of a listener.
     #[error("[{section}]: {source}")]
     Tls {
@@ -154,6 +152,7 @@ struct Assembly {
     readiness: Readiness,
     health: Health,
     authenticator: Arc<dyn Authenticate>,
+    passwords: Arc<HashingPool>,
     metrics: Metrics,
     /// Times that the keys could not be reloaded.
     key_reload_failures: Arc<AtomicU64>,
@@ -210,6 +209,7 @@ impl App {
         readiness.set_warning("schema", stores.schema_warning.clone());
         let parts = Assembly {
             authenticator: observed::calls(authenticator.clone(), &metrics),
+            passwords: passwords.clone(),
             metrics,
             key_reload_failures: Arc::default(),
             clock,
@@ -391,6 +391,7 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
         published: Some(Published { revocations: parts.revocations.clone(), keys: parts.keys.announced() }),
         stopping: lifecycle.stopping().clone(),
         calls,
+        administration: Some(administration::within(parts)),
         ext_authz: config.ext_authz.enabled.then(|| ExtAuthz {
             cookie: config.ext_authz.cookie().map(str::to_owned),
             allowed_origins: AllowedOrigins::new(&config.ext_authz.allowed_origins),
@@ -402,7 +403,7 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
 /// Who may use which methods.
 fn allow_list(config: &Config) -> Result<AllowList, StartError> {
     let rules = config.grpc.allow.iter().cloned();
-    let rules = rules.map(|rule| Allow { methods: rule.methods, names: rule.sans });
+    let rules = rules.map(|rule| Allow { methods: rule.methods, names: rule.sans, roles: rule.roles });
     let list = AllowList::new(rules.collect()).map_err(StartError::Allow)?;
     // By the address that is bound: who calls from this machine may be a proxy for somebody else.
     Ok(if config.grpc.listen.ip().is_loopback() { list } else { list.reached_from_elsewhere() })

@@ -7,22 +7,28 @@ use async_trait::async_trait;
 mod audit;
 mod authenticator;
 pub mod bounds;
+mod caller;
 pub mod error;
 mod login;
 mod login_turns;
 mod logout;
 mod refresh;
+mod session_admin;
 pub mod types;
 mod user_admin;
 mod verify;
 
 pub use authenticator::{Authenticator, Parts, Policy};
+pub use caller::{Caller, NeedsAdministrator};
 pub use error::{AuthError, FieldViolation};
+pub use session_admin::{MOST_SESSIONS_AT_ONCE, SessionAdmin, SessionPage, SessionPlace};
 pub use types::{
     CallContext, InvalidReason, Login, LoginRequest, LogoutRequest, LogoutToken, Refresh, RefreshRequest,
     SessionSummary, TokenPair, Verification, VerifiedToken, Verify, VerifyRequest,
 };
-pub use user_admin::{Reach, UserAdmin, UserAdminError};
+pub use user_admin::{
+    ChangeUser, CreateUser, Reach, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
+};
 
 /// What the transports call. A request has passed its `violations` (see [`bounds`]) before it gets here.
 ///

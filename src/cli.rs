@@ -23,6 +23,7 @@ pub mod password_input;
 mod program;
 pub mod serve;
 mod service;
+pub mod session;
 pub mod tls;
 pub mod user;
 
@@ -52,6 +53,9 @@ pub enum Command {
     /// Create, show and change users
     #[command(subcommand)]
     User(user::User),
+    /// List and end the sessions of a user
+    #[command(subcommand)]
+    Session(session::Session),
     /// List and make keys
     #[command(subcommand)]
     Key(key::Key),
@@ -74,6 +78,7 @@ pub async fn run(cli: Cli, program: &dyn Program, out: &mut dyn Write) -> Result
         Command::Migrate(command) => command.run(program, out).await,
         // It holds the whole configuration while it works.
         Command::User(command) => Box::pin(command.run(program, out)).await,
+        Command::Session(command) => Box::pin(command.run(program, out)).await,
         Command::Key(command) => command.run(program, out).await,
         Command::Config(command) => command.run(program, out),
         Command::Healthcheck(command) => command.run().await,

@@ -11,6 +11,7 @@ use crate::auth::Authenticate;
 use crate::model::Clock;
 use crate::transport::TrustedProxies;
 
+mod administration;
 mod allow;
 mod at_once;
 mod auth_service;
@@ -29,7 +30,8 @@ mod status;
 mod stream_end;
 
 pub use crate::transport::{Deadlines, Peer};
-pub use allow::{Allow, AllowList, UnknownMethod, known_methods};
+pub use administration::Administration;
+pub use allow::{Allow, AllowList, InvalidRule, UnknownMethod, known_methods};
 pub use at_once::VerifyAtOnce;
 pub use ext_authz::ExtAuthz;
 pub use health::Health;
@@ -80,6 +82,8 @@ pub struct GrpcOptions {
     pub calls: Calls,
     /// How Envoy is answered; without it there is no such service.
     pub ext_authz: Option<ExtAuthz>,
+    /// Changes users and sessions; without it there are no such services.
+    pub administration: Option<Administration>,
 }
 
 impl GrpcOptions {
@@ -97,6 +101,7 @@ impl GrpcOptions {
             published: None,
             stopping: CancellationToken::new(),
             ext_authz: Some(ExtAuthz::default()),
+            administration: None,
         }
     }
 }
@@ -115,7 +120,7 @@ pub fn service(
 }
 
 /// Everything that the gRPC port serves, layers included: `AuthService`, `RevocationService` where there is
-/// something to publish, Envoy's `Authorization`, health and, where wanted, reflection (v1 and v1alpha). Put a
+/// something to publish, `UserService` and `SessionService` where there is what they change, Envoy's `Authorization`, health and, where wanted, reflection (v1 and v1alpha). Put a
 /// [`Peer`] into the extensions of each request, and [`crate::transport::PeerNames`] where its connection brought a
 /// certificate.
 pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> AxumRouter {
@@ -131,9 +136,19 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
         stopping,
         calls,
         ext_authz,
+        administration,
     } = options;
+    let allow = Arc::new(allow);
     let end = StreamEnd { stopping };
     let ext_authz = ext_authz.map(|options| ExtAuthzService { auth: Arc::clone(&auth), options }.bounded());
+    let around = call::CallLayer {
+        auth: Arc::clone(&auth),
+        clock,
+        deadlines,
+        trusted_proxies,
+        allow: Arc::clone(&allow),
+    };
+    let administration = administration.map(|administration| administration.services(&tasks, &allow));
     let auth = Arc::new(auth_service::AuthService { auth, tasks, end: end.clone() });
     let batch = AuthServiceServer::from_arc(Arc::clone(&auth))
         .max_decoding_message_size(MAX_BATCH_TOKEN_BYTES + max_request_bytes)
@@ -152,6 +167,11 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
     if let Some(ext_authz) = ext_authz {
         routes = routes.add_service(ext_authz);
     }
+    if let Some((users, sessions)) = administration {
+        routes = routes
+            .add_service(users.max_decoding_message_size(max_request_bytes))
+            .add_service(sessions.max_decoding_message_size(max_request_bytes));
+    }
     if reflection {
         routes = with_reflection(routes);
     }
@@ -159,7 +179,6 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
     let routes = routes.prepare().into_axum_router().route_service(BATCH_PATH, batch);
     let routes = if reflection { routes } else { no_reflection::route(routes) };
     // One layer made of two, so that a call goes through no more boxes.
-    let around = call::CallLayer { clock, deadlines, trusted_proxies, allow: Arc::new(allow) };
     routes.layer(Stack::new(around, meter::MeterLayer(calls)))
 }
 

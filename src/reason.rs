@@ -45,17 +45,25 @@ pub enum Reason {
     RevocationsStale,
     /// Who calls may not use this method.
     CallerNotAllowed,
-    /// The call's time was up.
-    DeadlineExceeded,
-    /// A defect of ours.
-    Internal,
-    /// No token came with the request. From here on: the HTTP edge alone.
+    /// No token came with the request.
     TokenMissing,
     /// The access token has expired; Refresh gets another.
     AccessTokenExpired,
     /// The access token is none that is honoured here.
     AccessTokenInvalid,
-    /// The calling program has not proved which one it is.
+    /// An administrator asks for a user that there is not.
+    UserNotFound,
+    /// Another user has the username.
+    UsernameTaken,
+    /// What was to be changed has changed since it was read.
+    EtagMismatch,
+    /// What was to become a password is not good enough.
+    PasswordRejected,
+    /// The call's time was up.
+    DeadlineExceeded,
+    /// A defect of ours.
+    Internal,
+    /// The calling program has not proved which one it is. From here on: the HTTP edge alone.
     ClientUnauthenticated,
     /// The user lacks a role that the request needs.
     RoleRequired,
@@ -170,6 +178,10 @@ pub enum Code {
     DeadlineExceeded,
     /// There is no such thing.
     NotFound,
+    /// There is one already.
+    AlreadyExists,
+    /// Something else has changed what this was to change.
+    Aborted,
     /// The caller is known, and may not.
     PermissionDenied,
     /// A limit is reached; trying again later may help.
@@ -193,6 +205,8 @@ impl Code {
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::NotFound => "NOT_FOUND",
+            Self::AlreadyExists => "ALREADY_EXISTS",
+            Self::Aborted => "ABORTED",
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::Unimplemented => "UNIMPLEMENTED",
             Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
@@ -209,6 +223,8 @@ impl Code {
             Self::InvalidArgument => 3,
             Self::DeadlineExceeded => 4,
             Self::NotFound => 5,
+            Self::AlreadyExists => 6,
+            Self::Aborted => 10,
             Self::PermissionDenied => 7,
             Self::ResourceExhausted => 8,
             Self::FailedPrecondition => 9,
@@ -226,6 +242,7 @@ impl Code {
             Self::Unauthenticated => 401,
             Self::PermissionDenied => 403,
             Self::NotFound => 404,
+            Self::AlreadyExists | Self::Aborted => 409,
             Self::ResourceExhausted => 429,
             Self::Internal => 500,
             Self::Unimplemented => 501,

@@ -129,12 +129,14 @@ pub trait UserStore: Send + Sync + 'static {
     async fn delete(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError>;
 
     /// Sets roles, claims or both, and notes in the ledger that they changed; ends nothing. `None` when there is
-    /// no such user.
+    /// no such user, or none any more whose [`User::updated_at`] is `unchanged_since` where that is given: every
+    /// change gives another one.
     async fn set_attributes(
         &self,
         id: UserId,
         roles: Option<&[Role]>,
         claims: Option<&CustomClaims>,
+        unchanged_since: Option<UnixMillis>,
         cause: Cause,
     ) -> Result<Option<Revocation>, StoreError>;
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{StartError, Stores};
-use crate::auth::UserAdmin;
+use super::{Assembly, StartError, Stores};
+use crate::auth::{SessionAdmin, UserAdmin};
 use crate::config::Config;
+use crate::grpc;
 use crate::model::{Clock, SystemClock};
 use crate::password::{HashingPool, PoolOptions};
 use crate::store::UserStore;
@@ -12,7 +13,9 @@ use crate::store::UserStore;
 /// The stores, open for an operator.
 pub struct Administration {
     /// Changes to users.
-    pub users: UserAdmin,
+    pub users: Arc<UserAdmin>,
+    /// Their sessions.
+    pub sessions: SessionAdmin,
 }
 
 impl Administration {
@@ -23,7 +26,9 @@ impl Administration {
         if let Some(warning) = &stores.schema_warning {
             tracing::warn!("{warning}");
         }
-        Ok(Self { users: user_admin(config, stores.users, clock)?.telling(stores.push) })
+        let users = Arc::new(user_admin(config, stores.users, clock)?.telling(stores.push));
+        let sessions = SessionAdmin::new(users.clone(), stores.sessions, stores.ledger);
+        Ok(Self { users, sessions })
     }
 }
 
@@ -36,4 +41,18 @@ pub(super) fn user_admin(
     let options = PoolOptions { threads: 1, queue: 1, parameters: super::hash_parameters(config)? };
     let passwords = HashingPool::start(options, clock.clone()).map_err(StartError::Threads)?;
     Ok(UserAdmin::new(users, Arc::new(passwords), clock, config.sessions.absolute))
+}
+
+/// What the administrative services of a replica work with. Passwords are hashed where logins hash them.
+pub(super) fn within(parts: &Assembly) -> grpc::Administration {
+    let Stores { users, sessions, ledger, .. } = &parts.stores;
+    let admin = UserAdmin::new(
+        users.clone(),
+        parts.passwords.clone(),
+        parts.clock.clone(),
+        parts.config.sessions.absolute,
+    );
+    let users = Arc::new(admin.within(parts.revocations.clone()));
+    let sessions = SessionAdmin::new(users.clone(), sessions.clone(), ledger.clone());
+    grpc::Administration { users, sessions: Arc::new(sessions.within(parts.revocations.clone())) }
 }

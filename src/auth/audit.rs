@@ -85,6 +85,16 @@ pub(super) fn session_revoked(
     );
 }
 
+/// A session was revoked by somebody else than its user.
+pub(super) fn session_revoked_by(user: UserId, session: SessionId, reason: RevocationReason, actor: &str) {
+    tracing::info!(
+        target: "countersign::audit",
+        event = "session.revoked",
+        %user, %session, reason = reason.as_str(), actor,
+        "session revoked"
+    );
+}
+
 /// A user was created, changed, or all their sessions were revoked. `what` is `created`, or a revocation's reason.
 pub(super) fn user_changed(user: UserId, username: Option<&Username>, what: &'static str, actor: &str) {
     tracing::info!(

@@ -16,8 +16,11 @@ pub struct AuthError {
     /// When trying again may help; [`Reason::retry_after`] where it is not known better. Means nothing for a
     /// reason that has none.
     pub retry_after: Option<Duration>,
-    /// What is wrong with the request, for [`Reason::InvalidRequest`] and [`Reason::UnsupportedMediaType`].
+    /// What is wrong with the request, for [`Reason::InvalidRequest`], [`Reason::UnsupportedMediaType`] and
+    /// [`Reason::PasswordRejected`].
     pub violations: Vec<FieldViolation>,
+    /// What programs are told beside the reason: `metadata` in `google.rpc.ErrorInfo`, as the catalogue says.
+    pub metadata: Vec<(&'static str, &'static str)>,
     /// What happened, for the log alone. Never holds a secret.
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -42,7 +45,7 @@ impl FieldViolation {
 impl AuthError {
     /// A failure of which the caller is told the reason and no more.
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, retry_after: None, violations: Vec::new(), source: None }
+        Self { reason, retry_after: None, violations: Vec::new(), metadata: Vec::new(), source: None }
     }
 
     /// A request that breaks the contract.

@@ -1,30 +1,84 @@
-//! What operators do with users. Every change that ends sessions is durable, epoch and ledger row together, before
-//! it is acknowledged.
+//! What is done to users, by operators at the command line and by callers of `UserService`. Every change that ends sessions is
+//! durable, epoch and ledger row together, before it is acknowledged.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use super::audit;
+use super::caller::{Caller, NeedsAdministrator};
+use super::error::{AuthError, FieldViolation};
 use crate::model::{
-    Actor, Clock, Credential, CustomClaims, Monotonic, NewUser, PasswordHash, Revocation, RevocationReason,
-    Role, User, Username, new_user_id,
+    Clock, Credential, CustomClaims, Monotonic, NewUser, PasswordHash, Revocation, RevocationReason, Role,
+    UnixMillis, User, UserId, Username, new_user_id,
 };
 use crate::password::{HashingPool, InvalidPassword, Password, PoolError, check_new};
+use crate::reason::Reason;
+use crate::revocation::Revocations;
 use crate::store::{Cause, CreateUserError, Push, StoreError, Until, UserStore};
 use crate::token::access::{AccessTokenIssuer, AttributesTooLarge};
 
-/// How long a password may take to be hashed at the command line; nobody else is waiting there.
+/// How long a password may take to be hashed where nobody says how long they wait.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How many users are read at once where not all of them may be wanted.
+const PAGE_READ: u32 = 1000;
+/// The most users that one page is looked for among: what is found so far is the page then, and its end a place to go
+/// on from.
+const PAGE_READS: u32 = 5;
 
-/// What an operator asked for could not be done.
+/// Which user is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserRef {
+    /// The one with this id.
+    Id(UserId),
+    /// The one with this username.
+    Name(Username),
+}
+
+impl From<Username> for UserRef {
+    fn from(username: Username) -> Self {
+        Self::Name(username)
+    }
+}
+
+impl From<UserId> for UserRef {
+    fn from(id: UserId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl fmt::Display for UserRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Name(username) => write!(f, "{:?}", username.as_str()),
+        }
+    }
+}
+
+/// What was asked for could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum UserAdminError {
     /// There is no such user.
-    #[error("there is no user {:?}", .0.as_str())]
-    NotFound(Username),
+    #[error("there is no user {0}")]
+    NotFound(UserRef),
     /// There is one already.
     #[error("there is a user {:?} already", .0.as_str())]
     Taken(Username),
+    /// The id, or the request that it was made from, is another user's.
+    #[error("there is another user with this id: {:?}", .0.as_str())]
+    IdTaken(Username),
+    /// The user was changed since.
+    #[error("the user was changed in the meantime")]
+    Changed,
+    /// It is not for this caller to do.
+    #[error(transparent)]
+    NotAllowed(#[from] NeedsAdministrator),
+    /// There is no such reserved role.
+    #[error("there is no role {0:?}: those that begin with {prefix:?} are {all}", prefix = Role::RESERVED_PREFIX, all = Role::RESERVED.join(", "))]
+    UnknownRole(String),
     /// Roles and claims together are too large for a token.
     #[error(transparent)]
     Attributes(#[from] AttributesTooLarge),
@@ -39,6 +93,30 @@ pub enum UserAdminError {
     Store(#[from] StoreError),
 }
 
+impl From<UserAdminError> for AuthError {
+    fn from(error: UserAdminError) -> Self {
+        match error {
+            UserAdminError::NotFound(_) => Self::new(Reason::UserNotFound),
+            UserAdminError::Taken(_) => Self::new(Reason::UsernameTaken),
+            UserAdminError::IdTaken(_) => {
+                Self::invalid_field("user_id", "must not be another user's, nor `request_id` another call's")
+            }
+            UserAdminError::Changed => Self::new(Reason::EtagMismatch),
+            UserAdminError::NotAllowed(error) => error.into(),
+            UserAdminError::UnknownRole(_) => Self::invalid_field("roles", error.to_string()),
+            UserAdminError::Attributes(error) => Self::invalid_field("roles", error.to_string()),
+            UserAdminError::Password(error) => {
+                let mut refused = Self::new(Reason::PasswordRejected);
+                refused.violations.push(FieldViolation::new("password", error.to_string()));
+                refused.metadata.push(("password", error.name()));
+                refused
+            }
+            UserAdminError::Hashing(error) => error.into(),
+            UserAdminError::Store(error) => error.into(),
+        }
+    }
+}
+
 /// How the replicas learn that the sessions of a user are over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
@@ -50,13 +128,89 @@ pub enum Reach {
     Polled,
 }
 
-/// Changes users on behalf of an operator.
+/// Who is told of a row that is committed. What is lost on the way is found by polling.
+#[derive(Clone)]
+enum Telling {
+    /// Nobody: every replica polls.
+    Nobody,
+    /// The replicas, from outside of them.
+    Replicas(Arc<dyn Push>),
+    /// This replica, which tells the others.
+    Ourselves(Revocations),
+}
+
+/// Whom a new user is to be.
+#[derive(Debug)]
+pub struct CreateUser {
+    /// The id, where the caller chooses it: the same call again finds the user that it made.
+    pub id: Option<UserId>,
+    /// The name.
+    pub username: Username,
+    /// The password, good enough or not.
+    pub password: SecretString,
+    /// The roles.
+    pub roles: Vec<Role>,
+    /// The custom claims.
+    pub claims: CustomClaims,
+}
+
+impl CreateUser {
+    /// A user with no roles and no claims, whose id is made here.
+    pub fn new(username: Username, password: impl Into<SecretString>) -> Self {
+        let password = password.into();
+        Self { id: None, username, password, roles: Vec::new(), claims: CustomClaims::default() }
+    }
+}
+
+/// What a user is to have from now on; what is `None` stays as it is.
+#[derive(Debug, Default)]
+pub struct ChangeUser {
+    /// The roles.
+    pub roles: Option<Vec<Role>>,
+    /// The custom claims.
+    pub claims: Option<CustomClaims>,
+    /// [`User::updated_at`] of what the caller has read; nothing is changed if it is another by now.
+    pub unchanged_since: Option<UnixMillis>,
+}
+
+/// Which users are wanted: those of whom everything that is given is true.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// What the username begins with.
+    pub prefix: Option<Username>,
+    /// A role that they have.
+    pub role: Option<Role>,
+    /// Whether they are disabled.
+    pub disabled: Option<bool>,
+}
+
+impl UserFilter {
+    fn admits(&self, user: &User) -> bool {
+        self.role.as_ref().is_none_or(|role| user.roles.contains(role))
+            && self.disabled.is_none_or(|disabled| user.disabled == disabled)
+    }
+
+    fn is_past(&self, username: &Username) -> bool {
+        self.prefix.as_ref().is_some_and(|prefix| !username.as_str().starts_with(prefix.as_str()))
+    }
+}
+
+/// Some of the users, in order of username.
+#[derive(Debug)]
+pub struct UserPage {
+    /// Those that were found.
+    pub users: Vec<User>,
+    /// Where to go on; `None` when there are no more.
+    pub next: Option<Username>,
+}
+
+/// Changes users.
 pub struct UserAdmin {
     users: Arc<dyn UserStore>,
     passwords: Arc<HashingPool>,
     clock: Arc<dyn Clock>,
     longest_session: Duration,
-    push: Option<Arc<dyn Push>>,
+    telling: Telling,
 }
 
 impl UserAdmin {
@@ -67,41 +221,63 @@ impl UserAdmin {
         clock: Arc<dyn Clock>,
         longest_session: Duration,
     ) -> Self {
-        Self { users, passwords, clock, longest_session, push: None }
+        Self { users, passwords, clock, longest_session, telling: Telling::Nobody }
     }
 
     /// Tells the replicas of what it revokes.
     #[must_use]
     pub fn telling(self, push: Option<Arc<dyn Push>>) -> Self {
-        Self { push, ..self }
+        Self { telling: push.map_or(Telling::Nobody, Telling::Replicas), ..self }
+    }
+
+    /// Is part of a replica, which knows of what it revokes at once and tells the others.
+    #[must_use]
+    pub fn within(self, revocations: Revocations) -> Self {
+        Self { telling: Telling::Ourselves(revocations), ..self }
     }
 
     /// Creates a user.
     pub async fn create(
         &self,
-        username: Username,
-        password: Password,
-        roles: Vec<Role>,
-        claims: CustomClaims,
+        by: &Caller,
+        new: CreateUser,
+        deadline: Option<Monotonic>,
     ) -> Result<User, UserAdminError> {
-        check_new(&password, &username)?;
+        let CreateUser { id, username, password, roles, claims } = new;
+        check_roles(&roles)?;
+        by.may_assign(&roles)?;
+        let password = new_password(&password, &username)?;
         AccessTokenIssuer::check_attributes(&roles, &claims)?;
-        let password_hash = self.hash(password).await?;
-        let new = NewUser { id: new_user_id(), username: username.clone(), password_hash, roles, claims };
+        // The same call again finds the user that it made, whatever has become of them since.
+        if let Some(id) = id
+            && let Some(user) = self.users.find(id).await?
+        {
+            return if user.username == username {
+                Ok(user)
+            } else {
+                Err(UserAdminError::IdTaken(user.username))
+            };
+        }
+        let password_hash = self.hash(password, deadline).await?;
+        let id = id.unwrap_or_else(new_user_id);
+        let new = NewUser { id, username: username.clone(), password_hash, roles, claims };
         let user = self.users.create(new).await.map_err(|error| match error {
             CreateUserError::UsernameTaken => UserAdminError::Taken(username),
             CreateUserError::Store(error) => error.into(),
         })?;
-        audit::user_changed(user.id, Some(&user.username), "created", &Actor::Operator.to_string());
+        audit::user_changed(user.id, Some(&user.username), "created", &by.name);
         Ok(user)
     }
 
-    /// The user with this name.
-    pub async fn show(&self, username: &Username) -> Result<User, UserAdminError> {
-        match self.users.credential(username).await? {
-            Some(Credential { user, .. }) => Ok(user),
-            None => Err(UserAdminError::NotFound(username.clone())),
-        }
+    /// The user who is meant.
+    pub async fn find(&self, user: &UserRef) -> Result<User, UserAdminError> {
+        let found = match user {
+            UserRef::Id(id) => self.users.find(*id).await?,
+            UserRef::Name(username) => {
+                self.users.credential(username).await?.map(|Credential { user, .. }| user)
+            }
+        };
+        found.ok_or_else(|| UserAdminError::NotFound(user.clone()))
     }
 
     /// At most `limit` users, those after `after`, in order of username.
@@ -109,86 +285,204 @@ impl UserAdmin {
         Ok(self.users.list(after, limit).await?)
     }
 
+    /// At most `size` of the users that the filter admits, those after `after`, in order of username. Fewer, and a place
+    /// to go on from, when they are few among many.
+    pub async fn page(
+        &self,
+        filter: &UserFilter,
+        after: Option<Username>,
+        size: u32,
+    ) -> Result<UserPage, UserAdminError> {
+        let size = size as usize;
+        let mut users = Vec::new();
+        let mut last = after;
+        if let (Some(prefix), None) = (&filter.prefix, &last) {
+            // Only what comes after it is listed, and it may be a whole name.
+            let named = self.users.credential(prefix).await?.map(|Credential { user, .. }| user);
+            users.extend(named.filter(|user| filter.admits(user)));
+            last = Some(prefix.clone());
+        }
+        // One more than is wanted tells whether there are more.
+        let most = if filter.role.is_none() && filter.disabled.is_none() {
+            u32::try_from(size + 1).unwrap_or(PAGE_READ)
+        } else {
+            PAGE_READ
+        };
+        for _ in 0..PAGE_READS {
+            let read = self.users.list(last.as_ref(), most).await?;
+            let ended = read.len() < most as usize;
+            for user in read {
+                if filter.is_past(&user.username) {
+                    return Ok(UserPage { users, next: None });
+                }
+                if users.len() == size {
+                    return Ok(UserPage { users, next: last });
+                }
+                last = Some(user.username.clone());
+                if filter.admits(&user) {
+                    users.push(user);
+                }
+            }
+            if ended {
+                return Ok(UserPage { users, next: None });
+            }
+        }
+        Ok(UserPage { users, next: last })
+    }
+
     /// Sets another password; every session of the user ends.
     pub async fn set_password(
         &self,
-        username: &Username,
-        password: Password,
+        by: &Caller,
+        user: &UserRef,
+        password: SecretString,
+        deadline: Option<Monotonic>,
     ) -> Result<Reach, UserAdminError> {
-        let user = self.show(username).await?;
-        check_new(&password, &user.username)?;
-        let hash = self.hash(password).await?;
-        let cause = self.cause(RevocationReason::PasswordChanged);
+        let user = self.find(user).await?;
+        by.may_touch(&user)?;
+        let password = new_password(&password, &user.username)?;
+        let hash = self.hash(password, deadline).await?;
+        let cause = self.cause(by, RevocationReason::PasswordChanged);
         let row = self.users.set_password(user.id, &hash, cause).await?;
-        Ok(self.tell(&done(user, row, cause)?).await)
+        Ok(self.tell(&done(by, user, row, cause)?).await)
     }
 
-    /// Sets the roles; they reach the access tokens with the next Refresh.
-    pub async fn set_roles(&self, username: &Username, roles: &[Role]) -> Result<(), UserAdminError> {
-        let user = self.show(username).await?;
-        AccessTokenIssuer::check_attributes(roles, &user.claims)?;
-        let cause = self.cause(RevocationReason::UserChanged);
-        let row = self.users.set_attributes(user.id, Some(roles), None, cause).await?;
-        done(user, row, cause).map(drop)
+    /// Sets roles and claims; they reach the access tokens with the next Refresh. Returns the user as they are then.
+    pub async fn change(
+        &self,
+        by: &Caller,
+        user: &UserRef,
+        change: ChangeUser,
+    ) -> Result<User, UserAdminError> {
+        const TRIES: usize = 10;
+        for _ in 0..TRIES {
+            match self.change_once(by, user, &change).await {
+                // Nobody asked for what it was: it is looked at anew.
+                Err(UserAdminError::Changed) if change.unchanged_since.is_none() => {}
+                outcome => return outcome,
+            }
+        }
+        Err(UserAdminError::Changed)
     }
 
-    /// Sets the custom claims; they reach the access tokens with the next Refresh.
-    pub async fn set_claims(&self, username: &Username, claims: &CustomClaims) -> Result<(), UserAdminError> {
-        let user = self.show(username).await?;
-        AccessTokenIssuer::check_attributes(&user.roles, claims)?;
-        let cause = self.cause(RevocationReason::UserChanged);
-        let row = self.users.set_attributes(user.id, None, Some(claims), cause).await?;
-        done(user, row, cause).map(drop)
+    /// What is looked at is what is changed: neither the bound nor a right may go by what is no longer so.
+    async fn change_once(
+        &self,
+        by: &Caller,
+        user: &UserRef,
+        change: &ChangeUser,
+    ) -> Result<User, UserAdminError> {
+        let user = self.find(user).await?;
+        by.may_touch(&user)?;
+        let (roles, claims) = (change.roles.as_deref(), change.claims.as_ref());
+        if let Some(roles) = roles {
+            check_roles(roles)?;
+            by.may_assign(roles)?;
+        }
+        let attributes = (roles.unwrap_or(&user.roles), claims.unwrap_or(&user.claims));
+        AccessTokenIssuer::check_attributes(attributes.0, attributes.1)?;
+        let since = change.unchanged_since.unwrap_or(user.updated_at);
+        if since != user.updated_at {
+            return Err(UserAdminError::Changed);
+        }
+        let cause = self.cause(by, RevocationReason::UserChanged);
+        let id = user.id;
+        let row = self.users.set_attributes(id, roles, claims, Some(since), cause).await?;
+        let now = self.users.find(id).await?;
+        if row.is_none() && now.is_some() {
+            return Err(UserAdminError::Changed);
+        }
+        done(by, user, row, cause)?;
+        now.ok_or(UserAdminError::NotFound(UserRef::Id(id)))
     }
 
     /// Lets a disabled user in again.
-    pub async fn enable(&self, username: &Username) -> Result<(), UserAdminError> {
-        let user = self.show(username).await?;
+    pub async fn enable(&self, by: &Caller, user: &UserRef) -> Result<(), UserAdminError> {
+        let user = self.find(user).await?;
+        by.may_touch(&user)?;
         if !self.users.enable(user.id).await? {
-            return Err(UserAdminError::NotFound(user.username));
+            return Err(UserAdminError::NotFound(UserRef::Name(user.username)));
         }
-        audit::user_changed(user.id, Some(&user.username), "enabled", &Actor::Operator.to_string());
+        audit::user_changed(user.id, Some(&user.username), "enabled", &by.name);
         Ok(())
     }
 
     /// Locks a user out and ends every session.
-    pub async fn disable(&self, username: &Username) -> Result<Reach, UserAdminError> {
-        let user = self.show(username).await?;
-        let cause = self.cause(RevocationReason::UserDisabled);
+    pub async fn disable(&self, by: &Caller, user: &UserRef) -> Result<Reach, UserAdminError> {
+        let user = self.find(user).await?;
+        by.may_touch(&user)?;
+        let cause = self.cause(by, RevocationReason::UserDisabled);
         let row = self.users.disable(user.id, cause).await?;
-        Ok(self.tell(&done(user, row, cause)?).await)
+        Ok(self.tell(&done(by, user, row, cause)?).await)
     }
 
     /// Forgets a user and ends every session.
-    pub async fn delete(&self, username: &Username) -> Result<Reach, UserAdminError> {
-        let user = self.show(username).await?;
-        let cause = self.cause(RevocationReason::UserDeleted);
+    pub async fn delete(&self, by: &Caller, user: &UserRef) -> Result<Reach, UserAdminError> {
+        let user = self.find(user).await?;
+        by.may_touch(&user)?;
+        let cause = self.cause(by, RevocationReason::UserDeleted);
         let row = self.users.delete(user.id, cause).await?;
-        Ok(self.tell(&done(user, row, cause)?).await)
+        Ok(self.tell(&done(by, user, row, cause)?).await)
     }
 
-    /// Tells the replicas of a row that is committed. What is lost on the way is found by polling.
-    async fn tell(&self, row: &Revocation) -> Reach {
-        let Some(push) = &self.push else { return Reach::Polled };
-        match push.publish(std::slice::from_ref(row)).await {
-            Ok(()) => Reach::Pushed,
-            Err(error) => Reach::NotPushed(error.to_string()),
+    /// Ends every session, and nothing else.
+    pub async fn revoke_all(&self, by: &Caller, user: &UserRef) -> Result<Reach, UserAdminError> {
+        let user = self.find(user).await?;
+        by.may_touch(&user)?;
+        let cause = self.cause(by, RevocationReason::Operator);
+        let row = self.users.revoke_all(user.id, cause).await?;
+        Ok(self.tell(&done(by, user, row, cause)?).await)
+    }
+
+    /// Tells whoever is to be told of a row that is committed.
+    pub(super) async fn tell(&self, row: &Revocation) -> Reach {
+        match &self.telling {
+            Telling::Nobody => Reach::Polled,
+            Telling::Ourselves(revocations) => {
+                revocations.announce(row);
+                Reach::Pushed
+            }
+            Telling::Replicas(push) => match push.publish(std::slice::from_ref(row)).await {
+                Ok(()) => Reach::Pushed,
+                Err(error) => Reach::NotPushed(error.to_string()),
+            },
         }
     }
 
-    async fn hash(&self, password: Password) -> Result<PasswordHash, PoolError> {
-        let deadline = Monotonic(self.clock.monotonic().0 + PATIENCE);
+    async fn hash(&self, password: Password, deadline: Option<Monotonic>) -> Result<PasswordHash, PoolError> {
+        let deadline = deadline.unwrap_or_else(|| Monotonic(self.clock.monotonic().0 + PATIENCE));
         self.passwords.hash(password, deadline).await
     }
 
-    fn cause(&self, reason: RevocationReason) -> Cause {
-        Cause { actor: Actor::Operator, reason, until: Until::For(self.longest_session) }
+    fn cause(&self, by: &Caller, reason: RevocationReason) -> Cause {
+        Cause { actor: by.actor, reason, until: Until::For(self.longest_session) }
+    }
+}
+
+/// The password, if it may become one.
+fn new_password(text: &SecretString, username: &Username) -> Result<Password, InvalidPassword> {
+    let password = Password::new(text.expose_secret().to_owned())?;
+    check_new(&password, username)?;
+    Ok(password)
+}
+
+/// A reserved role that there is not would look like one that does something.
+fn check_roles(roles: &[Role]) -> Result<(), UserAdminError> {
+    let unknown = |role: &&Role| role.is_reserved() && !Role::RESERVED.contains(&role.as_str());
+    match roles.iter().find(unknown) {
+        Some(role) => Err(UserAdminError::UnknownRole(role.as_str().to_owned())),
+        None => Ok(()),
     }
 }
 
 /// Notes the change, which is this row; without one, the user was deleted while it was asked for.
-fn done(user: User, row: Option<Revocation>, cause: Cause) -> Result<Revocation, UserAdminError> {
-    let Some(row) = row else { return Err(UserAdminError::NotFound(user.username)) };
-    audit::user_changed(user.id, Some(&user.username), cause.reason.as_str(), &cause.actor.to_string());
+fn done(
+    by: &Caller,
+    user: User,
+    row: Option<Revocation>,
+    cause: Cause,
+) -> Result<Revocation, UserAdminError> {
+    let Some(row) = row else { return Err(UserAdminError::NotFound(UserRef::Name(user.username))) };
+    audit::user_changed(user.id, Some(&user.username), cause.reason.as_str(), &by.name);
     Ok(row)
 }

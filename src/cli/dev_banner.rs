@@ -80,17 +80,15 @@ impl fmt::Display for DevBanner {
 }
 
 impl DevBanner {
-    /// The lines to paste, in order: login, verify, refresh, the same refresh again, logout, verify. They are for every
-    /// shell: dash has no `<<<`, an interactive zsh no comments.
+    /// The lines to paste, in order: login, verify, a list of all users, refresh, the same refresh again, logout, verify.
+    /// They are for every shell: dash has no `<<<`, an interactive zsh no comments.
     fn lines(&self) -> Vec<String> {
         let password = self.password.clone().unwrap_or_else(|| "the password".to_owned());
-        let call = |data: &str, rpc: &str| {
-            format!(
-                "grpcurl {} -d {data} {} countersign.v1.AuthService/{rpc}",
-                self.grpcurl_flags(),
-                self.grpc
-            )
+        let grpcurl = |more: &str, service: &str, rpc: &str| {
+            format!("grpcurl {}{more} {} countersign.v1.{service}/{rpc}", self.grpcurl_flags(), self.grpc)
         };
+        let call = |data: &str, rpc: &str| grpcurl(&format!(" -d {data}"), "AuthService", rpc);
+        let bearer = r#" -H "authorization: Bearer $ACCESS""#;
         let username = &self.username;
         let login = call(&format!(r#"'{{"username":"{username}","password":"{password}"}}'"#), "Login");
         let of_login = |variable: &str, member: &str| {
@@ -103,6 +101,7 @@ impl DevBanner {
             of_login("ACCESS", "accessToken"),
             of_login("REFRESH", "refreshToken"),
             verify.clone(),
+            grpcurl(bearer, "UserService", "ListUsers"),
             call(with_refresh_token, "Refresh"),
             call(with_refresh_token, "Refresh"),
             call(with_refresh_token, "Logout"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use super::key::KeyAdministration;
+use super::session::SessionAdministration;
 use super::user::UserAdministration;
 use crate::config::Config;
 
@@ -38,6 +39,9 @@ pub trait Program: Send + Sync {
 
     /// Opens what is needed to administer users.
     async fn users(&self, config: &Config) -> Result<Box<dyn UserAdministration>, BoxError>;
+
+    /// Opens what is needed to administer sessions.
+    async fn sessions(&self, config: &Config) -> Result<Box<dyn SessionAdministration>, BoxError>;
 
     /// Opens what is needed to administer keys.
     async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError>;

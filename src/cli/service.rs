@@ -1,22 +1,23 @@
 //! The real service behind the command line.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::dev_banner::{BannerTls, DevBanner};
 use super::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
 use super::program::{BoxError, DevData, Program};
+use super::session::SessionAdministration;
 use super::user::UserAdministration;
 use crate::app::{Administration, App, StartError, Stores};
-use crate::auth::{Reach, UserAdmin, UserAdminError};
+use crate::auth::{Caller, ChangeUser, CreateUser, Reach, SessionAdmin, UserAdmin, UserAdminError, UserRef};
 use crate::config::{ClientCertificates, Config, Keys, ignored_variables, process_environment};
 use crate::lifecycle;
-use crate::model::{Clock, CustomClaims, Role, SystemClock, UnixMillis, User, Username};
-use crate::password::Password;
+use crate::model::{Clock, CustomClaims, Role, Session, SessionId, SystemClock, UnixMillis, User, Username};
 use crate::secret;
 use crate::telemetry;
 use crate::token::{self, Activation, KeyDirectory, KeyInfo, key_directory};
@@ -93,6 +94,11 @@ impl Program for Service {
         Ok(Box::new(Administration::open(config).await?.users))
     }
 
+    async fn sessions(&self, config: &Config) -> Result<Box<dyn SessionAdministration>, BoxError> {
+        telemetry::init_log(config.log.format, &config.log.level)?;
+        Ok(Box::new(Administration::open(config).await?.sessions))
+    }
+
     async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {
         Ok(Box::new(KeyAdmin { keys: config.keys.clone(), clock: SystemClock::new() }))
     }
@@ -120,9 +126,10 @@ async fn create_first_user(users: &UserAdmin) -> Result<Option<String>, BoxError
         return Ok(None);
     }
     let password = random_password();
-    let roles = vec![Role::parse("admin")?];
+    let roles = vec![Role::parse("admin")?, Role::parse(Role::ADMIN)?];
     let username = Username::parse(FIRST_USER)?;
-    users.create(username, Password::new(password.clone())?, roles, CustomClaims::default()).await?;
+    let first = CreateUser { roles, ..CreateUser::new(username, password.clone()) };
+    users.create(&Caller::operator(), first, None).await?;
     Ok(Some(password))
 }
 
@@ -133,8 +140,12 @@ fn random_password() -> String {
     letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
 }
 
+fn named(username: &Username) -> UserRef {
+    UserRef::Name(username.clone())
+}
+
 #[async_trait]
-impl UserAdministration for UserAdmin {
+impl UserAdministration for Arc<UserAdmin> {
     async fn create(
         &self,
         username: Username,
@@ -142,15 +153,16 @@ impl UserAdministration for UserAdmin {
         roles: Vec<Role>,
         claims: CustomClaims,
     ) -> Result<User, UserAdminError> {
-        self.create(username, Password::new(password.expose_secret().to_owned())?, roles, claims).await
+        let new = CreateUser { roles, claims, ..CreateUser::new(username, password) };
+        UserAdmin::create(self, &Caller::operator(), new, None).await
     }
 
     async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, UserAdminError> {
-        self.list(after, limit).await
+        UserAdmin::list(self, after, limit).await
     }
 
     async fn show(&self, username: &Username) -> Result<User, UserAdminError> {
-        self.show(username).await
+        UserAdmin::find(self, &named(username)).await
     }
 
     async fn set_password(
@@ -158,27 +170,48 @@ impl UserAdministration for UserAdmin {
         username: &Username,
         password: SecretString,
     ) -> Result<Reach, UserAdminError> {
-        self.set_password(username, Password::new(password.expose_secret().to_owned())?).await
+        UserAdmin::set_password(self, &Caller::operator(), &named(username), password, None).await
     }
 
     async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdminError> {
-        self.set_roles(username, &roles).await
+        let change = ChangeUser { roles: Some(roles), ..ChangeUser::default() };
+        UserAdmin::change(self, &Caller::operator(), &named(username), change).await.map(drop)
     }
 
     async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), UserAdminError> {
-        self.set_claims(username, &claims).await
+        let change = ChangeUser { claims: Some(claims), ..ChangeUser::default() };
+        UserAdmin::change(self, &Caller::operator(), &named(username), change).await.map(drop)
     }
 
     async fn enable(&self, username: &Username) -> Result<(), UserAdminError> {
-        self.enable(username).await
+        UserAdmin::enable(self, &Caller::operator(), &named(username)).await
     }
 
     async fn disable(&self, username: &Username) -> Result<Reach, UserAdminError> {
-        self.disable(username).await
+        UserAdmin::disable(self, &Caller::operator(), &named(username)).await
     }
 
     async fn delete(&self, username: &Username) -> Result<Reach, UserAdminError> {
-        self.delete(username).await
+        UserAdmin::delete(self, &Caller::operator(), &named(username)).await
+    }
+}
+
+#[async_trait]
+impl SessionAdministration for SessionAdmin {
+    async fn list(&self, username: &Username) -> Result<Vec<Session>, UserAdminError> {
+        Ok(self.page(&named(username), None, usize::MAX).await?.sessions)
+    }
+
+    async fn revoke(
+        &self,
+        username: &Username,
+        sessions: &BTreeSet<SessionId>,
+    ) -> Result<usize, UserAdminError> {
+        SessionAdmin::revoke(self, &Caller::operator(), &named(username), sessions).await
+    }
+
+    async fn revoke_all(&self, username: &Username) -> Result<usize, UserAdminError> {
+        SessionAdmin::revoke_all(self, &Caller::operator(), &named(username)).await
     }
 }
 

@@ -210,6 +210,12 @@ fn over(
         }
         Reach::NotPushed(why) => format!("not pushed to the replicas ({why}); "),
     };
+    let within = refused_within(config);
+    done(out, username, &format!("{what}; all their sessions are over: {told}{within}"))
+}
+
+/// By when every replica refuses the access tokens of a session that is over.
+pub(super) fn refused_within(config: &Config) -> String {
     let interval = duration::format(config.revocation.poll_interval);
     let bound =
         format!("every replica refuses their access tokens within {interval} (revocation.poll_interval)");
@@ -220,8 +226,7 @@ fn over(
         }
         OnStale::Serve => "goes on with what it knew (revocation.on_stale)".to_owned(),
     };
-    let cut_off = format!("one that cannot read the ledger {cut_off}");
-    done(out, username, &format!("{what}; all their sessions are over: {told}{bound}; {cut_off}"))
+    format!("{bound}; one that cannot read the ledger {cut_off}")
 }
 
 fn from_next_refresh(config: &Config) -> String {
@@ -232,7 +237,7 @@ fn from_next_refresh(config: &Config) -> String {
     )
 }
 
-fn failed(error: UserAdminError) -> Failure {
+pub(super) fn failed(error: UserAdminError) -> Failure {
     Failure::from(BoxError::from(error))
 }
 

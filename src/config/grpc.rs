@@ -23,7 +23,7 @@ pub struct Grpc {
     /// The threads that serve connections, each of them with connections of its own; at most 1024, 0 is one for each
     /// processor. `COUNTERSIGN__GRPC__THREADS`
     pub threads: usize,
-    /// How long a Login may take, the wait for a hashing thread included; 100ms to 1m.
+    /// How long a Login or an administrative call may take, the wait for a hashing thread included; 100ms to 1m.
     /// `COUNTERSIGN__GRPC__LOGIN_TIMEOUT`
     #[serde(with = "duration")]
     pub login_timeout: Duration,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{bounds, duration};
+use crate::model::Role;
 
 /// The TLS of a listener: 1.2 and 1.3. The files are looked at every few seconds, and what they hold then is what
 /// new connections get; those that are there go on.
@@ -126,7 +127,12 @@ pub struct AllowRule {
     /// The names in their certificates (subject alternative names): `spiffe://trust.domain/path` or another URI,
     /// one that ends in `/*` for all below it; `dns:name.example`; `*` for any certificate that is good; or `anyone`,
     /// with a certificate or without.
+    #[serde(default)]
     pub sans: Vec<String>,
+    /// The roles in their access tokens, sent as `authorization: Bearer …`: one of them is enough, whatever their
+    /// certificate.
+    #[serde(default)]
+    pub roles: Vec<String>,
 }
 
 /// The key of the rules.
@@ -143,10 +149,14 @@ pub(super) fn check_allow(rules: &[AllowRule], tls: &Tls) -> Result<(), Problem>
     }
     for (rule, number) in rules.iter().zip(1..) {
         let refuse = |what: String| Err(Problem::new(ALLOW, format!("rule {number} {what}")));
-        for (list, name) in [(&rule.methods, "methods"), (&rule.sans, "sans")] {
-            if !(1..=MOST).contains(&list.len()) {
-                return refuse(format!("must have 1 to {MOST} {name}"));
-            }
+        if !(1..=MOST).contains(&rule.methods.len()) {
+            return refuse(format!("must have 1 to {MOST} methods"));
+        }
+        if !(1..=MOST).contains(&(rule.sans.len() + rule.roles.len())) {
+            return refuse(format!("must have 1 to {MOST} sans and roles"));
+        }
+        if let Some(error) = rule.roles.iter().find_map(|role| Role::parse(role).err()) {
+            return refuse(format!("names a {error}"));
         }
         if let Some(method) = rule.methods.iter().find(|method| !is_method(method)) {
             return refuse(format!(

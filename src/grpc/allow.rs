@@ -1,8 +1,11 @@
-//! Which callers may use which methods, by the names in their certificates.
+//! Which callers may use which methods, by the names in their certificates, or by the roles in their access tokens.
 //!
 //! A method that some rule names is open to those alone whom such a rule names; a method that no rule names is
 //! open to everybody whom the listener lets in, unless it is one of [`CLOSED`] on a port that others than this machine
 //! reach. So a rule closes what it names, and another one widens it; none has to stand before another.
+//!
+//! Administrative methods are never open to everybody: whoever has one of the roles of [`ADMINISTRATIVE`] may call
+//! them, and a rule that names them, by more than `*`, lets in others beside.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +13,7 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
 use super::proto;
+use crate::model::Role;
 use crate::spelling::nearest;
 
 /// Every method, or every certificate.
@@ -23,6 +27,14 @@ const CLOSED: [&str; 3] = [
     "grpc.reflection.v1.ServerReflection/",
     "grpc.reflection.v1alpha.ServerReflection/",
 ];
+/// The administrative methods, and the reserved roles each of which is enough to call them.
+const ADMINISTRATIVE: [(&str, &[&str]); 5] = [
+    ("countersign.v1.UserService/GetUser", &[Role::ADMIN, Role::USERS, Role::AUDITOR]),
+    ("countersign.v1.UserService/ListUsers", &[Role::ADMIN, Role::USERS, Role::AUDITOR]),
+    ("countersign.v1.UserService/*", &[Role::ADMIN, Role::USERS]),
+    ("countersign.v1.SessionService/ListSessions", &[Role::ADMIN, Role::SESSIONS, Role::AUDITOR]),
+    ("countersign.v1.SessionService/*", &[Role::ADMIN, Role::SESSIONS]),
+];
 /// Served by this port where it is switched on, from descriptors that are not ours.
 const ENVOY: &str = "envoy.service.auth.v3.Authorization/Check";
 
@@ -34,6 +46,19 @@ pub struct Allow {
     /// `spiffe://trust.domain/path` or another URI, one that ends in `/*` for all below it; `dns:name`; `*` for
     /// any certificate that was verified; or `anyone`, with a certificate or without.
     pub names: Vec<String>,
+    /// Roles: whose access token has one of them may call, whatever their certificate.
+    pub roles: Vec<String>,
+}
+
+/// What a caller must show to use a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// Nothing more.
+    Open,
+    /// An access token with a role, see [`AllowList::permits_roles`].
+    Token,
+    /// Nothing would do.
+    Closed,
 }
 
 /// The rules together. Without any, everybody may use everything that is not closed.
@@ -48,6 +73,17 @@ pub struct AllowList {
 #[error("there is no method {0:?}{meant}", meant = suggestion(.0))]
 pub struct UnknownMethod(pub String);
 
+/// A rule cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRule {
+    /// It guards nothing.
+    #[error(transparent)]
+    UnknownMethod(#[from] UnknownMethod),
+    /// It lets everybody administer.
+    #[error("opens {0:?} to \"anyone\": administrative methods need a certificate's name or a role")]
+    OpenToAnyone(String),
+}
+
 fn suggestion(unknown: &str) -> String {
     let known = known_methods();
     let meant = nearest(unknown, known.iter().map(String::as_str));
@@ -55,14 +91,24 @@ fn suggestion(unknown: &str) -> String {
 }
 
 impl AllowList {
-    /// Every method that is named must be one that is known.
-    pub fn new(rules: Vec<Allow>) -> Result<Self, UnknownMethod> {
+    /// Every method that is named must be one that is known, and nobody may open what is administrative to everybody.
+    pub fn new(rules: Vec<Allow>) -> Result<Self, InvalidRule> {
         let known = known_methods();
         let is_known = |pattern: &str| known.iter().any(|method| covers(pattern, method));
-        match rules.iter().flat_map(|rule| &rule.methods).find(|pattern| !is_known(pattern)) {
-            Some(unknown) => Err(UnknownMethod(unknown.clone())),
-            None => Ok(Self { rules, reached_from_elsewhere: false }),
+        for rule in &rules {
+            if let Some(unknown) = rule.methods.iter().find(|pattern| !is_known(pattern)) {
+                return Err(UnknownMethod(unknown.clone()).into());
+            }
+            let administrative = |pattern: &&String| {
+                known.iter().any(|method| required_roles(method).is_some() && names(pattern, method))
+            };
+            if let Some(pattern) = rule.methods.iter().find(administrative)
+                && rule.names.iter().any(|name| name == ANYONE)
+            {
+                return Err(InvalidRule::OpenToAnyone(pattern.clone()));
+            }
         }
+        Ok(Self { rules, reached_from_elsewhere: false })
     }
 
     /// For a port that others than this machine reach: what tells of other people's sessions is closed unless a rule
@@ -72,25 +118,52 @@ impl AllowList {
         Self { reached_from_elsewhere: true, ..self }
     }
 
-    /// Whether the method at `path` may be called by one whose certificate has these names; `None` is one without
-    /// a certificate.
+    /// Whether the method at `path` may be called by one whose certificate has these names, without more; `None` is one
+    /// without a certificate.
     pub(super) fn permits(&self, path: &str, names: Option<&[String]>) -> bool {
-        let method = path.strip_prefix('/').unwrap_or(path);
+        self.admission(path, names) == Admission::Open
+    }
+
+    /// What one whose certificate has these names must show to call the method at `path`.
+    pub(super) fn admission(&self, path: &str, names: Option<&[String]>) -> Admission {
+        let method = method_of(path);
         let mut guarding = self.guarding(method).peekable();
-        if guarding.peek().is_none() {
-            return !self.is_closed(method);
+        let by_role = required_roles(method).is_some();
+        if guarding.peek().is_none() && !by_role {
+            return if self.is_closed(method) { Admission::Closed } else { Admission::Open };
         }
-        guarding.any(|rule| rule.is_for(names))
+        let mut admission = if by_role { Admission::Token } else { Admission::Closed };
+        for rule in guarding {
+            if rule.is_for(names) {
+                return Admission::Open;
+            }
+            if !rule.roles.is_empty() {
+                admission = Admission::Token;
+            }
+        }
+        admission
+    }
+
+    /// Whether one of these roles is enough to call the method at `path`.
+    pub(super) fn permits_roles<'r>(&self, path: &str, mut roles: impl Iterator<Item = &'r str>) -> bool {
+        let method = method_of(path);
+        let built_in = required_roles(method).unwrap_or_default();
+        roles.any(|role| {
+            built_in.contains(&role)
+                || self.guarding(method).any(|rule| rule.roles.iter().any(|allowed| allowed == role))
+        })
     }
 
     /// Whether no rule says who may use the method at `path`, and it is therefore refused to everybody.
     pub(super) fn lacks_a_rule_for(&self, path: &str) -> bool {
-        let method = path.strip_prefix('/').unwrap_or(path);
+        let method = method_of(path);
         self.is_closed(method) && self.guarding(method).next().is_none()
     }
 
+    /// The rules that name a method; an administrative one by more than `*`.
     fn guarding<'a>(&'a self, method: &'a str) -> impl Iterator<Item = &'a Allow> {
-        self.rules.iter().filter(move |rule| rule.methods.iter().any(|pattern| covers(pattern, method)))
+        let meant = if required_roles(method).is_some() { names } else { covers };
+        self.rules.iter().filter(move |rule| rule.methods.iter().any(|pattern| meant(pattern, method)))
     }
 
     fn is_closed(&self, method: &str) -> bool {
@@ -106,6 +179,25 @@ impl Allow {
         let Some(names) = names else { return false };
         self.names.iter().any(|pattern| pattern == ANY || names.iter().any(|name| is_meant(pattern, name)))
     }
+}
+
+/// The reserved roles each of which is enough to call a method; `None` for one that is not administrative.
+fn required_roles(method: &str) -> Option<&'static [&'static str]> {
+    ADMINISTRATIVE.iter().find(|(pattern, _)| covers(pattern, method)).map(|(_, roles)| *roles)
+}
+
+/// Whether the method at `path` changes users or sessions, or tells of them.
+pub(super) fn is_administrative(path: &str) -> bool {
+    required_roles(method_of(path)).is_some()
+}
+
+fn method_of(path: &str) -> &str {
+    path.strip_prefix('/').unwrap_or(path)
+}
+
+/// As [`covers`], but not by `*` alone.
+fn names(pattern: &str, method: &str) -> bool {
+    pattern != ANY && covers(pattern, method)
 }
 
 fn covers(pattern: &str, method: &str) -> bool {
@@ -150,10 +242,11 @@ mod tests {
 
     const WATCH: &str = "/countersign.v1.RevocationService/WatchRevocations";
     const VERIFY: &str = "/countersign.v1.AuthService/VerifyAccessToken";
+    const VERIFY_METHOD: &str = "countersign.v1.AuthService/VerifyAccessToken";
 
     fn rule(methods: &[&str], names: &[&str]) -> Allow {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        Allow { methods: owned(methods), names: owned(names) }
+        Allow { methods: owned(methods), names: owned(names), roles: Vec::new() }
     }
 
     fn permits(rules: &[Allow], path: &str, names: Option<&[&str]>) -> bool {
@@ -207,6 +300,52 @@ mod tests {
         assert!(permits(&rules, WATCH, Some(&[])), "any certificate, with whatever names");
     }
 
+    const CREATE: &str = "/countersign.v1.UserService/CreateUser";
+
+    #[test]
+    fn what_is_administrative_is_open_to_a_role_and_to_whom_a_rule_names_and_to_nobody_else() {
+        let anybody = AllowList::default();
+        let every = known_methods();
+        let administrative: Vec<_> = every.iter().filter(|method| is_administrative(method)).collect();
+        assert_eq!(administrative.len(), 10, "each method of both services");
+        for method in administrative {
+            for names in [None, Some(&["spiffe://td/x".to_owned()][..])] {
+                assert_eq!(anybody.admission(method, names), Admission::Token, "{method}, on loopback too");
+            }
+            assert!(anybody.permits_roles(method, [Role::ADMIN].into_iter()), "{method}");
+            assert!(!anybody.permits_roles(method, ["admin", "countersign:", "*"].into_iter()), "{method}");
+        }
+        let backend = Some(&["spiffe://td/backend".to_owned()][..]);
+        let star = AllowList::new(vec![rule(&["*"], &["*", "anyone"])]).unwrap();
+        assert_eq!(star.admission(CREATE, backend), Admission::Token, "by its name alone");
+        let named = AllowList::new(vec![rule(&["countersign.v1.UserService/*"], &["spiffe://td/backend"])]);
+        let named = named.unwrap().reached_from_elsewhere();
+        assert_eq!(named.admission(CREATE, backend), Admission::Open);
+        assert_eq!(named.admission(CREATE, None), Admission::Token);
+        assert_eq!(named.admission("/countersign.v1.SessionService/ListSessions", backend), Admission::Token);
+    }
+
+    #[test]
+    fn nobody_opens_what_is_administrative_to_everybody() {
+        for pattern in ["countersign.v1.UserService/*", "countersign.v1.SessionService/ListSessions"] {
+            let refused = AllowList::new(vec![rule(&[VERIFY_METHOD, pattern], &["anyone"])]).unwrap_err();
+            assert_eq!(refused, InvalidRule::OpenToAnyone(pattern.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_role_opens_what_its_rule_names_beside_what_certificates_open() {
+        let by_role =
+            Allow { roles: vec!["ops".to_owned()], ..rule(&[VERIFY_METHOD], &["spiffe://td/orders"]) };
+        let list = AllowList::new(vec![by_role]).unwrap();
+        let orders = Some(&["spiffe://td/orders".to_owned()][..]);
+        assert_eq!(list.admission(VERIFY, orders), Admission::Open);
+        assert_eq!(list.admission(VERIFY, None), Admission::Token);
+        assert!(list.permits_roles(VERIFY, ["x", "ops"].into_iter()));
+        assert!(!list.permits_roles(VERIFY, ["x"].into_iter()));
+        assert!(!list.permits_roles(WATCH, ["ops"].into_iter()));
+    }
+
     #[test]
     fn a_star_at_the_end_of_a_name_is_all_below_it() {
         let rules = [rule(&["*"], &["spiffe://td/ns/prod/*"])];
@@ -227,7 +366,7 @@ mod tests {
     fn a_method_that_there_is_not_is_refused() {
         for unknown in ["countersign.v1.RevokationService/*", "countersign.v1.AuthService/login", "a.B/C"] {
             let refused = AllowList::new(vec![rule(&["*", unknown], &["*"])]).unwrap_err();
-            assert_eq!(refused, UnknownMethod(unknown.to_owned()));
+            assert_eq!(refused, UnknownMethod(unknown.to_owned()).into());
         }
         let known = ["*", "grpc.health.v1.Health/*", "grpc.reflection.v1.ServerReflection/*", ENVOY];
         AllowList::new(vec![rule(&known, &["*"])]).unwrap();

@@ -266,4 +266,4 @@ impl Body for Answered {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -17,14 +17,15 @@ use tonic::service::AxumBody;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
-use super::allow::AllowList;
+use super::allow::{Admission, AllowList, is_administrative};
 use super::deadline;
 use super::status;
-use crate::auth::{AuthError, CallContext};
+use crate::auth::{AuthError, Authenticate, CallContext, VerifiedToken, VerifyRequest};
 use crate::model::{Clock, Monotonic};
 use crate::reason::{Language, Reason};
 use crate::transport::{
-    Deadlines, Panicked, Peer, PeerNames, RequestId, TrustedProxies, language, refused_as, request_id,
+    Deadlines, Panicked, Peer, PeerNames, RequestId, TrustedProxies, bearer_of, bearer_token, language,
+    refused_as, request_id,
 };
 
 /// What the layer has found out about a call, in the extensions of its request.
@@ -34,6 +35,17 @@ pub(super) struct Call {
     deadline: Monotonic,
     pub(super) language: Language,
     pub(super) peer: Option<IpAddr>,
+    /// How an administrative call was let in; of any other it is not asked.
+    pub(super) admitted: Option<Admitted>,
+}
+
+/// By what right somebody may call an administrative method.
+#[derive(Debug, Clone)]
+pub(super) enum Admitted {
+    /// By a rule that names their certificate, which has these names.
+    Certificate(Vec<String>),
+    /// By a role in an access token, which was good when the call came.
+    Token(Arc<VerifiedToken>),
 }
 
 impl Call {
@@ -53,6 +65,7 @@ impl Call {
 /// Puts a [`CallService`] around a service.
 #[derive(Clone)]
 pub(super) struct CallLayer {
+    pub(super) auth: Arc<dyn Authenticate>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deadlines: Deadlines,
     pub(super) trusted_proxies: TrustedProxies,
@@ -114,23 +127,60 @@ where
 
 impl<S> CallService<S> {
     /// Refuses whoever may not use this method.
-    fn admit(&self, request: &Request<AxumBody>) -> Result<(), AuthError> {
+    fn admit(
+        &self,
+        request: &Request<AxumBody>,
+        context: &CallContext,
+    ) -> Result<Option<Admitted>, AuthError> {
         let names = request.extensions().get::<PeerNames>().map(|names| names.0.as_ref());
         let path = request.uri().path();
-        if self.layer.allow.permits(path, names) {
-            return Ok(());
+        match self.layer.allow.admission(path, names) {
+            Admission::Open if is_administrative(path) => {
+                Ok(Some(Admitted::Certificate(names.unwrap_or_default().to_vec())))
+            }
+            Admission::Open => Ok(None),
+            Admission::Token => self.admit_token(request, context).map(Some).inspect_err(|error| {
+                tracing::warn!(
+                    target: "countersign::audit",
+                    event = "call.not_allowed",
+                    method = path, names = ?names.unwrap_or_default(), why = error.reason.name(),
+                    peer = context.peer.map(|peer| peer.to_string()),
+                    "call refused: its method needs a role"
+                );
+            }),
+            Admission::Closed => {
+                if self.layer.allow.lacks_a_rule_for(path) {
+                    static SAID: std::sync::Once = std::sync::Once::new();
+                    SAID.call_once(|| tracing::warn!("{HOW_TO_OPEN}"));
+                }
+                tracing::warn!(
+                    target: "countersign::audit",
+                    event = "call.not_allowed",
+                    method = path, names = ?names.unwrap_or_default(),
+                    peer = context.peer.map(|peer| peer.to_string()),
+                    "call refused: grpc.allow names nobody with this certificate"
+                );
+                Err(Reason::CallerNotAllowed.into())
+            }
         }
-        if self.layer.allow.lacks_a_rule_for(path) {
-            static SAID: std::sync::Once = std::sync::Once::new();
-            SAID.call_once(|| tracing::warn!("{HOW_TO_OPEN}"));
+    }
+
+    /// Admits whoever has an access token, for the default audience, of a user with a role that is enough.
+    fn admit_token(&self, request: &Request<AxumBody>, context: &CallContext) -> Result<Admitted, AuthError> {
+        let token = bearer_token(request.headers())?.ok_or(Reason::TokenMissing)?;
+        let ask = VerifyRequest {
+            access_token: token.to_owned().into(),
+            audiences: Vec::new(),
+            max_staleness: None,
+        };
+        let token = bearer_of(self.layer.auth.verify(context, &ask)?.verification)?;
+        let roles = token.roles.iter().map(String::as_str);
+        if self.layer.allow.permits_roles(request.uri().path(), roles) {
+            Ok(Admitted::Token(token))
+        } else {
+            Err(AuthError::from(Reason::CallerNotAllowed)
+                .caused_by(format!("user {} lacks a role", token.subject)))
         }
-        tracing::warn!(
-            target: "countersign::audit",
-            event = "call.not_allowed",
-            names = ?names.unwrap_or_default(),
-            "call refused: grpc.allow names nobody with this certificate"
-        );
-        Err(Reason::CallerNotAllowed.into())
     }
 
     /// Puts the call into the request's extensions and says how long it may take.
@@ -140,7 +190,6 @@ impl<S> CallService<S> {
         request_id: RequestId,
         language: Language,
     ) -> Result<Option<Duration>, AuthError> {
-        self.admit(request)?;
         let limit = self.layer.deadlines.limit(request.uri().path());
         let budget = deadline::take_budget(request.headers_mut(), limit).map_err(|_| {
             AuthError::invalid_field("", "must have a grpc-timeout of 1 to 8 digits and one of H M S m u n")
@@ -154,7 +203,8 @@ impl<S> CallService<S> {
         let deadline = Monotonic(now.0.saturating_add(budget.unwrap_or(Duration::MAX)));
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         let peer = peer.map(|peer| self.layer.trusted_proxies.client(peer, request.headers()));
-        request.extensions_mut().insert(Call { request_id, deadline, language, peer });
+        let admitted = self.admit(request, &CallContext { deadline, peer })?;
+        request.extensions_mut().insert(Call { request_id, deadline, language, peer, admitted });
         Ok(budget)
     }
 }
@@ -216,6 +266,7 @@ fn span(request: &Request<AxumBody>, request_id: &RequestId) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grpc::at_once::tests::Stub;
     use crate::model::{ManualClock, UnixMillis};
     use tonic_types::StatusExt as _;
     use tower::ServiceExt as _;
@@ -227,6 +278,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_anywhere_is_answered_as_internal() {
         let layer = CallLayer {
+            auth: Arc::new(Stub),
             clock: Arc::new(ManualClock::new(UnixMillis(0))),
             deadlines: Deadlines::default(),
             trusted_proxies: TrustedProxies::default(),

@@ -255,12 +255,12 @@ impl From<InvalidReason> for v1::InvalidReason {
     }
 }
 
-fn timestamp(at: UnixMillis) -> Timestamp {
+pub(super) fn timestamp(at: UnixMillis) -> Timestamp {
     let nanos = i32::try_from(at.0.rem_euclid(1000) * 1_000_000).unwrap_or(0);
     Timestamp { seconds: at.as_secs(), nanos }
 }
 
-fn object(map: &Map<String, Value>) -> Struct {
+pub(super) fn object(map: &Map<String, Value>) -> Struct {
     Struct { fields: map.iter().map(|(name, item)| (name.clone(), value(item))).collect() }
 }
 

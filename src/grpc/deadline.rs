@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::allow::is_administrative;
 use super::ext_authz::CHECK;
 use crate::transport::Deadlines;
 
@@ -15,6 +16,9 @@ impl Deadlines {
     pub(super) fn limit(&self, path: &str) -> Option<Duration> {
         if path == CHECK {
             return Some(self.verify);
+        }
+        if is_administrative(path) {
+            return Some(self.login);
         }
         match path.strip_prefix("/countersign.v1.AuthService/")? {
             "Login" => Some(self.login),

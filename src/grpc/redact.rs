@@ -49,6 +49,34 @@ impl fmt::Debug for v1::logout_request::Token {
     }
 }
 
+impl fmt::Debug for v1::CreateUserRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateUserRequest")
+            .field("username", &self.username)
+            .field("credential", &self.credential)
+            .field("roles", &self.roles)
+            .field("custom_claims", &self.custom_claims)
+            .field("user_id", &self.user_id)
+            .field("request_id", &self.request_id)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::create_user_request::Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arm = match self {
+            Self::Password(_) => "Password",
+        };
+        f.debug_tuple(arm).field(&Redacted).finish()
+    }
+}
+
+impl fmt::Debug for v1::SetPasswordRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetPasswordRequest").field("user", &self.user).field("password", &Redacted).finish()
+    }
+}
+
 impl fmt::Debug for v1::VerifyAccessTokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifyAccessTokenRequest")

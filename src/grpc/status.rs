@@ -1,5 +1,7 @@
 //! How a failure is told over gRPC, and where it is logged.
 
+use std::collections::HashMap;
+
 use http::response::Parts;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
@@ -19,7 +21,8 @@ pub(super) fn refuse(error: &AuthError, language: Language) -> Status {
 fn tell(error: &AuthError, language: Language) -> Status {
     let reason = error.reason;
     let mut details = ErrorDetails::new();
-    details.set_error_info(reason.name(), reason::DOMAIN, []);
+    let metadata = error.metadata.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+    details.set_error_info(reason.name(), reason::DOMAIN, metadata.collect::<HashMap<_, _>>());
     if let Some(delay) = error.retry_delay() {
         details.set_retry_info(Some(delay));
     }

@@ -32,11 +32,11 @@ const OPERATIONS: [(&str, bool); 12] = [
 const OTHER: usize = OPERATIONS.len() - 1;
 
 /// Every status that is told by itself, and for all others the last one. 499: the client has gone.
-const CODES: [&str; 18] = [
-    "200", "204", "301", "304", "400", "401", "403", "404", "405", "408", "413", "415", "429", "499", "500",
-    "503", "504", "other",
+const CODES: [&str; 19] = [
+    "200", "204", "301", "304", "400", "401", "403", "404", "405", "408", "409", "413", "415", "429", "499",
+    "500", "503", "504", "other",
 ];
-const GONE: usize = 13;
+const GONE: usize = 14;
 
 /// Counts of every operation of the edge.
 #[derive(Debug, Clone)]

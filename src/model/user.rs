@@ -115,6 +115,24 @@ impl Role {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What the names of roles begin with that Countersign itself gives a meaning.
+    pub const RESERVED_PREFIX: &'static str = "countersign:";
+    /// May call every administrative method, and is alone in giving, taking and changing reserved roles.
+    pub const ADMIN: &'static str = "countersign:admin";
+    /// May call every method of `UserService`.
+    pub const USERS: &'static str = "countersign:users";
+    /// May call every method of `SessionService`.
+    pub const SESSIONS: &'static str = "countersign:sessions";
+    /// May call the administrative methods that change nothing.
+    pub const AUDITOR: &'static str = "countersign:auditor";
+    /// Every role that begins with [`Self::RESERVED_PREFIX`].
+    pub const RESERVED: [&'static str; 4] = [Self::ADMIN, Self::USERS, Self::SESSIONS, Self::AUDITOR];
+
+    /// Whether Countersign itself gives it a meaning.
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with(Self::RESERVED_PREFIX)
+    }
 }
 
 /// Claims of the operator's own, carried in the access token beside the registered ones. A JSON object, bounded,

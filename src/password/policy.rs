@@ -50,6 +50,21 @@ pub enum InvalidPassword {
     Sequence,
 }
 
+impl InvalidPassword {
+    /// The name that programs are told.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TooShort => "TOO_SHORT",
+            Self::TooLong => "TOO_LONG",
+            Self::ContainsNul => "CONTAINS_NUL",
+            Self::Common => "COMMON",
+            Self::SameAsUsername => "LIKE_USERNAME",
+            Self::Repeated => "REPEATED",
+            Self::Sequence => "SEQUENCE",
+        }
+    }
+}
+
 /// A password in plain text: its exact bytes, shown nowhere, wiped from memory when dropped.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);

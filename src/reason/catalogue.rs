@@ -6,7 +6,7 @@ use super::{Code, Entry, Reason};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(1));
 
-pub(super) static ENTRIES: [Entry; 31] = [
+pub(super) static ENTRIES: [Entry; 35] = [
     Entry {
         reason: Reason::InvalidRequest,
         name: "INVALID_REQUEST",
@@ -170,33 +170,12 @@ pub(super) static ENTRIES: [Entry; 31] = [
         retry_after: None,
         en: "This program may not do that.",
         zh_cn: "该程序无权执行此操作。",
-        meaning: "The operator keeps this method for some programs (`grpc.allow`), and the certificate of the \
-                  connection names none of them, or there is none. It says nothing about a token or a user.",
-        remedy: "Keep the tokens. Connect with the certificate that was meant, or ask the operator for a rule.",
-    },
-    Entry {
-        reason: Reason::DeadlineExceeded,
-        name: "DEADLINE_EXCEEDED",
-        code: Code::DeadlineExceeded,
-        number: 50401,
-        retry_after: None,
-        en: "The service did not answer in time. Please try again.",
-        zh_cn: "服务响应超时，请重试。",
-        meaning: "The shorter of the caller's `grpc-timeout` and the server's own limit has passed. A change \
-                  that had begun is carried through all the same.",
-        remedy: "Keep the tokens. Repeat the same call, with backoff and jitter; every method may be repeated.",
-    },
-    Entry {
-        reason: Reason::Internal,
-        name: "INTERNAL",
-        code: Code::Internal,
-        number: 50001,
-        retry_after: None,
-        en: "Something went wrong on our side.",
-        zh_cn: "服务内部错误。",
-        meaning: "A defect of the service. Nothing more is told; the log has the rest, under the call's \
-                  `x-request-id`.",
-        remedy: "Keep the tokens. Report it with the `x-request-id`.",
+        meaning: "The method is kept for some callers: by the operator (`grpc.allow`), or because it is \
+                  administrative. The certificate of the connection names none of them, and the access token in \
+                  `authorization`, where a role is enough, has none that is; or the user who was to be changed has \
+                  a role that begins with `countersign:`, and the caller is no administrator.",
+        remedy: "Keep the tokens. Connect with the certificate that was meant, log in as a user who has the role, \
+                 or ask the operator for a rule.",
     },
     Entry {
         reason: Reason::TokenMissing,
@@ -232,6 +211,78 @@ pub(super) static ENTRIES: [Entry; 31] = [
         meaning: "The access token is malformed, forged, meant for another service, or signed by a key that \
                   is not trusted.",
         remedy: "Do not send it again. When a Refresh is refused, too, let the user log in.",
+    },
+    Entry {
+        reason: Reason::UserNotFound,
+        name: "USER_NOT_FOUND",
+        code: Code::NotFound,
+        number: 40402,
+        retry_after: None,
+        en: "There is no such user.",
+        zh_cn: "用户不存在。",
+        meaning: "No user has this id or this username. Only administrative calls answer with it: a login never \
+                  tells whether there is such a user.",
+        remedy: "Look whether the user was deleted, or meant under another name: `ListUsers`.",
+    },
+    Entry {
+        reason: Reason::UsernameTaken,
+        name: "USERNAME_TAKEN",
+        code: Code::AlreadyExists,
+        number: 40901,
+        retry_after: None,
+        en: "Another user has this name.",
+        zh_cn: "该用户名已被使用。",
+        meaning: "There is another user with this username: usernames that normalize to the same text are one.",
+        remedy: "Choose another. If the user may have been created by an earlier call whose answer was lost, \
+                 send a `request_id` with each call: then the same call again finds the user that it made.",
+    },
+    Entry {
+        reason: Reason::EtagMismatch,
+        name: "ETAG_MISMATCH",
+        code: Code::Aborted,
+        number: 40902,
+        retry_after: None,
+        en: "This was changed by somebody else in the meantime.",
+        zh_cn: "数据已被他人修改。",
+        meaning: "The user was changed after the `etag` was read. Nothing was changed by this call.",
+        remedy: "Read the user again, make the change to what it is now, and send its new `etag`.",
+    },
+    Entry {
+        reason: Reason::PasswordRejected,
+        name: "PASSWORD_REJECTED",
+        code: Code::InvalidArgument,
+        number: 40003,
+        retry_after: None,
+        en: "This password is not good enough.",
+        zh_cn: "密码不符合要求。",
+        meaning: "What was to become a password was refused; nothing was changed. `google.rpc.ErrorInfo` has in \
+                  `metadata.password` why: `TOO_SHORT`, `TOO_LONG`, `CONTAINS_NUL`, `COMMON`, `LIKE_USERNAME`, \
+                  `REPEATED` or `SEQUENCE`; `google.rpc.BadRequest` says it in a sentence.",
+        remedy: "Let the user choose another.",
+    },
+    Entry {
+        reason: Reason::DeadlineExceeded,
+        name: "DEADLINE_EXCEEDED",
+        code: Code::DeadlineExceeded,
+        number: 50401,
+        retry_after: None,
+        en: "The service did not answer in time. Please try again.",
+        zh_cn: "服务响应超时，请重试。",
+        meaning: "The shorter of the caller's `grpc-timeout` and the server's own limit has passed. A change \
+                  that had begun is carried through all the same.",
+        remedy: "Keep the tokens. Repeat the same call, with backoff and jitter; every method may be repeated.",
+    },
+    Entry {
+        reason: Reason::Internal,
+        name: "INTERNAL",
+        code: Code::Internal,
+        number: 50001,
+        retry_after: None,
+        en: "Something went wrong on our side.",
+        zh_cn: "服务内部错误。",
+        meaning: "A defect of the service. Nothing more is told; the log has the rest, under the call's \
+                  `x-request-id`.",
+        remedy: "Keep the tokens. Report it with the `x-request-id`.",
     },
     Entry {
         reason: Reason::ClientUnauthenticated,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// The longest that each method of `AuthService` may take, whatever the caller allows.
+/// The longest that each method may take, whatever the caller allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
-    /// Login: the queue and the hash take their time.
+    /// Login: the queue and the hash take their time. The administrative methods, too: some of them hash a password.
     pub login: Duration,
     /// Refresh: `D` in the rules of rotation. No Refresh answers later than that.
     pub refresh: Duration,

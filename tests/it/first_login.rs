@@ -33,17 +33,19 @@ fn the_lines_that_dev_prints_work_when_pasted_into_any_shell() {
         let data = tempfile::tempdir().unwrap();
         let dev = Dev::start(data.path());
         assert!(dev.password().is_some(), "{}", dev.banner);
-        let banner = dev.rest_of_banner(10);
+        let banner = dev.rest_of_banner(11);
         let mut lines: Vec<_> = banner.iter().map(|line| line.trim().to_owned()).collect();
         // Between the lines for grpcurl and the one for curl stands a sentence.
-        lines.remove(8);
+        lines.remove(9);
         assert!(lines.last().unwrap().starts_with("curl "), "{banner:?}");
         let printed = paste_all(&path, arguments, &lines);
-        let [login, _, _, verified, refreshed, replayed, logout, revoked, http] = printed.as_slice() else {
+        let [login, _, _, verified, users, refreshed, replayed, logout, revoked, http] = printed.as_slice()
+        else {
             panic!("{shell}: {printed:?}")
         };
         assert!(member(login, "/tokens/accessToken").is_some(), "{shell}: {login}");
         assert_eq!(member(verified, "/verified/username").as_deref(), Some("admin"), "{shell}: {verified}");
+        assert_eq!(member(users, "/users/0/username").as_deref(), Some("admin"), "{shell}: {users}");
         let successor = member(refreshed, "/tokens/refreshToken");
         assert!(successor.is_some(), "{shell}: {refreshed}");
         let again = member(replayed, "/tokens/refreshToken");

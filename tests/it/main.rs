@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod abuse;
+mod administration;
 mod architecture;
 mod auth_client;
 mod calling;

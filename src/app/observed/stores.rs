@@ -186,9 +186,11 @@ impl UserStore for Observed<dyn UserStore> {
         id: UserId,
         roles: Option<&[Role]>,
         claims: Option<&CustomClaims>,
+        unchanged_since: Option<UnixMillis>,
         cause: Cause,
     ) -> Result<Option<Revocation>, StoreError> {
-        let outcome = self.watch.time(3, self.inner.set_attributes(id, roles, claims, cause)).await;
+        let change = self.inner.set_attributes(id, roles, claims, unchanged_since, cause);
+        let outcome = self.watch.time(3, change).await;
         self.counts.revoked(&outcome);
         outcome
     }

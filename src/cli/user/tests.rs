@@ -1,5 +1,6 @@
 //! `countersign user …` against a service that only writes down what it was asked.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -9,8 +10,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::cli::key::KeyAdministration;
+use crate::cli::session::SessionAdministration;
 use crate::cli::{Cli, DevData, run};
-use crate::model::{Epoch, UnixMillis, UserId};
+use crate::model::{ClientFacts, Epoch, Line, MacKeyId, Session, SessionId, UnixMillis, UserId};
 
 /// Takes every order, and has users `user000` and so on.
 #[derive(Clone, Default)]
@@ -60,8 +62,38 @@ impl Program for Recorder {
     async fn users(&self, _config: &Config) -> Result<Box<dyn UserAdministration>, BoxError> {
         Ok(Box::new(self.clone()))
     }
+    async fn sessions(&self, _config: &Config) -> Result<Box<dyn SessionAdministration>, BoxError> {
+        Ok(Box::new(self.clone()))
+    }
     async fn keys(&self, _config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {
         Err("no keys here".into())
+    }
+}
+
+#[async_trait]
+impl SessionAdministration for Recorder {
+    async fn list(&self, username: &Username) -> Result<Vec<Session>, UserAdminError> {
+        self.note(format!("sessions of {}", username.as_str()));
+        Ok(vec![Session {
+            id: SessionId::from_bytes([2; 16]),
+            user: UserId::from_bytes([1; 16]),
+            epoch: Epoch(0),
+            line: Line { rotated_at: UnixMillis(60_000), ..Line::begin(UnixMillis(0)) },
+            audiences: Vec::new(),
+            mac_key: MacKeyId::from_bytes([0; 4]),
+            created_at: UnixMillis(0),
+            idle_expires_at: UnixMillis(90_000),
+            expires_at: UnixMillis(120_000),
+            client: ClientFacts { address: "192.0.2.7".to_owned(), ..ClientFacts::default() },
+        }])
+    }
+    async fn revoke(&self, username: &Username, ids: &BTreeSet<SessionId>) -> Result<usize, UserAdminError> {
+        self.note(format!("revoke {} of {}", ids.len(), username.as_str()));
+        Ok(1)
+    }
+    async fn revoke_all(&self, username: &Username) -> Result<usize, UserAdminError> {
+        self.note(format!("revoke all of {}", username.as_str()));
+        Ok(3)
     }
 }
 
@@ -90,7 +122,7 @@ impl UserAdministration for Recorder {
     }
     async fn show(&self, username: &Username) -> Result<crate::model::User, UserAdminError> {
         if username.as_str() == "nobody" {
-            return Err(UserAdminError::NotFound(username.clone()));
+            return Err(UserAdminError::NotFound(username.clone().into()));
         }
         Ok(user(username.clone()))
     }
@@ -148,6 +180,28 @@ async fn ordered(arguments: &str) -> String {
 }
 
 #[tokio::test]
+async fn sessions_are_shown_for_people_and_for_programs() {
+    let recorder = Recorder::default();
+    let table = order(&recorder, "session list ada --data-dir DATA").await.unwrap();
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["ID", "CREATED", "REFRESHED", "ADDRESS", "CLIENT"]);
+    let times = ["1970-01-01T00:00:00Z", "1970-01-01T00:01:00Z"];
+    assert_eq!(lines[1], ["AgICAgICAgICAgICAgICAg", times[0], times[1], "192.0.2.7"]);
+    let json = order(&recorder, "session list ada --json --data-dir DATA").await.unwrap();
+    let session: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&session["id"], &session["refreshed_at"]), (&lines[1][0].into(), &times[1].into()));
+
+    let ended = order(&recorder, "session revoke ada --all --data-dir DATA").await.unwrap();
+    assert!(ended.starts_with("ada: 3 sessions are over; every replica refuses"), "{ended}");
+    for wrong in ["ada", "ada --all AgICAgICAgICAgICAgICAg", "ada short"] {
+        assert!(
+            order(&recorder, &format!("session revoke {wrong} --data-dir DATA")).await.is_err(),
+            "{wrong}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn each_command_orders_what_it_says() {
     for (arguments, expected) in [
         (
@@ -165,6 +219,12 @@ async fn each_command_orders_what_it_says() {
         ("user enable ada --data-dir DATA", "enable ada"),
         ("user disable ada --data-dir DATA", "disable ada"),
         ("user delete ada --data-dir DATA", "delete ada"),
+        ("session list ada --data-dir DATA", "sessions of ada"),
+        ("session revoke ada --all --data-dir DATA", "revoke all of ada"),
+        (
+            "session revoke ada AgICAgICAgICAgICAgICAg AwMDAwMDAwMDAwMDAwMDAw --data-dir DATA",
+            "revoke 2 of ada",
+        ),
         ("dev --data-dir DATA --grpc-listen 127.0.0.1:7", "dev 127.0.0.1:7 false there=true"),
         ("dev --ephemeral", "dev 127.0.0.1:50051 true there=true"),
     ] {

@@ -15,7 +15,7 @@ use crate::model::{ManualClock, UnixMillis};
 use crate::reason::Reason;
 
 /// Knows the token `known`, panics at `panic`, and has no short cut for `slow`.
-struct Stub;
+pub(in crate::grpc) struct Stub;
 
 #[async_trait]
 impl Authenticate for Stub {
@@ -189,6 +189,7 @@ async fn a_guarded_method_is_guarded_here_too() {
     let rule = Allow {
         methods: vec!["countersign.v1.AuthService/VerifyAccessToken".to_owned()],
         names: vec!["spiffe://example/gateway".to_owned()],
+        roles: Vec::new(),
     };
     let allow = AllowList::new(vec![rule]).unwrap();
     let plain = frame(&asking("known"));

@@ -42,23 +42,31 @@ pub(super) const STATEMENTS: Statements = Statements {
     ),
     lock_epoch: Some("SELECT epoch + 1 AS epoch FROM users WHERE id = ? FOR UPDATE"),
     set_password: concat!(
-        "UPDATE users SET password_hash = ?, epoch = epoch + 1, updated_at = ",
+        "UPDATE users SET password_hash = ?, epoch = epoch + 1, updated_at = GREATEST(updated_at + 1, ",
         time!(),
-        " WHERE id = ?"
+        ") WHERE id = ?"
     ),
     disable: concat!(
-        "UPDATE users SET disabled = TRUE, epoch = epoch + 1, updated_at = ",
+        "UPDATE users SET disabled = TRUE, epoch = epoch + 1, updated_at = GREATEST(updated_at + 1, ",
         time!(),
-        " WHERE id = ?"
+        ") WHERE id = ?"
     ),
-    revoke_all: concat!("UPDATE users SET epoch = epoch + 1, updated_at = ", time!(), " WHERE id = ?"),
+    revoke_all: concat!(
+        "UPDATE users SET epoch = epoch + 1, updated_at = GREATEST(updated_at + 1, ",
+        time!(),
+        ") WHERE id = ?"
+    ),
     delete_user: "DELETE FROM users WHERE id = ?",
     rehash: "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?",
-    enable: concat!("UPDATE users SET disabled = FALSE, updated_at = ", time!(), " WHERE id = ?"),
-    set_attributes: concat!(
-        "UPDATE users SET roles = COALESCE(?, roles), claims = COALESCE(?, claims), updated_at = ",
+    enable: concat!(
+        "UPDATE users SET disabled = FALSE, updated_at = GREATEST(updated_at + 1, ",
         time!(),
-        " WHERE id = ?"
+        ") WHERE id = ?"
+    ),
+    set_attributes: concat!(
+        "UPDATE users SET roles = COALESCE(?, roles), claims = COALESCE(?, claims), updated_at = GREATEST(updated_at + 1, ",
+        time!(),
+        ") WHERE id = ? AND updated_at = COALESCE(?, updated_at)"
     ),
 
     give_birth: "

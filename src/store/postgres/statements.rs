@@ -39,27 +39,31 @@ pub(super) const STATEMENTS: Statements = Statements {
     ),
     lock_epoch: None,
     set_password: concat!(
-        "UPDATE users SET password_hash = $1, epoch = epoch + 1, updated_at = ",
+        "UPDATE users SET password_hash = $1, epoch = epoch + 1, updated_at = greatest(updated_at + 1, ",
         time!("$2"),
-        " WHERE id = $3 RETURNING epoch"
+        ") WHERE id = $3 RETURNING epoch"
     ),
     disable: concat!(
-        "UPDATE users SET disabled = TRUE, epoch = epoch + 1, updated_at = ",
+        "UPDATE users SET disabled = TRUE, epoch = epoch + 1, updated_at = greatest(updated_at + 1, ",
         time!("$1"),
-        " WHERE id = $2 RETURNING epoch"
+        ") WHERE id = $2 RETURNING epoch"
     ),
     revoke_all: concat!(
-        "UPDATE users SET epoch = epoch + 1, updated_at = ",
+        "UPDATE users SET epoch = epoch + 1, updated_at = greatest(updated_at + 1, ",
         time!("$1"),
-        " WHERE id = $2 RETURNING epoch"
+        ") WHERE id = $2 RETURNING epoch"
     ),
     delete_user: "DELETE FROM users WHERE id = $1 RETURNING epoch + 1 AS epoch",
     rehash: "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3",
-    enable: concat!("UPDATE users SET disabled = FALSE, updated_at = ", time!("$1"), " WHERE id = $2"),
+    enable: concat!(
+        "UPDATE users SET disabled = FALSE, updated_at = greatest(updated_at + 1, ",
+        time!("$1"),
+        ") WHERE id = $2"
+    ),
     set_attributes: concat!(
-        "UPDATE users SET roles = coalesce($1, roles), claims = coalesce($2, claims), updated_at = ",
+        "UPDATE users SET roles = coalesce($1, roles), claims = coalesce($2, claims), updated_at = greatest(updated_at + 1, ",
         time!("$3"),
-        " WHERE id = $4"
+        ") WHERE id = $4 AND updated_at = coalesce($5, updated_at)"
     ),
 
     give_birth: "

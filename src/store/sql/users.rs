@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::pool::Connection;
 use super::{Mode, SqlStore, ledger, rows};
 use crate::model::{
-    Credential, CustomClaims, NewUser, PasswordHash, Revocation, RevocationScope, Role, User, UserId,
-    Username,
+    Credential, CustomClaims, NewUser, PasswordHash, Revocation, RevocationScope, Role, UnixMillis, User,
+    UserId, Username,
 };
 use crate::store::{Cause, CreateUserError, StoreError, UserStore};
 
@@ -99,13 +99,20 @@ impl<D: Dialect> UserStore for SqlStore<D> {
         id: UserId,
         roles: Option<&[Role]>,
         claims: Option<&CustomClaims>,
+        unchanged_since: Option<UnixMillis>,
         cause: Cause,
     ) -> Result<Option<Revocation>, StoreError> {
-        let attributes = (roles.map(rows::roles_json), claims.map(CustomClaims::to_json));
-        self.run(Mode::Transaction, (attributes, id, cause), |((roles, claims), id, cause), connection| {
+        let attributes = (roles.map(rows::roles_json), claims.map(CustomClaims::to_json), unchanged_since);
+        self.run(Mode::Transaction, (attributes, id, cause), |(attributes, id, cause), connection| {
             Box::pin(async move {
-                let change =
-                    vec![roles.as_deref().into(), claims.as_deref().into(), connection.time(), (*id).into()];
+                let (roles, claims, unchanged_since) = attributes;
+                let change = vec![
+                    roles.as_deref().into(),
+                    claims.as_deref().into(),
+                    connection.time(),
+                    (*id).into(),
+                    (*unchanged_since).into(),
+                ];
                 if connection.execute(D::STATEMENTS.set_attributes, change).await? == 0 {
                     return Ok(None);
                 }

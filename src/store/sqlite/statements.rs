@@ -27,16 +27,22 @@ pub(super) const STATEMENTS: Statements = Statements {
     ),
     lock_epoch: None,
     set_password: "
-        UPDATE users SET password_hash = ?1, epoch = epoch + 1, updated_at = ?2 WHERE id = ?3
+        UPDATE users SET password_hash = ?1, epoch = epoch + 1, updated_at = max(?2, updated_at + 1)
+        WHERE id = ?3
         RETURNING epoch",
-    disable: "UPDATE users SET disabled = 1, epoch = epoch + 1, updated_at = ?1 WHERE id = ?2 RETURNING epoch",
-    revoke_all: "UPDATE users SET epoch = epoch + 1, updated_at = ?1 WHERE id = ?2 RETURNING epoch",
+    disable: "
+        UPDATE users SET disabled = 1, epoch = epoch + 1, updated_at = max(?1, updated_at + 1) WHERE id = ?2
+        RETURNING epoch",
+    revoke_all: "
+        UPDATE users SET epoch = epoch + 1, updated_at = max(?1, updated_at + 1) WHERE id = ?2
+        RETURNING epoch",
     delete_user: "DELETE FROM users WHERE id = ?1 RETURNING epoch + 1 AS epoch",
     rehash: "UPDATE users SET password_hash = ?1 WHERE id = ?2 AND password_hash = ?3",
-    enable: "UPDATE users SET disabled = 0, updated_at = ?1 WHERE id = ?2",
+    enable: "UPDATE users SET disabled = 0, updated_at = max(?1, updated_at + 1) WHERE id = ?2",
     set_attributes: "
-        UPDATE users SET roles = coalesce(?1, roles), claims = coalesce(?2, claims), updated_at = ?3
-        WHERE id = ?4",
+        UPDATE users SET roles = coalesce(?1, roles), claims = coalesce(?2, claims),
+                         updated_at = max(?3, updated_at + 1)
+        WHERE id = ?4 AND updated_at = coalesce(?5, updated_at)",
 
     give_birth: "
         INSERT INTO ledger_head (only_row, seq, mark, birth_mark) VALUES (1, 0, ?1, ?2)

@@ -169,7 +169,7 @@ pub(crate) async fn standing_is_the_user_now_and_this_session_alone(world: World
     assert!(world.ledger.standing(user.id, revoked).await.unwrap().session_revoked);
     assert!(!world.ledger.standing(user.id, other).await.unwrap().session_revoked);
 
-    world.users.set_attributes(user.id, Some(&[]), None, OPERATOR).await.unwrap();
+    world.users.set_attributes(user.id, Some(&[]), None, None, OPERATOR).await.unwrap();
     world.users.disable(user.id, OPERATOR).await.unwrap();
     let standing = world.ledger.standing(user.id, other).await.unwrap();
     let now = standing.user.unwrap();

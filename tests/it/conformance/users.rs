@@ -41,7 +41,7 @@ pub(crate) async fn whoever_is_not_there_is_none(world: World) {
     assert!(!users.enable(nobody).await.unwrap());
     assert_eq!(users.disable(nobody, OPERATOR).await.unwrap(), None);
     assert_eq!(users.delete(nobody, OPERATOR).await.unwrap(), None);
-    assert_eq!(users.set_attributes(nobody, Some(&[]), None, OPERATOR).await.unwrap(), None);
+    assert_eq!(users.set_attributes(nobody, Some(&[]), None, None, OPERATOR).await.unwrap(), None);
     assert_eq!(users.revoke_all(nobody, OPERATOR).await.unwrap(), None);
     assert_eq!(world.head().await.seq, 0, "nothing happened, so nothing is in the ledger");
 }
@@ -174,20 +174,48 @@ pub(crate) async fn attributes_are_set_apart_and_end_nothing(world: World) {
     let cause = Cause { reason: RevocationReason::UserChanged, ..OPERATOR };
 
     world.clock.advance(HOUR);
-    let row = world.users.set_attributes(user.id, Some(&roles), None, cause).await.unwrap().unwrap();
+    let row = world.users.set_attributes(user.id, Some(&roles), None, None, cause).await.unwrap().unwrap();
     assert_eq!(row.scope, RevocationScope::UserChanged { user: user.id });
     assert_eq!((row.seq, row.reason, row.at), (1, RevocationReason::UserChanged, START + HOUR));
     let changed = world.users.find(user.id).await.unwrap().unwrap();
     assert_eq!((&changed.roles, &changed.claims), (&roles, &user.claims));
     assert_eq!((changed.epoch, changed.updated_at), (Epoch(0), START + HOUR));
 
-    world.users.set_attributes(user.id, None, Some(&claims), cause).await.unwrap().unwrap();
+    world.users.set_attributes(user.id, None, Some(&claims), None, cause).await.unwrap().unwrap();
     let changed = world.users.find(user.id).await.unwrap().unwrap();
     assert_eq!((&changed.roles, &changed.claims), (&roles, &claims));
 
     let none = CustomClaims::default();
-    world.users.set_attributes(user.id, Some(&[]), Some(&none), cause).await.unwrap().unwrap();
+    world.users.set_attributes(user.id, Some(&[]), Some(&none), None, cause).await.unwrap().unwrap();
     let changed = world.users.find(user.id).await.unwrap().unwrap();
     assert_eq!((changed.roles, changed.claims, changed.epoch), (vec![], none, Epoch(0)));
     assert_eq!(world.head().await.seq, 3);
+}
+
+pub(crate) async fn of_two_changes_to_what_both_have_read_one_is_made(world: World) {
+    let user = world.add_user("ada").await;
+    let roles = Role::parse_all(["ops"]).unwrap();
+    let change = |since| world.users.set_attributes(user.id, Some(&roles), None, Some(since), OPERATOR);
+    let (one, other) = tokio::join!(change(user.updated_at), change(user.updated_at));
+    assert_eq!([one.unwrap().is_some(), other.unwrap().is_some()].iter().filter(|made| **made).count(), 1);
+    assert_eq!(world.head().await.seq, 1, "what was not made is not noted");
+
+    // The clock stands still, and every change can be told from the one before it all the same.
+    let mut seen = vec![user.updated_at];
+    let mut read_again = async || {
+        let now = world.users.find(user.id).await.unwrap().unwrap().updated_at;
+        assert!(seen.iter().all(|before| *before < now), "{now:?} after {seen:?}");
+        seen.push(now);
+    };
+    read_again().await;
+    world.users.set_password(user.id, &hash("new"), OPERATOR).await.unwrap().unwrap();
+    read_again().await;
+    world.users.disable(user.id, OPERATOR).await.unwrap().unwrap();
+    read_again().await;
+    assert!(world.users.enable(user.id).await.unwrap());
+    read_again().await;
+    world.users.revoke_all(user.id, OPERATOR).await.unwrap().unwrap();
+    read_again().await;
+    assert!(change(*seen.last().unwrap()).await.unwrap().is_some());
+    assert!(change(*seen.last().unwrap()).await.unwrap().is_none());
 }

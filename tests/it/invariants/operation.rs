@@ -5,10 +5,10 @@ use std::pin::pin;
 use std::task::Poll;
 
 use countersign::auth::{
-    AuthError, Authenticate as _, LoginRequest, LogoutRequest, LogoutToken, RefreshRequest, UserAdminError,
+    AuthError, Authenticate as _, Caller, ChangeUser, LoginRequest, LogoutRequest, LogoutToken,
+    RefreshRequest, UserAdminError, UserRef,
 };
 use countersign::model::{ClientFacts, Clock as _, Epoch, Presented, Role, Username};
-use countersign::password::Password;
 use countersign::reason::Reason;
 use proptest::sample::Index;
 use secrecy::ExposeSecret as _;
@@ -212,14 +212,19 @@ impl<L: Landscape> Run<L> {
         let password = self.new_password();
         let username = Username::parse(self.model.accounts[account].username).unwrap();
         let role = format!("role-{}", password.len() + self.model.chains.len());
+        let (by, user) = (Caller::operator(), UserRef::Name(username));
         let done = match change {
             Change::SetPassword => {
-                let password = Password::new(password.clone()).unwrap();
-                self.operator.set_password(&username, password).await.map(drop)
+                let password = password.clone();
+                self.operator.set_password(&by, &user, password.into(), None).await.map(drop)
             }
-            Change::Disable => self.operator.disable(&username).await.map(drop),
-            Change::Enable => self.operator.enable(&username).await,
-            Change::SetRoles => self.operator.set_roles(&username, &[Role::parse(&role).unwrap()]).await,
+            Change::Disable => self.operator.disable(&by, &user).await.map(drop),
+            Change::Enable => self.operator.enable(&by, &user).await,
+            Change::SetRoles => {
+                let roles = Some(vec![Role::parse(&role).unwrap()]);
+                let change = ChangeUser { roles, ..ChangeUser::default() };
+                self.operator.change(&by, &user, change).await.map(drop)
+            }
         };
         if self.outage == Outage::Locked {
             assert!(matches!(done, Err(UserAdminError::Store(_))), "{done:?}");

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use countersign::auth::{Authenticate as _, RefreshRequest, UserAdmin, Verification, VerifyRequest};
-use countersign::model::{Clock as _, CustomClaims, ManualClock, UnixMillis, Username};
-use countersign::password::Password;
+use countersign::auth::{
+    Authenticate as _, Caller, CreateUser, RefreshRequest, UserAdmin, Verification, VerifyRequest,
+};
+use countersign::model::{Clock as _, ManualClock, UnixMillis, Username};
 use countersign::reason::Reason;
 use countersign::token::KeyDirectory;
 use countersign_verifier::{Algorithm, InvalidReason};
@@ -68,8 +69,9 @@ impl<L: Landscape> Run<L> {
     async fn add_account(&mut self, username: &'static str) {
         let password = self.new_password();
         let name = Username::parse(username).unwrap();
-        let typed = Password::new(password.clone()).unwrap();
-        let user = self.operator.create(name, typed, Vec::new(), CustomClaims::default()).await.unwrap();
+        let typed = password.clone();
+        let user =
+            self.operator.create(&Caller::operator(), CreateUser::new(name, typed), None).await.unwrap();
         self.model.accounts.push(Account {
             id: user.id,
             username,

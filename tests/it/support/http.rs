@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use countersign::app::App;
-use countersign::auth::Authenticate;
+use countersign::auth::{Authenticate, Caller, CreateUser};
 use countersign::config::Config;
 use countersign::http::{HttpOptions, router};
 use countersign::listener::{self, Limits};
 use countersign::model::{CustomClaims, ManualClock, Role, UnixMillis, Username};
-use countersign::password::Password;
 use countersign::transport::Peer;
 use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{HeaderMap, Request, StatusCode};
@@ -172,8 +171,9 @@ pub(crate) async fn service(settings: &[(&str, &str)]) -> Service {
     let users = app.user_admin().unwrap();
     let claims = CustomClaims::parse(r#"{"tenant":"acme","seats":7,"share":0.5}"#).unwrap();
     let roles = vec![Role::parse("admin").unwrap(), Role::parse("ops").unwrap()];
-    let password = Password::new(PASSWORD.to_owned()).unwrap();
-    users.create(Username::parse(USERNAME).unwrap(), password, roles, claims).await.unwrap();
+    let password = PASSWORD.to_owned();
+    let new = CreateUser { roles, claims, ..CreateUser::new(Username::parse(USERNAME).unwrap(), password) };
+    users.create(&Caller::operator(), new, None).await.unwrap();
 
     let (grpc, http) = (app.grpc_address().unwrap(), Http(app.http_address().unwrap().unwrap()));
     let operations = Http(app.operations_address().unwrap());

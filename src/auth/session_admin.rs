@@ -1,0 +1,143 @@
+//! What is done to the sessions of others: looked at, and ended.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::audit;
+use super::caller::Caller;
+use super::user_admin::{UserAdmin, UserAdminError, UserRef};
+use crate::model::{RevocationReason, Session, SessionId, UnixMillis, User, UserId};
+use crate::revocation::Revocations;
+use crate::store::{Cause, Ledger, SessionRevocation, SessionStore, Until};
+
+/// The most sessions that can be named at once.
+pub const MOST_SESSIONS_AT_ONCE: usize = 100;
+
+/// Where a session stands among those of its user, which nothing changes while it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionPlace {
+    /// When the login was.
+    pub created_at: UnixMillis,
+    /// Which one, of those that began in one millisecond.
+    pub session: SessionId,
+}
+
+impl SessionPlace {
+    const fn of(session: &Session) -> Self {
+        Self { created_at: session.created_at, session: session.id }
+    }
+}
+
+/// Some of a user's sessions, the newest first.
+#[derive(Debug)]
+pub struct SessionPage {
+    /// Whose they are.
+    pub user: UserId,
+    /// Those that were found.
+    pub sessions: Vec<Session>,
+    /// Where to go on; `None` when there are no more.
+    pub next: Option<SessionPlace>,
+}
+
+/// Looks at sessions, and ends them.
+pub struct SessionAdmin {
+    users: Arc<UserAdmin>,
+    sessions: Arc<dyn SessionStore>,
+    ledger: Arc<dyn Ledger>,
+    revocations: Option<Revocations>,
+}
+
+impl SessionAdmin {
+    /// Over these stores; whoever `users` tells of what it revokes is told of sessions, too.
+    pub fn new(users: Arc<UserAdmin>, sessions: Arc<dyn SessionStore>, ledger: Arc<dyn Ledger>) -> Self {
+        Self { users, sessions, ledger, revocations: None }
+    }
+
+    /// Is part of a replica, which has what is revoked in memory.
+    #[must_use]
+    pub fn within(self, revocations: Revocations) -> Self {
+        Self { revocations: Some(revocations), ..self }
+    }
+
+    /// At most `size` of a user's sessions that are neither over nor revoked, those that come after `after`: the
+    /// newest first.
+    pub async fn page(
+        &self,
+        user: &UserRef,
+        after: Option<SessionPlace>,
+        size: usize,
+    ) -> Result<SessionPage, UserAdminError> {
+        let user = self.users.find(user).await?;
+        let mut sessions = self.alive(&user).await?;
+        sessions.sort_unstable_by_key(|session| Reverse(SessionPlace::of(session)));
+        sessions.retain(|session| after.is_none_or(|after| SessionPlace::of(session) < after));
+        let more = sessions.len() > size;
+        sessions.truncate(size);
+        let next = sessions.last().filter(|_| more).map(SessionPlace::of);
+        Ok(SessionPage { user: user.id, sessions, next })
+    }
+
+    /// Ends those of the user's sessions that are named, and says how many of them were alive. When this returns, their end is
+    /// durable. A session that is not there, or is another user's, is none of them.
+    pub async fn revoke(
+        &self,
+        by: &Caller,
+        user: &UserRef,
+        sessions: &BTreeSet<SessionId>,
+    ) -> Result<usize, UserAdminError> {
+        let user = self.users.find(user).await?;
+        by.may_touch(&user)?;
+        let mut alive = self.alive(&user).await?;
+        alive.retain(|session| sessions.contains(&session.id));
+        if alive.is_empty() {
+            return Ok(0);
+        }
+        let reason = RevocationReason::Operator;
+        let revocation = |session: &Session| SessionRevocation {
+            session: session.id,
+            user: user.id,
+            cause: Cause { actor: by.actor, reason, until: Until::At(session.expires_at) },
+        };
+        let rows = self.ledger.revoke_sessions(&alive.iter().map(revocation).collect::<Vec<_>>()).await?;
+        for row in &rows {
+            self.users.tell(row).await;
+        }
+        let ids: Vec<SessionId> = alive.iter().map(|session| session.id).collect();
+        for id in &ids {
+            audit::session_revoked_by(user.id, *id, reason, &by.name);
+        }
+        if let Err(error) = self.sessions.delete(user.id, &ids).await {
+            tracing::debug!(user = %user.id, %error, "revoked sessions stay in their store until they expire");
+        }
+        Ok(ids.len())
+    }
+
+    /// Ends every session of the user, those too that a store has forgotten, and says how many were known to be alive. When
+    /// this returns, their end is durable.
+    pub async fn revoke_all(&self, by: &Caller, user: &UserRef) -> Result<usize, UserAdminError> {
+        let user = self.users.find(user).await?;
+        // How many they are is a service to the caller; that they end does not hang on it.
+        let known = self.alive(&user).await.map(|alive| alive.len());
+        self.users.revoke_all(by, &UserRef::Id(user.id)).await?;
+        known
+    }
+
+    /// A store lists what it has not forgotten yet, and is told of an end after the ledger.
+    async fn alive(&self, user: &User) -> Result<Vec<Session>, UserAdminError> {
+        let mut sessions = self.sessions.list(user.id).await?;
+        sessions.retain(|session| session.epoch >= user.epoch);
+        let Some(revocations) = &self.revocations else {
+            let mut alive = Vec::new();
+            for session in sessions {
+                if !self.ledger.standing(user.id, session.id).await?.session_revoked {
+                    alive.push(session);
+                }
+            }
+            return Ok(alive);
+        };
+        let index = &revocations.view().index;
+        sessions.retain(|session| !index.is_session_revoked(session.id));
+        Ok(sessions)
+    }
+}

@@ -1,0 +1,140 @@
+//! `countersign session`
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use async_trait::async_trait;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::Failure;
+use super::output::{json_line, rfc3339};
+use super::program::Program;
+use super::user::{Named, failed, refused_within};
+use crate::auth::{MOST_SESSIONS_AT_ONCE, UserAdminError};
+use crate::model::{Session as UserSession, SessionId, Username};
+
+/// The administration of sessions by an operator. Every end is written to the audit log by whoever implements this, and to the
+/// ledger.
+#[async_trait]
+pub trait SessionAdministration: Send + Sync {
+    /// The user's sessions that are alive, the newest first.
+    async fn list(&self, username: &Username) -> Result<Vec<UserSession>, UserAdminError>;
+
+    /// Ends those that are named, and says how many of them were alive.
+    async fn revoke(
+        &self,
+        username: &Username,
+        sessions: &BTreeSet<SessionId>,
+    ) -> Result<usize, UserAdminError>;
+
+    /// Ends all of them, and says how many were alive.
+    async fn revoke_all(&self, username: &Username) -> Result<usize, UserAdminError>;
+}
+
+/// Lists and ends sessions.
+#[derive(Debug, Subcommand)]
+pub enum Session {
+    /// List the sessions of a user, the newest first
+    List(List),
+    /// End sessions of a user
+    Revoke(Revoke),
+}
+
+/// Lists sessions.
+#[derive(Debug, Args)]
+pub struct List {
+    /// One JSON object on each line
+    #[arg(long)]
+    pub json: bool,
+    /// Whose, and which data.
+    #[command(flatten)]
+    pub user: Named,
+}
+
+/// Ends sessions.
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// Whose, and which data.
+    #[command(flatten)]
+    pub user: Named,
+    /// The sessions' ids, as `countersign session list` shows them
+    #[arg(value_name = "ID", value_parser = session_id, required_unless_present = "all", conflicts_with = "all",
+          num_args = 1..=MOST_SESSIONS_AT_ONCE)]
+    pub ids: Vec<SessionId>,
+    /// End every session of the user
+    #[arg(long)]
+    pub all: bool,
+}
+
+fn session_id(typed: &str) -> Result<SessionId, String> {
+    typed.parse().map_err(|_| "a session's id is 22 characters of base64url".to_owned())
+}
+
+/// A session as programs read it.
+#[derive(Serialize)]
+struct SessionLine<'a> {
+    id: String,
+    created_at: String,
+    refreshed_at: String,
+    expires_at: String,
+    name: &'a str,
+    user_agent: &'a str,
+    address: &'a str,
+}
+
+impl<'a> From<&'a UserSession> for SessionLine<'a> {
+    fn from(session: &'a UserSession) -> Self {
+        Self {
+            id: session.id.to_string(),
+            created_at: rfc3339(session.created_at),
+            refreshed_at: rfc3339(session.line.rotated_at),
+            expires_at: rfc3339(session.expires_at),
+            name: &session.client.name,
+            user_agent: &session.client.user_agent,
+            address: &session.client.address,
+        }
+    }
+}
+
+impl Session {
+    pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
+        match self {
+            Self::List(List { json, user: Named { username, data } }) => {
+                let sessions = program.sessions(&data.load()?).await?;
+                write_all(out, &sessions.list(&username).await.map_err(failed)?, json)
+            }
+            Self::Revoke(Revoke { ids, all, user: Named { username, data } }) => {
+                let config = data.load()?;
+                let sessions = program.sessions(&config).await?;
+                let ended = if all {
+                    sessions.revoke_all(&username).await
+                } else {
+                    sessions.revoke(&username, &ids.into_iter().collect()).await
+                };
+                let ended = ended.map_err(failed)?;
+                let what = if ended == 1 { "session is" } else { "sessions are" };
+                let username = username.as_str();
+                writeln!(out, "{username}: {ended} {what} over; {}", refused_within(&config))?;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn write_all(out: &mut dyn Write, sessions: &[UserSession], json: bool) -> Result<(), Failure> {
+    if !json {
+        writeln!(out, "{:<22} {:<20} {:<20} {:<15} CLIENT", "ID", "CREATED", "REFRESHED", "ADDRESS")?;
+    }
+    for session in sessions {
+        let line = SessionLine::from(session);
+        if json {
+            json_line(out, &line)?;
+            continue;
+        }
+        let SessionLine { id, created_at, refreshed_at, name, user_agent, address, .. } = line;
+        let client = if name.is_empty() { user_agent } else { name };
+        writeln!(out, "{id:<22} {created_at:<20} {refreshed_at:<20} {address:<15} {client}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! `countersign.v1.UserService` and `countersign.v1.SessionService`: decode, call, encode.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status};
+
+use super::allow::AllowList;
+use super::call::{Admitted, Call};
+use super::proto::v1;
+use super::proto::v1::session_service_server::{SessionService, SessionServiceServer};
+use super::proto::v1::user_service_server::{UserService, UserServiceServer};
+use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
+use crate::auth::{
+    AuthError, Caller, ChangeUser, CreateUser, MOST_SESSIONS_AT_ONCE, SessionAdmin, SessionPage,
+    SessionPlace, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
+};
+use crate::model::{Role, SessionId, UnixMillis, User, Username};
+use crate::reason::Reason;
+use crate::transport::carry_through;
+
+mod message;
+
+use message::{page_size, user_ref};
+
+/// The most users on a page, and how many there are where nobody says.
+const USERS_ON_A_PAGE: (i32, i32) = (1000, 100);
+/// The most sessions on a page, and how many there are where nobody says: a session may take 5 KiB.
+const SESSIONS_ON_A_PAGE: (i32, i32) = (500, 100);
+
+/// What the administrative services work with.
+#[derive(Clone)]
+pub struct Administration {
+    /// Changes users.
+    pub users: Arc<UserAdmin>,
+    /// Looks at sessions, and ends them.
+    pub sessions: Arc<SessionAdmin>,
+}
+
+impl Administration {
+    pub(super) fn services(
+        self,
+        tasks: &TaskTracker,
+        allow: &Arc<AllowList>,
+    ) -> (UserServiceServer<Service>, SessionServiceServer<Service>) {
+        let service =
+            Arc::new(Service { administration: self, tasks: tasks.clone(), allow: Arc::clone(allow) });
+        let users = UserServiceServer::from_arc(Arc::clone(&service));
+        let sessions = SessionServiceServer::from_arc(service);
+        (
+            users.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
+            sessions.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
+        )
+    }
+}
+
+/// Both services.
+pub(super) struct Service {
+    administration: Administration,
+    tasks: TaskTracker,
+    allow: Arc<AllowList>,
+}
+
+impl Service {
+    /// Runs a call to its end, whatever becomes of its caller. Who calls is looked up first: a role that was taken away is not
+    /// honoured for as long as an access token tells of it.
+    async fn run<T, F>(
+        &self,
+        call: &Call,
+        path: &'static str,
+        work: impl FnOnce(Administration, Caller) -> F + Send + 'static,
+    ) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AuthError>> + Send,
+    {
+        let (administration, allow) = (self.administration.clone(), Arc::clone(&self.allow));
+        let (admitted, language) = (call.admitted.clone(), call.language);
+        let work = async move {
+            let caller = caller(&administration, &allow, path, admitted).await?;
+            work(administration, caller).await
+        };
+        let work = async move { work.await.map_err(|error| status::refuse(&error, language)) };
+        let outcome = carry_through(&self.tasks, work).await;
+        outcome.unwrap_or_else(|panicked| Err(status::refuse(&panicked.into(), language)))
+    }
+}
+
+/// Who calls, by what the store knows of them now.
+async fn caller(
+    administration: &Administration,
+    allow: &AllowList,
+    path: &str,
+    admitted: Option<Admitted>,
+) -> Result<Caller, AuthError> {
+    let token = match admitted {
+        Some(Admitted::Certificate(names)) => return Ok(Caller::certificate(&names)),
+        Some(Admitted::Token(token)) => token,
+        None => return Err(AuthError::internal("an administrative call was let in by nobody")),
+    };
+    let user = match administration.users.find(&UserRef::Id(token.subject)).await {
+        Ok(user) => user,
+        Err(UserAdminError::NotFound(_)) => return Err(Reason::SessionRevoked.into()),
+        Err(error) => return Err(error.into()),
+    };
+    // The token was looked at by what this replica had read of the ledger; this is the truth.
+    if user.disabled || user.epoch > token.epoch {
+        return Err(Reason::SessionRevoked.into());
+    }
+    if !allow.permits_roles(path, user.roles.iter().map(Role::as_str)) {
+        let taken_away = format!("user {} has lost the role that their access token tells of", user.id);
+        return Err(AuthError::from(Reason::CallerNotAllowed).caused_by(taken_away));
+    }
+    Ok(Caller::user(&user))
+}
+
+macro_rules! path {
+    ($service:literal, $method:literal) => {
+        concat!("/countersign.v1.", $service, "/", $method)
+    };
+}
+
+#[tonic::async_trait]
+impl UserService for Service {
+    async fn create_user(
+        &self,
+        request: Request<v1::CreateUserRequest>,
+    ) -> Result<Response<v1::CreateUserResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let deadline = Some(call.context().deadline);
+        let user = self.run(&call, path!("UserService", "CreateUser"), async move |administration, by| {
+            let new: CreateUser = message::create_user(message)?;
+            Ok(administration.users.create(&by, new, deadline).await?)
+        });
+        let user = user.await?;
+        Ok(Response::new(v1::CreateUserResponse { user: Some(user.into()) }))
+    }
+
+    async fn get_user(
+        &self,
+        request: Request<v1::GetUserRequest>,
+    ) -> Result<Response<v1::GetUserResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let user = self.run(&call, path!("UserService", "GetUser"), async move |administration, _| {
+            Ok(administration.users.find(&user_ref(message.user)?).await?)
+        });
+        let user = user.await?;
+        Ok(Response::new(v1::GetUserResponse { user: Some(user.into()) }))
+    }
+
+    async fn list_users(
+        &self,
+        request: Request<v1::ListUsersRequest>,
+    ) -> Result<Response<v1::ListUsersResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let page = self.run(&call, path!("UserService", "ListUsers"), async move |administration, _| {
+            let size = page_size(message.page_size, USERS_ON_A_PAGE)?;
+            let filter: UserFilter = message::filter(message.filter)?;
+            let after = message::name_of_place(&message.page_token)?;
+            Ok(administration.users.page(&filter, after, size).await?)
+        });
+        let UserPage { users, next } = page.await?;
+        Ok(Response::new(v1::ListUsersResponse {
+            users: users.into_iter().map(Into::into).collect(),
+            next_page_token: next
+                .map(|username| URL_SAFE_NO_PAD.encode(username.as_str()))
+                .unwrap_or_default(),
+        }))
+    }
+
+    async fn update_user(
+        &self,
+        request: Request<v1::UpdateUserRequest>,
+    ) -> Result<Response<v1::UpdateUserResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let user = self.run(&call, path!("UserService", "UpdateUser"), async move |administration, by| {
+            let (user, change): (UserRef, ChangeUser) = message::update_user(message)?;
+            Ok(administration.users.change(&by, &user, change).await?)
+        });
+        let user = user.await?;
+        Ok(Response::new(v1::UpdateUserResponse { user: Some(user.into()) }))
+    }
+
+    async fn set_password(
+        &self,
+        request: Request<v1::SetPasswordRequest>,
+    ) -> Result<Response<v1::SetPasswordResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let deadline = Some(call.context().deadline);
+        let done = self.run(&call, path!("UserService", "SetPassword"), async move |administration, by| {
+            let user = user_ref(message.user)?;
+            administration.users.set_password(&by, &user, message.password.into(), deadline).await?;
+            Ok(())
+        });
+        done.await?;
+        Ok(Response::new(v1::SetPasswordResponse {}))
+    }
+
+    async fn disable_user(
+        &self,
+        request: Request<v1::DisableUserRequest>,
+    ) -> Result<Response<v1::DisableUserResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let done = self.run(&call, path!("UserService", "DisableUser"), async move |administration, by| {
+            administration.users.disable(&by, &user_ref(message.user)?).await?;
+            Ok(())
+        });
+        done.await?;
+        Ok(Response::new(v1::DisableUserResponse {}))
+    }
+
+    async fn enable_user(
+        &self,
+        request: Request<v1::EnableUserRequest>,
+    ) -> Result<Response<v1::EnableUserResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let done = self.run(&call, path!("UserService", "EnableUser"), async move |administration, by| {
+            Ok(administration.users.enable(&by, &user_ref(message.user)?).await?)
+        });
+        done.await?;
+        Ok(Response::new(v1::EnableUserResponse {}))
+    }
+
+    async fn delete_user(
+        &self,
+        request: Request<v1::DeleteUserRequest>,
+    ) -> Result<Response<v1::DeleteUserResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let done = self.run(&call, path!("UserService", "DeleteUser"), async move |administration, by| {
+            administration.users.delete(&by, &user_ref(message.user)?).await?;
+            Ok(())
+        });
+        done.await?;
+        Ok(Response::new(v1::DeleteUserResponse {}))
+    }
+}
+
+#[tonic::async_trait]
+impl SessionService for Service {
+    async fn list_sessions(
+        &self,
+        request: Request<v1::ListSessionsRequest>,
+    ) -> Result<Response<v1::ListSessionsResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let page =
+            self.run(&call, path!("SessionService", "ListSessions"), async move |administration, _| {
+                let user = user_ref(message.user)?;
+                let size = page_size(message.page_size, SESSIONS_ON_A_PAGE)? as usize;
+                let after = message::session_place(&message.page_token)?;
+                Ok(administration.sessions.page(&user, after, size).await?)
+            });
+        let SessionPage { user, sessions, next } = page.await?;
+        Ok(Response::new(v1::ListSessionsResponse {
+            user_id: user.to_string(),
+            sessions: sessions.into_iter().map(Into::into).collect(),
+            next_page_token: next.map(message::token_of_place).unwrap_or_default(),
+        }))
+    }
+
+    async fn revoke_sessions(
+        &self,
+        request: Request<v1::RevokeSessionsRequest>,
+    ) -> Result<Response<v1::RevokeSessionsResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let revoked =
+            self.run(&call, path!("SessionService", "RevokeSessions"), async move |administration, by| {
+                let user = user_ref(message.user)?;
+                let sessions = administration.sessions;
+                match message::session_ids(&message.session_ids, message.all)? {
+                    Some(ids) => Ok(sessions.revoke(&by, &user, &ids).await?),
+                    None => Ok(sessions.revoke_all(&by, &user).await?),
+                }
+            });
+        let revoked = i32::try_from(revoked.await?).unwrap_or(i32::MAX);
+        Ok(Response::new(v1::RevokeSessionsResponse { revoked }))
+    }
+}

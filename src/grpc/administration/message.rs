@@ -1,0 +1,313 @@
+//! The messages of the administrative services, read with their bounds and written.
+
+use super::*;
+use aws_lc_rs::digest::{SHA256, digest};
+use countersign_verifier::UserId;
+use prost_types::value::Kind;
+use serde_json::{Map, Number, Value};
+
+use crate::model::{CustomClaims, Session};
+
+/// The longest `request_id`, in bytes.
+const REQUEST_ID_MAX_BYTES: usize = 128;
+
+/// Which user is meant.
+pub(super) fn user_ref(user: Option<v1::UserRef>) -> Result<UserRef, AuthError> {
+    use v1::user_ref::User;
+    match user.and_then(|user| user.user) {
+        Some(User::UserId(id)) => Ok(UserRef::Id(user_id("user.user_id", &id)?)),
+        Some(User::Username(name)) => Ok(UserRef::Name(username("user.username", &name)?)),
+        None => Err(AuthError::invalid_field("user", "must have user_id or username")),
+    }
+}
+
+fn user_id(field: &str, text: &str) -> Result<UserId, AuthError> {
+    text.parse().map_err(|_| AuthError::invalid_field(field, "must be a UUID in lower case"))
+}
+
+fn username(field: &str, text: &str) -> Result<Username, AuthError> {
+    Username::parse(text).map_err(|error| AuthError::invalid_field(field, format!("is refused: {error}")))
+}
+
+/// Roles, each once.
+pub(super) fn roles(names: &[String]) -> Result<Vec<Role>, AuthError> {
+    let roles = Role::parse_all(names.iter().map(String::as_str));
+    roles.map_err(|error| AuthError::invalid_field("roles", format!("are refused: {error}")))
+}
+
+/// A size of 0 is the usual one.
+pub(super) fn page_size(size: i32, (most, usual): (i32, i32)) -> Result<u32, AuthError> {
+    let size = if size == 0 { usual } else { size };
+    let bad = || AuthError::invalid_field("page_size", format!("must be 0 to {most}"));
+    u32::try_from(size).ok().filter(|_| size <= most).ok_or_else(bad)
+}
+
+pub(super) fn create_user(message: v1::CreateUserRequest) -> Result<CreateUser, AuthError> {
+    let v1::CreateUserRequest {
+        username: name,
+        credential,
+        roles: names,
+        custom_claims,
+        user_id: id,
+        request_id,
+    } = message;
+    let username = username("username", &name)?;
+    let Some(v1::create_user_request::Credential::Password(password)) = credential else {
+        return Err(AuthError::invalid_field("password", "must be given"));
+    };
+    let id = match (id.as_str(), request_id.as_str()) {
+        ("", "") => None,
+        (id, "") => Some(user_id("user_id", id)?),
+        ("", request) if request.len() <= REQUEST_ID_MAX_BYTES => Some(id_of_request(request)),
+        ("", _) => {
+            let what = format!("must have at most {REQUEST_ID_MAX_BYTES} bytes");
+            return Err(AuthError::invalid_field("request_id", what));
+        }
+        _ => return Err(AuthError::invalid_field("request_id", "must not come together with user_id")),
+    };
+    Ok(CreateUser {
+        id,
+        username,
+        password: password.into(),
+        roles: roles(&names)?,
+        claims: claims("custom_claims", custom_claims)?,
+    })
+}
+
+/// The id of the user that a request makes: always the same one, and a UUID of version 8 (RFC 9562 §5.8), whose bits are ours
+/// to choose.
+fn id_of_request(request_id: &str) -> UserId {
+    let digest = digest(&SHA256, format!("countersign.v1.CreateUser\n{request_id}").as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_ref()[..16]);
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    UserId::from_bytes(bytes)
+}
+
+pub(super) fn update_user(message: v1::UpdateUserRequest) -> Result<(UserRef, ChangeUser), AuthError> {
+    let v1::UpdateUserRequest { user, change, update_mask, etag } = message;
+    let user = user_ref(user)?;
+    let v1::UserChange { roles: names, custom_claims } = change.unwrap_or_default();
+    let mut change = ChangeUser { unchanged_since: read_etag(&etag)?, ..ChangeUser::default() };
+    for path in update_mask.unwrap_or_default().paths {
+        match path.as_str() {
+            "roles" => change.roles = Some(roles(&names)?),
+            "custom_claims" => change.claims = Some(claims("change.custom_claims", custom_claims.clone())?),
+            _ => {
+                return Err(AuthError::invalid_field(
+                    "update_mask",
+                    "must name roles, custom_claims or both",
+                ));
+            }
+        }
+    }
+    if change.roles.is_none() && change.claims.is_none() {
+        return Err(AuthError::invalid_field("update_mask", "must not be empty"));
+    }
+    Ok((user, change))
+}
+
+pub(super) fn filter(filter: Option<v1::UserFilter>) -> Result<UserFilter, AuthError> {
+    let v1::UserFilter { username_prefix, role, disabled } = filter.unwrap_or_default();
+    let prefix = match username_prefix.as_str() {
+        "" => None,
+        prefix => Some(username("filter.username_prefix", prefix)?),
+    };
+    let role = match role.as_str() {
+        "" => None,
+        role => Some(
+            Role::parse(role)
+                .map_err(|error| AuthError::invalid_field("filter.role", format!("is refused: {error}")))?,
+        ),
+    };
+    Ok(UserFilter { prefix, role, disabled })
+}
+
+fn bad_page_token() -> AuthError {
+    AuthError::invalid_field("page_token", "must be the next_page_token of an earlier page")
+}
+
+/// Where a list of users goes on.
+pub(super) fn name_of_place(token: &str) -> Result<Option<Username>, AuthError> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let name = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let name = name.filter(|name| name.len() <= Username::MAX_BYTES).ok_or_else(bad_page_token)?;
+    Ok(Some(Username::from_normalized(name)))
+}
+
+/// Where a list of sessions goes on.
+pub(super) fn session_place(token: &str) -> Result<Option<SessionPlace>, AuthError> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad_page_token())?;
+    let (time, session) = bytes.split_first_chunk::<8>().ok_or_else(bad_page_token)?;
+    let session: [u8; 16] = session.try_into().map_err(|_| bad_page_token())?;
+    Ok(Some(SessionPlace {
+        created_at: UnixMillis(i64::from_be_bytes(*time)),
+        session: SessionId::from_bytes(session),
+    }))
+}
+
+pub(super) fn token_of_place(place: SessionPlace) -> String {
+    let mut bytes = place.created_at.0.to_be_bytes().to_vec();
+    bytes.extend_from_slice(place.session.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The sessions that are named; `None` for all.
+pub(super) fn session_ids(ids: &[String], all: bool) -> Result<Option<BTreeSet<SessionId>>, AuthError> {
+    match (ids, all) {
+        ([], true) => return Ok(None),
+        ([], false) => return Err(AuthError::invalid_field("session_ids", "must not be empty without all")),
+        (_, true) => return Err(AuthError::invalid_field("all", "must not come together with session_ids")),
+        _ if ids.len() > MOST_SESSIONS_AT_ONCE => {
+            let what = format!("must be at most {MOST_SESSIONS_AT_ONCE}");
+            return Err(AuthError::invalid_field("session_ids", what));
+        }
+        _ => {}
+    }
+    let id = |(place, id): (usize, &String)| {
+        let what = "must be 22 characters of base64url";
+        id.parse().map_err(|_| AuthError::invalid_field(format!("session_ids[{place}]"), what))
+    };
+    ids.iter().enumerate().map(id).collect::<Result<_, _>>().map(Some)
+}
+
+/// Names what a user was when they were read.
+fn etag(user: &User) -> String {
+    URL_SAFE_NO_PAD.encode(user.updated_at.0.to_be_bytes())
+}
+
+fn read_etag(text: &str) -> Result<Option<UnixMillis>, AuthError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    let bad = || AuthError::invalid_field("etag", "must be the etag of a user, or empty");
+    Ok(Some(UnixMillis(i64::from_be_bytes(bytes.ok_or_else(bad)?))))
+}
+
+fn claims(field: &str, claims: Option<prost_types::Struct>) -> Result<CustomClaims, AuthError> {
+    let claims = object(claims.unwrap_or_default(), CustomClaims::MAX_DEPTH);
+    let refused = |what: String| AuthError::invalid_field(field, what);
+    let claims = claims.ok_or_else(|| {
+        refused(format!("must be JSON, {} levels deep at most, with finite numbers", CustomClaims::MAX_DEPTH))
+    })?;
+    CustomClaims::new(claims).map_err(|error| refused(format!("are refused: {error}")))
+}
+
+/// JSON as protobuf has it; `None` for what is deeper than `levels`, or is no JSON.
+fn object(message: prost_types::Struct, levels: usize) -> Option<Map<String, Value>> {
+    let levels = levels.checked_sub(1)?;
+    message.fields.into_iter().map(|(name, item)| Some((name, value(item, levels)?))).collect()
+}
+
+fn value(message: prost_types::Value, levels: usize) -> Option<Value> {
+    Some(match message.kind? {
+        Kind::NullValue(_) => Value::Null,
+        Kind::BoolValue(truth) => Value::Bool(truth),
+        Kind::NumberValue(number) => Value::Number(self::number(number)?),
+        Kind::StringValue(text) => Value::String(text),
+        Kind::ListValue(list) => {
+            let levels = levels.checked_sub(1)?;
+            Value::Array(list.values.into_iter().map(|item| value(item, levels)).collect::<Option<_>>()?)
+        }
+        Kind::StructValue(fields) => Value::Object(object(fields, levels)?),
+    })
+}
+
+/// A whole number stays one: protobuf knows doubles alone, and `7` must not become `7.0`.
+fn number(number: f64) -> Option<Number> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= EXACT {
+        #[allow(clippy::cast_possible_truncation, reason = "whole, and within 2^53")]
+        return Some(Number::from(number as i64));
+    }
+    Number::from_f64(number)
+}
+
+impl From<User> for v1::User {
+    fn from(user: User) -> Self {
+        Self {
+            etag: etag(&user),
+            id: user.id.to_string(),
+            username: user.username.as_str().to_owned(),
+            roles: user.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+            custom_claims: Some(convert::object(user.claims.as_map())),
+            disabled: user.disabled,
+            created_at: Some(convert::timestamp(user.created_at)),
+            updated_at: Some(convert::timestamp(user.updated_at)),
+        }
+    }
+}
+
+impl From<Session> for v1::Session {
+    fn from(session: Session) -> Self {
+        Self {
+            id: session.id.to_string(),
+            client: Some(v1::Client {
+                name: session.client.name,
+                user_agent: session.client.user_agent,
+                address: session.client.address,
+            }),
+            audiences: session.audiences,
+            created_at: Some(convert::timestamp(session.created_at)),
+            refreshed_at: Some(convert::timestamp(session.line.rotated_at)),
+            idle_expires_at: Some(convert::timestamp(session.idle_expires_at)),
+            expires_at: Some(convert::timestamp(session.expires_at)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_come_through_protobuf_as_they_were() {
+        let json = r#"{"a":[1,2.5,-3,null,true,"x",{"b":{}}],"n":9007199254740992}"#;
+        let map = CustomClaims::parse(json).unwrap();
+        let again = claims("custom_claims", Some(convert::object(map.as_map()))).unwrap();
+        assert_eq!(again.to_json(), json);
+    }
+
+    #[test]
+    fn what_is_no_json_or_too_deep_is_refused() {
+        let of = |kind| prost_types::Value { kind };
+        let nested = |levels: usize| {
+            (0..levels).fold(prost_types::Struct::default(), |inner, _| prost_types::Struct {
+                fields: [("x".to_owned(), of(Some(Kind::StructValue(inner))))].into(),
+            })
+        };
+        assert!(claims("c", Some(nested(CustomClaims::MAX_DEPTH - 1))).is_ok());
+        assert!(claims("c", Some(nested(CustomClaims::MAX_DEPTH))).is_err());
+        for bad in [None, Some(Kind::NumberValue(f64::NAN)), Some(Kind::NumberValue(f64::INFINITY))] {
+            let fields = [("x".to_owned(), of(bad))].into();
+            assert!(claims("c", Some(prost_types::Struct { fields })).is_err());
+        }
+    }
+
+    #[test]
+    fn a_place_in_a_list_is_found_again() {
+        let place = SessionPlace { created_at: UnixMillis(7), session: SessionId::from_bytes([3; 16]) };
+        assert_eq!(session_place(&token_of_place(place)).unwrap(), Some(place));
+        for bad in ["x", "AAAA", "!", &token_of_place(place)[1..]] {
+            assert!(session_place(bad).is_err(), "{bad}");
+            assert!(read_etag(bad).is_err(), "{bad}");
+        }
+        assert!(name_of_place("!").is_err());
+        assert!(name_of_place(&URL_SAFE_NO_PAD.encode([0xff])).is_err());
+    }
+
+    #[test]
+    fn one_request_makes_one_id() {
+        let id = id_of_request("a").to_string();
+        assert_eq!(id, id_of_request("a").to_string());
+        assert_ne!(id, id_of_request("b").to_string());
+        assert_eq!(&id[14..15], "8", "the version of {id}");
+    }
+}

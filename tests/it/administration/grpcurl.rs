@@ -1,0 +1,55 @@
+//! docs/administration.md, pasted line by line into a shell beside the real binary.
+
+use std::path::Path;
+
+use crate::support::process::Dev;
+use crate::support::tool;
+
+/// The lines of the document that are to be pasted, in order.
+fn lines() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/administration.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.flat_map(|block| block.lines().map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_line_of_the_page_does_what_the_page_says() {
+    const TEST: &str = "every_line_of_the_page_does_what_the_page_says";
+    if tool::find("grpcurl", TEST).is_none() {
+        return;
+    }
+    let data = tempfile::tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let lines = lines();
+    let mut script = String::new();
+    for line in &lines {
+        let line = line.replace("127.0.0.1:50051", &dev.grpc.to_string());
+        script += &line.replace("PASSWORD", &dev.password().unwrap());
+        script += "\necho \"next-line $?\"\n";
+    }
+    for (shell, arguments) in tool::SHELLS {
+        let Some(path) = tool::find(shell, TEST) else { continue };
+        let (printed, complaints) = tool::type_into(&path, arguments, &script);
+        let answers: Vec<&str> = printed.split("next-line ").collect();
+        assert_eq!(answers.len(), lines.len() + 1, "{shell}: {printed}\n{complaints}");
+        for (line, answer) in lines.iter().zip(&answers[1..]) {
+            assert!(answer.starts_with('0'), "{shell}: {line}\n{printed}\n{complaints}");
+        }
+        let after = |marker: &str, number: usize| {
+            let place = lines.iter().enumerate().filter(|(_, line)| line.contains(marker)).nth(number);
+            answers[place.unwrap_or_else(|| panic!("{marker} {number}")).0]
+        };
+        assert!(after("UserService/CreateUser", 0).contains("\"username\": \"ada\""), "{shell}: {printed}");
+        assert!(after("UserService/ListUsers", 0).contains("\"admin\""), "{shell}: {printed}");
+        assert!(after("UserService/UpdateUser", 0).contains("\"billing\""), "{shell}: {printed}");
+        assert!(
+            after("SessionService/ListSessions", 0).contains("\"name\": \"phone\""),
+            "{shell}: {printed}"
+        );
+        assert!(after("SessionService/RevokeSessions", 0).contains("\"revoked\": 1"), "{shell}: {printed}");
+        let verified = after("AuthService/VerifyAccessToken", 0);
+        assert!(verified.contains("INVALID_REASON_REVOKED"), "{shell}: {printed}");
+    }
+    assert_eq!(dev.terminate(), Some(0));
+}
