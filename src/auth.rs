@@ -8,10 +8,12 @@ mod audit;
 mod authenticator;
 pub mod bounds;
 mod caller;
+mod change_password;
 pub mod error;
 mod login;
 mod login_turns;
 mod logout;
+mod own_session;
 mod refresh;
 mod session_admin;
 pub mod types;
@@ -23,8 +25,9 @@ pub use caller::{Caller, NeedsAdministrator};
 pub use error::{AuthError, FieldViolation};
 pub use session_admin::{MOST_SESSIONS_AT_ONCE, SessionAdmin, SessionPage, SessionPlace};
 pub use types::{
-    CallContext, InvalidReason, Login, LoginRequest, LogoutRequest, LogoutToken, Refresh, RefreshRequest,
-    SessionSummary, TokenPair, Verification, VerifiedToken, Verify, VerifyRequest,
+    CallContext, ChangePassword, InvalidReason, Login, LoginRequest, LogoutRequest, LogoutToken, OwnSessions,
+    Refresh, RefreshRequest, RevokeOwnSessions, SessionSummary, TokenPair, Verification, VerifiedToken,
+    Verify, VerifyRequest, WhichSessions,
 };
 pub use user_admin::{
     ChangeUser, CreateUser, Reach, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
@@ -44,6 +47,27 @@ pub trait Authenticate: Send + Sync + 'static {
 
     /// Ends a session, or all sessions of its user. An unknown token succeeds.
     async fn logout(&self, context: CallContext, request: LogoutRequest) -> Result<(), AuthError>;
+
+    /// Sets another password for the user of a refresh token, ends every session, and begins one to go on with.
+    async fn change_password(
+        &self,
+        context: CallContext,
+        request: ChangePassword,
+    ) -> Result<Login, AuthError>;
+
+    /// The sessions of the user of a refresh token.
+    async fn list_own_sessions(
+        &self,
+        context: CallContext,
+        request: RefreshRequest,
+    ) -> Result<OwnSessions, AuthError>;
+
+    /// Ends sessions of the user of a refresh token, and says how many of them were alive.
+    async fn revoke_own_sessions(
+        &self,
+        context: CallContext,
+        request: RevokeOwnSessions,
+    ) -> Result<usize, AuthError>;
 
     /// Says whether an access token may be used, and whose it is. Does no I/O, and so has nothing to wait for.
     fn verify(&self, context: &CallContext, request: &VerifyRequest) -> Result<Verify, AuthError>;

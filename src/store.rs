@@ -106,11 +106,13 @@ pub trait UserStore: Send + Sync + 'static {
     /// At most `limit` users whose usernames come after `after`, in order of username, byte by byte.
     async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, StoreError>;
 
-    /// Sets another password and ends every session. `None` when there is no such user.
+    /// Sets another password and ends every session. `None` when there is no such user, or none any more in this epoch
+    /// where one is given: whoever has shown the old password has it no longer.
     async fn set_password(
         &self,
         id: UserId,
         hash: &PasswordHash,
+        epoch: Option<Epoch>,
         cause: Cause,
     ) -> Result<Option<Revocation>, StoreError>;
 

@@ -10,10 +10,10 @@ use secrecy::ExposeSecret as _;
 use super::error::AuthError;
 use super::login_turns::LoginTurns;
 use super::types::{
-    CallContext, Login, LoginRequest, LogoutRequest, Refresh, RefreshRequest, TokenPair, Verify,
-    VerifyRequest,
+    CallContext, ChangePassword, Login, LoginRequest, LogoutRequest, OwnSessions, Refresh, RefreshRequest,
+    RevokeOwnSessions, TokenPair, Verify, VerifyRequest,
 };
-use super::{Authenticate, login, logout, refresh, verify};
+use super::{Authenticate, change_password, login, logout, own_session, refresh, verify};
 use crate::model::{Clock, Session, SessionId, User, UserId};
 use crate::password::HashingPool;
 use crate::reason::Reason;
@@ -179,6 +179,30 @@ impl Authenticate for Authenticator {
 
     async fn logout(&self, context: CallContext, request: LogoutRequest) -> Result<(), AuthError> {
         logout::logout(self, &context, &request).await
+    }
+
+    async fn change_password(
+        &self,
+        context: CallContext,
+        request: ChangePassword,
+    ) -> Result<Login, AuthError> {
+        change_password::change_password(self, &context, request).await
+    }
+
+    async fn list_own_sessions(
+        &self,
+        context: CallContext,
+        request: RefreshRequest,
+    ) -> Result<OwnSessions, AuthError> {
+        own_session::list(self, &context, &request.refresh_token).await
+    }
+
+    async fn revoke_own_sessions(
+        &self,
+        context: CallContext,
+        request: RevokeOwnSessions,
+    ) -> Result<usize, AuthError> {
+        own_session::revoke(self, &context, &request).await
     }
 
     fn verify(&self, _: &CallContext, request: &VerifyRequest) -> Result<Verify, AuthError> {

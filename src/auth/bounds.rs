@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret as _;
 
 use super::error::{AuthError, FieldViolation};
-use super::types::{LoginRequest, LogoutRequest, LogoutToken, RefreshRequest, VerifyRequest};
+use super::types::{ChangePassword, LoginRequest, LogoutRequest, LogoutToken, RefreshRequest, VerifyRequest};
 use crate::model::ClientFacts;
 use crate::reason::Reason;
 
@@ -51,6 +51,26 @@ impl RefreshRequest {
             bytes if bytes > REFRESH_TOKEN_MAX_BYTES => Err(Reason::RefreshTokenInvalid.into()),
             _ => Ok(()),
         }
+    }
+}
+
+impl ChangePassword {
+    /// Refuses what is missing or too long. Whether the new password is good enough is another question.
+    pub fn check(&self) -> Result<(), AuthError> {
+        let mut violations = Vec::new();
+        let current = self.current_password.expose_secret();
+        required(&mut violations, "current_password", current, PASSWORD_MAX_BYTES);
+        if self.new_password.expose_secret().is_empty() {
+            violations.push(FieldViolation::new("new_password", EMPTY));
+        }
+        if self.refresh_token.expose_secret().is_empty() {
+            violations.push(FieldViolation::new("refresh_token", EMPTY));
+        }
+        verdict(violations)?;
+        if self.refresh_token.expose_secret().len() > REFRESH_TOKEN_MAX_BYTES {
+            return Err(Reason::RefreshTokenInvalid.into());
+        }
+        Ok(())
     }
 }
 

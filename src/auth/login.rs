@@ -12,11 +12,12 @@ use super::login_turns::Turn;
 use super::types::{CallContext, Login, LoginRequest, SessionSummary};
 use crate::model::throttle::{AccountDigest, Admission, LoginAttempt, Source};
 use crate::model::{
-    Actor, Credential, NewSession, PasswordHash, RevocationReason, Session, User, UserId, Username,
+    Actor, ClientFacts, Credential, NewSession, PasswordHash, RevocationReason, Session, User, UserId,
+    Username,
 };
 use crate::password::{Password, PoolError, Reservation, Verdict};
 use crate::reason::Reason;
-use crate::store::{Cause, Created, SessionRevocation, StoreError, Until};
+use crate::store::{Cause, Created, SessionPolicy, SessionRevocation, StoreError, Until};
 use crate::token::SessionSecret;
 use crate::token::access::AccessTokenIssuer;
 
@@ -34,14 +35,38 @@ pub(super) async fn login(
     let password = Password::new(request.password.expose_secret().to_owned())
         .map_err(|error| AuthError::invalid_field("password", error.to_string()))?;
 
+    let user = with_password(auth, &username, password, call).await?;
+    let login = begin_session(auth, &user, audiences, request.client, &auth.policy.session, call).await?;
+    audit::login_succeeded(user.id, &username, login.session.id, call.peer);
+    Ok(login)
+}
+
+/// The user with this name and this password, counted as an attempt to log in.
+pub(super) async fn with_password(
+    auth: &Authenticator,
+    username: &Username,
+    password: Password,
+    call: &CallContext,
+) -> Result<User, AuthError> {
     // Before any store is asked: a flood of logins costs the stores no more than what can be hashed.
     let place = auth.parts.passwords.reserve(call.deadline)?;
-    let (attempt, turn) = admit(auth, &username, call).await?;
-    let credential = auth.parts.users.credential(&username).await?;
+    let (attempt, turn) = admit(auth, username, call).await?;
+    let credential = auth.parts.users.credential(username).await?;
     let user = check_password(auth, place, password, credential, call).await?;
     take_back(auth, attempt).await;
     drop(turn);
+    Ok(user)
+}
 
+/// A session of the user, in the epoch in which they are given.
+pub(super) async fn begin_session(
+    auth: &Authenticator,
+    user: &User,
+    audiences: Vec<String>,
+    client: ClientFacts,
+    policy: &SessionPolicy,
+    call: &CallContext,
+) -> Result<Login, AuthError> {
     let secret = SessionSecret::generate();
     let session = NewSession {
         id: secret.session_id(),
@@ -49,17 +74,16 @@ pub(super) async fn login(
         epoch: user.epoch,
         mac_key: auth.parts.keys.current().mac.active(auth.store_time().now),
         audiences,
-        client: request.client,
+        client,
     };
-    let session = open(auth, session, call).await?;
-    let tokens = auth.tokens(&user, &session, &secret)?;
-    audit::login_succeeded(user.id, &username, session.id, call.peer);
+    let session = open(auth, session, policy, call).await?;
+    let tokens = auth.tokens(user, &session, &secret)?;
     Ok(Login {
         tokens,
         session: SessionSummary {
             id: session.id,
             user: session.user,
-            username: username.as_str().to_owned(),
+            username: user.username.as_str().to_owned(),
             created_at: session.created_at,
             expires_at: session.expires_at,
         },
@@ -174,8 +198,13 @@ fn rehash(auth: &Authenticator, user: UserId, password: Password, old: PasswordH
 
 /// Creates the session, and ends those that must make room for it before anybody hears of the new one. Should we die
 /// in between, nothing has ended, and the next login finds them again.
-async fn open(auth: &Authenticator, session: NewSession, call: &CallContext) -> Result<Session, AuthError> {
-    match auth.parts.sessions.create(session, &auth.policy.session).await? {
+async fn open(
+    auth: &Authenticator,
+    session: NewSession,
+    policy: &SessionPolicy,
+    call: &CallContext,
+) -> Result<Session, AuthError> {
+    match auth.parts.sessions.create(session, policy).await? {
         Created::LimitReached => Err(AuthError::new(Reason::SessionLimitReached)),
         Created::Session(session, evicted) => {
             for evicted in &evicted {

@@ -64,7 +64,7 @@ pub(super) async fn refresh(
 
 /// The token is none of ours. That it names a key which is not there is worth seeing: a key that was taken away too early logs
 /// its users out, and they cannot say why.
-fn unreadable(error: RefreshTokenError, call: &CallContext) -> AuthError {
+pub(super) fn unreadable(error: RefreshTokenError, call: &CallContext) -> AuthError {
     if let RefreshTokenDefect::UnknownMacKey(key) = error.defect() {
         audit::unknown_mac_key(key, call.peer);
     }
@@ -73,7 +73,7 @@ fn unreadable(error: RefreshTokenError, call: &CallContext) -> AuthError {
 
 /// The session is past its life, or past its end where that is known. While the clock has just stepped ahead the answer is
 /// that the store is unavailable: the clock may have to be put right, and a client discards a token that has expired.
-fn expired(time: Reading, end: Option<UnixMillis>) -> AuthError {
+pub(super) fn expired(time: Reading, end: Option<UnixMillis>) -> AuthError {
     if time.is_doubted() && end.is_none_or(|end| end > time.at_least) {
         return AuthError::new(Reason::StoreUnavailable)
             .caused_by("the clock that sessions expire by has stepped ahead");
@@ -92,7 +92,7 @@ fn time_left(auth: &Authenticator, call: &CallContext) -> Result<Duration, AuthE
 }
 
 /// The user as they are now, if the session may go on at all.
-async fn standing(auth: &Authenticator, claims: &RefreshClaims) -> Result<User, AuthError> {
+pub(super) async fn standing(auth: &Authenticator, claims: &RefreshClaims) -> Result<User, AuthError> {
     let revoked = || AuthError::new(Reason::SessionRevoked);
     if auth.parts.revocations.view().index.is_session_revoked(claims.session()) {
         return Err(revoked());
@@ -106,7 +106,7 @@ async fn standing(auth: &Authenticator, claims: &RefreshClaims) -> Result<User, 
 
 /// Revokes the session of a token that came back. The caller hears of the reuse only when the ledger holds it;
 /// should we die in between, the next presentation finds the same reuse again.
-async fn reused(
+pub(super) async fn reused(
     auth: &Authenticator,
     claims: &RefreshClaims,
     call: &CallContext,

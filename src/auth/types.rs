@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 pub use countersign_verifier::{InvalidReason, VerifiedToken};
 
-use crate::model::{ClientFacts, Monotonic, SessionId, UnixMillis, UserId};
+use crate::model::{ClientFacts, Monotonic, Session, SessionId, UnixMillis, UserId};
 
 /// What the transport knows about a call, beside the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,44 @@ pub struct LogoutRequest {
     pub token: LogoutToken,
     /// All sessions of the user, and not only this one.
     pub everywhere: bool,
+}
+
+/// A user wants another password.
+#[derive(Debug)]
+pub struct ChangePassword {
+    /// A refresh token of the session that asks.
+    pub refresh_token: SecretString,
+    /// The password that they have.
+    pub current_password: SecretString,
+    /// The password that they want.
+    pub new_password: SecretString,
+}
+
+/// Which of their own sessions a user wants to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhichSessions {
+    /// All but the one that asks.
+    Others,
+    /// These.
+    These(Vec<SessionId>),
+}
+
+/// A user wants to end sessions of their own.
+#[derive(Debug)]
+pub struct RevokeOwnSessions {
+    /// A refresh token of the session that asks.
+    pub refresh_token: SecretString,
+    /// Which are to end.
+    pub which: WhichSessions,
+}
+
+/// A user's own sessions.
+#[derive(Debug)]
+pub struct OwnSessions {
+    /// The one that asks.
+    pub current: SessionId,
+    /// All that are alive, the newest first.
+    pub sessions: Vec<Session>,
 }
 
 /// An access token that came with somebody's request.

@@ -105,12 +105,7 @@ impl From<UserAdminError> for AuthError {
             UserAdminError::NotAllowed(error) => error.into(),
             UserAdminError::UnknownRole(_) => Self::invalid_field("roles", error.to_string()),
             UserAdminError::Attributes(error) => Self::invalid_field("roles", error.to_string()),
-            UserAdminError::Password(error) => {
-                let mut refused = Self::new(Reason::PasswordRejected);
-                refused.violations.push(FieldViolation::new("password", error.to_string()));
-                refused.metadata.push(("password", error.name()));
-                refused
-            }
+            UserAdminError::Password(error) => rejected("password", error),
             UserAdminError::Hashing(error) => error.into(),
             UserAdminError::Store(error) => error.into(),
         }
@@ -343,7 +338,7 @@ impl UserAdmin {
         let password = new_password(&password, &user.username)?;
         let hash = self.hash(password, deadline).await?;
         let cause = self.cause(by, RevocationReason::PasswordChanged);
-        let row = self.users.set_password(user.id, &hash, cause).await?;
+        let row = self.users.set_password(user.id, &hash, None, cause).await?;
         Ok(self.tell(&done(by, user, row, cause)?).await)
     }
 
@@ -459,8 +454,16 @@ impl UserAdmin {
     }
 }
 
+/// What is told of a password, in the field of this name, that may not become one.
+pub(super) fn rejected(field: &'static str, error: InvalidPassword) -> AuthError {
+    let mut refused = AuthError::new(Reason::PasswordRejected);
+    refused.violations.push(FieldViolation::new(field, error.to_string()));
+    refused.metadata.push(("password", error.name()));
+    refused
+}
+
 /// The password, if it may become one.
-fn new_password(text: &SecretString, username: &Username) -> Result<Password, InvalidPassword> {
+pub(super) fn new_password(text: &SecretString, username: &Username) -> Result<Password, InvalidPassword> {
     let password = Password::new(text.expose_secret().to_owned())?;
     check_new(&password, username)?;
     Ok(password)

@@ -24,6 +24,7 @@ use crate::transport::carry_through;
 
 mod message;
 
+pub(super) use message::session_ids;
 use message::{page_size, user_ref};
 
 /// The most users on a page, and how many there are where nobody says.
@@ -269,7 +270,7 @@ impl SessionService for Service {
             self.run(&call, path!("SessionService", "RevokeSessions"), async move |administration, by| {
                 let user = user_ref(message.user)?;
                 let sessions = administration.sessions;
-                match message::session_ids(&message.session_ids, message.all)? {
+                match session_ids(&message.session_ids, "all", message.all)? {
                     Some(ids) => Ok(sessions.revoke(&by, &user, &ids).await?),
                     None => Ok(sessions.revoke_all(&by, &user).await?),
                 }

@@ -79,6 +79,55 @@ impl v1::auth_service_server::AuthService for AuthService {
         Ok(Response::new(answer.map_err(|error| status::refuse(&error, call.language))?))
     }
 
+    async fn change_password(
+        &self,
+        request: Request<v1::ChangePasswordRequest>,
+    ) -> Result<Response<v1::ChangePasswordResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let ask = convert::change_password(message).map_err(|error| status::refuse(&error, call.language))?;
+        let auth = Arc::clone(&self.auth);
+        let context = call.context();
+        let change = async move { auth.change_password(context, ask).await };
+        let v1::LoginResponse { tokens, session } = self.carry_through(call.language, change).await?.into();
+        Ok(Response::new(v1::ChangePasswordResponse { tokens, session }))
+    }
+
+    async fn list_own_sessions(
+        &self,
+        request: Request<v1::ListOwnSessionsRequest>,
+    ) -> Result<Response<v1::ListOwnSessionsResponse>, Status> {
+        /// As many as a page of `ListSessions` has.
+        const MOST: usize = 500;
+
+        let (call, message) = Call::split(request);
+        let ask = v1::RefreshRequest { refresh_token: message.refresh_token };
+        let ask = convert::refresh(ask).map_err(|error| status::refuse(&error, call.language))?;
+        let auth = Arc::clone(&self.auth);
+        let context = call.context();
+        // A token that was left behind ends its session, so that this can be a change, too.
+        let list = async move { auth.list_own_sessions(context, ask).await };
+        let own = self.carry_through(call.language, list).await?;
+        Ok(Response::new(v1::ListOwnSessionsResponse {
+            current_session_id: own.current.to_string(),
+            sessions: own.sessions.into_iter().take(MOST).map(Into::into).collect(),
+        }))
+    }
+
+    async fn revoke_own_sessions(
+        &self,
+        request: Request<v1::RevokeOwnSessionsRequest>,
+    ) -> Result<Response<v1::RevokeOwnSessionsResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let ask =
+            convert::revoke_own_sessions(message).map_err(|error| status::refuse(&error, call.language))?;
+        let auth = Arc::clone(&self.auth);
+        let context = call.context();
+        let revoke = async move { auth.revoke_own_sessions(context, ask).await };
+        let revoked = self.carry_through(call.language, revoke).await?;
+        let revoked = i32::try_from(revoked).unwrap_or(i32::MAX);
+        Ok(Response::new(v1::RevokeOwnSessionsResponse { revoked }))
+    }
+
     type VerifyStreamStream = Pin<Box<dyn Stream<Item = Result<v1::VerifyStreamResponse, Status>> + Send>>;
 
     /// Each answer is made when the client has room for it, from the request that is then read: nothing is kept in

@@ -9,12 +9,39 @@ use prost_types::{ListValue, Struct, Timestamp, Value as ProtoValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
+use super::administration;
 use super::proto::v1;
 use crate::auth::{
-    AuthError, FieldViolation, InvalidReason, Login, LoginRequest, LogoutRequest, LogoutToken,
-    RefreshRequest, SessionSummary, TokenPair, Verification, VerifiedToken, Verify, VerifyRequest, bounds,
+    AuthError, ChangePassword, FieldViolation, InvalidReason, Login, LoginRequest, LogoutRequest,
+    LogoutToken, RefreshRequest, RevokeOwnSessions, SessionSummary, TokenPair, Verification, VerifiedToken,
+    Verify, VerifyRequest, WhichSessions, bounds,
 };
 use crate::model::{ClientFacts, UnixMillis};
+
+/// Reads a change of a password.
+pub(super) fn change_password(message: v1::ChangePasswordRequest) -> Result<ChangePassword, AuthError> {
+    let v1::ChangePasswordRequest { refresh_token, current_password, new_password } = message;
+    let request = ChangePassword {
+        refresh_token: refresh_token.into(),
+        current_password: current_password.into(),
+        new_password: new_password.into(),
+    };
+    request.check()?;
+    Ok(request)
+}
+
+/// Reads which of their own sessions a user wants to end.
+pub(super) fn revoke_own_sessions(
+    message: v1::RevokeOwnSessionsRequest,
+) -> Result<RevokeOwnSessions, AuthError> {
+    let v1::RevokeOwnSessionsRequest { refresh_token, session_ids, others } = message;
+    let which = match administration::session_ids(&session_ids, "others", others)? {
+        Some(ids) => WhichSessions::These(ids.into_iter().collect()),
+        None => WhichSessions::Others,
+    };
+    let RefreshRequest { refresh_token } = refresh(v1::RefreshRequest { refresh_token })?;
+    Ok(RevokeOwnSessions { refresh_token, which })
+}
 
 /// Reads a login; a client that names no address has the one that it calls from.
 pub(super) fn login(message: v1::LoginRequest, peer: Option<IpAddr>) -> Result<LoginRequest, AuthError> {

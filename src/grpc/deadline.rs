@@ -21,9 +21,9 @@ impl Deadlines {
             return Some(self.login);
         }
         match path.strip_prefix("/countersign.v1.AuthService/")? {
-            "Login" => Some(self.login),
+            "Login" | "ChangePassword" => Some(self.login),
             "Refresh" => Some(self.refresh),
-            "Logout" => Some(self.logout),
+            "Logout" | "ListOwnSessions" | "RevokeOwnSessions" => Some(self.logout),
             "VerifyAccessToken" | "BatchVerifyAccessTokens" => Some(self.verify),
             _ => None,
         }

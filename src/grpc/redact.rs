@@ -49,6 +49,32 @@ impl fmt::Debug for v1::logout_request::Token {
     }
 }
 
+impl fmt::Debug for v1::ChangePasswordRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChangePasswordRequest")
+            .field("refresh_token", &Redacted)
+            .field("current_password", &Redacted)
+            .field("new_password", &Redacted)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::ListOwnSessionsRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListOwnSessionsRequest").field("refresh_token", &Redacted).finish()
+    }
+}
+
+impl fmt::Debug for v1::RevokeOwnSessionsRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevokeOwnSessionsRequest")
+            .field("refresh_token", &Redacted)
+            .field("session_ids", &self.session_ids)
+            .field("others", &self.others)
+            .finish()
+    }
+}
+
 impl fmt::Debug for v1::CreateUserRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CreateUserRequest")

@@ -20,6 +20,7 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt as _;
 
 mod grpcurl;
+mod own;
 
 const PASSWORD: &str = "correct horse battery";
 const ADMIN: &str = "countersign:admin";
@@ -120,13 +121,21 @@ impl World {
         matches!(answer.result, Some(Result::Verified(_)))
     }
 
-    async fn logs_in(&mut self, username: &str, password: &str) -> bool {
+    /// What comes of a login: `OK`, or the reason that it was refused for.
+    async fn login(&mut self, (username, password): (&str, &str)) -> String {
         let login = v1::LoginRequest {
             username: username.to_owned(),
             password: password.to_owned(),
             ..v1::LoginRequest::default()
         };
-        self.auth.login(login).await.is_ok()
+        outcome(self.auth.login(login).await)
+    }
+
+    /// Whether the password is theirs. Nothing else may stand in the way.
+    async fn logs_in(&mut self, username: &str, password: &str) -> bool {
+        let outcome = self.login((username, password)).await;
+        assert!(matches!(outcome.as_str(), "OK" | "INVALID_CREDENTIALS"), "{outcome}");
+        outcome == "OK"
     }
 }
 

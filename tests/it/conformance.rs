@@ -46,7 +46,8 @@ macro_rules! topic {
             a_changed_password_is_the_one_that_counts, a_rehash_replaces_only_the_hash_that_it_was_made_for,
             a_disabled_user_can_be_let_in_again, a_deleted_user_leaves_the_name_and_the_epoch_behind,
             attributes_are_set_apart_and_end_nothing,
-            of_two_changes_to_what_both_have_read_one_is_made);
+            of_two_changes_to_what_both_have_read_one_is_made,
+            a_password_is_set_in_the_epoch_in_which_the_old_one_was_shown);
     };
     ($backend:ty, ledger) => {
         $crate::conformance::topic!($backend, ledger: an_empty_ledger_has_a_cursor,

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use countersign_verifier::InvalidReason;
 
 use crate::auth::{
-    AuthError, Authenticate, CallContext, Login, LoginRequest, LogoutRequest, Refresh, RefreshRequest,
-    Verification, Verify, VerifyRequest,
+    AuthError, Authenticate, CallContext, ChangePassword, Login, LoginRequest, LogoutRequest, OwnSessions,
+    Refresh, RefreshRequest, RevokeOwnSessions, Verification, Verify, VerifyRequest,
 };
 use crate::reason::Reason;
 use crate::telemetry::Metrics;
@@ -26,6 +26,7 @@ pub(super) struct Observed {
     logins: Arc<Counters>,
     refreshes: Arc<Counters>,
     logouts: Arc<Counters>,
+    password_changes: Arc<Counters>,
     verifications: Arc<Counters>,
 }
 
@@ -45,6 +46,10 @@ impl Observed {
             logins: counters("countersign_logins", "Logins by their outcome."),
             refreshes: counters("countersign_refreshes", "Refreshes by their outcome."),
             logouts: counters("countersign_logouts", "Logouts by their outcome."),
+            password_changes: counters(
+                "countersign_password_changes",
+                "Changes of passwords by their own users, by their outcome.",
+            ),
             verifications: metrics.added(Counters::new(
                 "countersign_verifications",
                 "Access tokens that were looked at, by what was found.",
@@ -86,6 +91,32 @@ impl Authenticate for Observed {
         let outcome = self.inner.logout(context, request).await;
         count(&self.logouts, &outcome);
         outcome
+    }
+
+    async fn change_password(
+        &self,
+        context: CallContext,
+        request: ChangePassword,
+    ) -> Result<Login, AuthError> {
+        let outcome = self.inner.change_password(context, request).await;
+        count(&self.password_changes, &outcome);
+        outcome
+    }
+
+    async fn list_own_sessions(
+        &self,
+        context: CallContext,
+        request: RefreshRequest,
+    ) -> Result<OwnSessions, AuthError> {
+        self.inner.list_own_sessions(context, request).await
+    }
+
+    async fn revoke_own_sessions(
+        &self,
+        context: CallContext,
+        request: RevokeOwnSessions,
+    ) -> Result<usize, AuthError> {
+        self.inner.revoke_own_sessions(context, request).await
     }
 
     fn verify(&self, context: &CallContext, request: &VerifyRequest) -> Result<Verify, AuthError> {

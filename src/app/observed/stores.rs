@@ -8,8 +8,8 @@ use tracing::Instrument as _;
 
 use crate::model::throttle::{Admission, LoginAttempt};
 use crate::model::{
-    Clock, Credential, Cursor, CustomClaims, NewSession, NewUser, PasswordHash, Revocation, RevocationReason,
-    Role, Session, SessionId, UnixMillis, User, UserId, Username,
+    Clock, Credential, Cursor, CustomClaims, Epoch, NewSession, NewUser, PasswordHash, Revocation,
+    RevocationReason, Role, Session, SessionId, UnixMillis, User, UserId, Username,
 };
 use crate::store::{
     Cause, CreateUserError, Created, Honoured, Ledger, LedgerPoll, LedgerSnapshot, LoginThrottle,
@@ -154,9 +154,10 @@ impl UserStore for Observed<dyn UserStore> {
         &self,
         id: UserId,
         hash: &PasswordHash,
+        epoch: Option<Epoch>,
         cause: Cause,
     ) -> Result<Option<Revocation>, StoreError> {
-        let outcome = self.watch.time(3, self.inner.set_password(id, hash, cause)).await;
+        let outcome = self.watch.time(3, self.inner.set_password(id, hash, epoch, cause)).await;
         self.counts.revoked(&outcome);
         outcome
     }

@@ -158,12 +158,21 @@ pub(super) fn token_of_place(place: SessionPlace) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The sessions that are named; `None` for all.
-pub(super) fn session_ids(ids: &[String], all: bool) -> Result<Option<BTreeSet<SessionId>>, AuthError> {
-    match (ids, all) {
+/// The sessions that are named; `None` where the field `wider` asks for more than can be named.
+pub(in crate::grpc) fn session_ids(
+    ids: &[String],
+    wider: &str,
+    is_wider: bool,
+) -> Result<Option<BTreeSet<SessionId>>, AuthError> {
+    match (ids, is_wider) {
         ([], true) => return Ok(None),
-        ([], false) => return Err(AuthError::invalid_field("session_ids", "must not be empty without all")),
-        (_, true) => return Err(AuthError::invalid_field("all", "must not come together with session_ids")),
+        ([], false) => {
+            return Err(AuthError::invalid_field(
+                "session_ids",
+                format!("must not be empty without {wider}"),
+            ));
+        }
+        (_, true) => return Err(AuthError::invalid_field(wider, "must not come together with session_ids")),
         _ if ids.len() > MOST_SESSIONS_AT_ONCE => {
             let what = format!("must be at most {MOST_SESSIONS_AT_ONCE}");
             return Err(AuthError::invalid_field("session_ids", what));

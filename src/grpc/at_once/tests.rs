@@ -7,8 +7,8 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::auth::{
-    AuthError, CallContext, InvalidReason, Login, LoginRequest, LogoutRequest, Refresh, RefreshRequest,
-    VerifyRequest,
+    AuthError, CallContext, ChangePassword, InvalidReason, Login, LoginRequest, LogoutRequest, OwnSessions,
+    Refresh, RefreshRequest, RevokeOwnSessions, VerifyRequest,
 };
 use crate::grpc::Allow;
 use crate::model::{ManualClock, UnixMillis};
@@ -28,6 +28,18 @@ impl Authenticate for Stub {
     }
 
     async fn logout(&self, _: CallContext, _: LogoutRequest) -> Result<(), AuthError> {
+        Err(Reason::Internal.into())
+    }
+
+    async fn change_password(&self, _: CallContext, _: ChangePassword) -> Result<Login, AuthError> {
+        Err(Reason::Internal.into())
+    }
+
+    async fn list_own_sessions(&self, _: CallContext, _: RefreshRequest) -> Result<OwnSessions, AuthError> {
+        Err(Reason::Internal.into())
+    }
+
+    async fn revoke_own_sessions(&self, _: CallContext, _: RevokeOwnSessions) -> Result<usize, AuthError> {
         Err(Reason::Internal.into())
     }
 

@@ -44,7 +44,7 @@ pub(super) const STATEMENTS: Statements = Statements {
     set_password: concat!(
         "UPDATE users SET password_hash = ?, epoch = epoch + 1, updated_at = GREATEST(updated_at + 1, ",
         time!(),
-        ") WHERE id = ?"
+        ") WHERE id = ? AND epoch = COALESCE(?, epoch)"
     ),
     disable: concat!(
         "UPDATE users SET disabled = TRUE, epoch = epoch + 1, updated_at = GREATEST(updated_at + 1, ",

@@ -41,7 +41,7 @@ pub(super) const STATEMENTS: Statements = Statements {
     set_password: concat!(
         "UPDATE users SET password_hash = $1, epoch = epoch + 1, updated_at = greatest(updated_at + 1, ",
         time!("$2"),
-        ") WHERE id = $3 RETURNING epoch"
+        ") WHERE id = $3 AND epoch = coalesce($4, epoch) RETURNING epoch"
     ),
     disable: concat!(
         "UPDATE users SET disabled = TRUE, epoch = epoch + 1, updated_at = greatest(updated_at + 1, ",

@@ -47,6 +47,12 @@ impl From<u64> for Value {
     }
 }
 
+impl From<Option<u64>> for Value {
+    fn from(value: Option<u64>) -> Self {
+        value.map_or(Self::Int(None), Self::from)
+    }
+}
+
 impl From<Option<u32>> for Value {
     fn from(value: Option<u32>) -> Self {
         Self::Int(value.map(i64::from))

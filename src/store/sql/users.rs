@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::pool::Connection;
 use super::{Mode, SqlStore, ledger, rows};
 use crate::model::{
-    Credential, CustomClaims, NewUser, PasswordHash, Revocation, RevocationScope, Role, UnixMillis, User,
-    UserId, Username,
+    Credential, CustomClaims, Epoch, NewUser, PasswordHash, Revocation, RevocationScope, Role, UnixMillis,
+    User, UserId, Username,
 };
 use crate::store::{Cause, CreateUserError, StoreError, UserStore};
 
@@ -59,10 +59,15 @@ impl<D: Dialect> UserStore for SqlStore<D> {
         &self,
         id: UserId,
         hash: &PasswordHash,
+        epoch: Option<Epoch>,
         cause: Cause,
     ) -> Result<Option<Revocation>, StoreError> {
-        let change = |hash: Option<&str>, time, id: UserId| vec![Value::from(hash), time, Value::from(id)];
-        self.end_all(D::STATEMENTS.set_password, Some(hash.as_phc().to_owned()), change, id, cause).await
+        let change = |set: Option<&Password>, time, id| {
+            let (hash, epoch) = set.map(|set| (set.hash.as_str(), set.epoch)).unzip();
+            vec![hash.into(), time, Value::from(id), epoch.flatten().map(|epoch| epoch.0).into()]
+        };
+        let set = Some(Password { hash: hash.as_phc().to_owned(), epoch });
+        self.end_all(D::STATEMENTS.set_password, set, change, id, cause).await
     }
 
     async fn rehash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
@@ -129,9 +134,15 @@ impl<D: Dialect> UserStore for SqlStore<D> {
 }
 
 /// The parameters of a statement that ends every session of a user: what it sets, the time, the user.
-type Ending = fn(Option<&str>, Value, UserId) -> Values;
+type Ending = fn(Option<&Password>, Value, UserId) -> Values;
 
-fn at_time(_: Option<&str>, time: Value, id: UserId) -> Values {
+/// The password that is set, and the epoch in which alone it is.
+struct Password {
+    hash: String,
+    epoch: Option<Epoch>,
+}
+
+fn at_time(_: Option<&Password>, time: Value, id: UserId) -> Values {
     vec![time, Value::from(id)]
 }
 
@@ -140,7 +151,7 @@ impl<D: Dialect> SqlStore<D> {
     async fn end_all(
         &self,
         statement: &'static str,
-        set: Option<String>,
+        set: Option<Password>,
         parameters: Ending,
         id: UserId,
         cause: Cause,
@@ -148,12 +159,14 @@ impl<D: Dialect> SqlStore<D> {
         let change = (statement, set, parameters, id, cause);
         self.run(Mode::Transaction, change, |(statement, set, parameters, id, cause), connection| {
             Box::pin(async move {
-                let change = parameters(set.as_deref(), connection.time(), *id);
+                let change = parameters(set.as_ref(), connection.time(), *id);
                 let raised = match D::STATEMENTS.lock_epoch {
                     None => connection.fetch(statement, change).await?,
                     Some(lock) => {
                         let locked = connection.fetch(lock, values![*id]).await?;
-                        connection.execute(statement, change).await?;
+                        if connection.execute(statement, change).await? == 0 {
+                            return Ok(None);
+                        }
                         locked
                     }
                 };

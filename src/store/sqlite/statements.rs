@@ -28,7 +28,7 @@ pub(super) const STATEMENTS: Statements = Statements {
     lock_epoch: None,
     set_password: "
         UPDATE users SET password_hash = ?1, epoch = epoch + 1, updated_at = max(?2, updated_at + 1)
-        WHERE id = ?3
+        WHERE id = ?3 AND epoch = coalesce(?4, epoch)
         RETURNING epoch",
     disable: "
         UPDATE users SET disabled = 1, epoch = epoch + 1, updated_at = max(?1, updated_at + 1) WHERE id = ?2

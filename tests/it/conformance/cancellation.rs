@@ -65,7 +65,7 @@ pub(crate) async fn a_cut_off_revocation_is_whole_or_not_at_all(world: World) {
     for n in 0..CALLS {
         match n % 3 {
             0 => cut_off(world.users.revoke_all(user.id, OPERATOR), n).await,
-            1 => cut_off(world.users.set_password(user.id, &hash("new"), OPERATOR), n).await,
+            1 => cut_off(world.users.set_password(user.id, &hash("new"), None, OPERATOR), n).await,
             _ => {
                 let revocation =
                     || SessionRevocation { session: session_id(), user: user.id, cause: OPERATOR };

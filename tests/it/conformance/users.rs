@@ -36,7 +36,7 @@ pub(crate) async fn whoever_is_not_there_is_none(world: World) {
     assert_eq!(users.find(nobody).await.unwrap(), None);
     assert_eq!(users.credential(&username("ad")).await.unwrap(), None);
     assert_eq!(users.credential(&username("ada%")).await.unwrap(), None);
-    assert_eq!(users.set_password(nobody, &hash("new"), OPERATOR).await.unwrap(), None);
+    assert_eq!(users.set_password(nobody, &hash("new"), None, OPERATOR).await.unwrap(), None);
     assert!(!users.rehash(nobody, &hash("old"), &hash("new")).await.unwrap());
     assert!(!users.enable(nobody).await.unwrap());
     assert_eq!(users.disable(nobody, OPERATOR).await.unwrap(), None);
@@ -78,7 +78,7 @@ enum Ending {
 async fn end(world: &World, ending: Ending, id: UserId, cause: Cause) -> countersign::model::Revocation {
     let users = &world.users;
     match ending {
-        Ending::SetPassword => users.set_password(id, &hash("new"), cause).await,
+        Ending::SetPassword => users.set_password(id, &hash("new"), None, cause).await,
         Ending::Disable => users.disable(id, cause).await,
         Ending::RevokeAll => users.revoke_all(id, cause).await,
         Ending::Delete => users.delete(id, cause).await,
@@ -123,7 +123,7 @@ pub(crate) async fn every_end_of_all_sessions_raises_the_epoch(world: World) {
 
 pub(crate) async fn a_changed_password_is_the_one_that_counts(world: World) {
     let user = world.add_user("ada").await;
-    world.users.set_password(user.id, &hash("$new"), OPERATOR).await.unwrap().unwrap();
+    world.users.set_password(user.id, &hash("$new"), None, OPERATOR).await.unwrap().unwrap();
     let credential = world.users.credential(&user.username).await.unwrap().unwrap();
     assert_eq!((credential.password_hash, credential.user.epoch), (hash("$new"), Epoch(1)));
 }
@@ -208,7 +208,7 @@ pub(crate) async fn of_two_changes_to_what_both_have_read_one_is_made(world: Wor
         seen.push(now);
     };
     read_again().await;
-    world.users.set_password(user.id, &hash("new"), OPERATOR).await.unwrap().unwrap();
+    world.users.set_password(user.id, &hash("new"), None, OPERATOR).await.unwrap().unwrap();
     read_again().await;
     world.users.disable(user.id, OPERATOR).await.unwrap().unwrap();
     read_again().await;
@@ -218,4 +218,22 @@ pub(crate) async fn of_two_changes_to_what_both_have_read_one_is_made(world: Wor
     read_again().await;
     assert!(change(*seen.last().unwrap()).await.unwrap().is_some());
     assert!(change(*seen.last().unwrap()).await.unwrap().is_none());
+}
+
+pub(crate) async fn a_password_is_set_in_the_epoch_in_which_the_old_one_was_shown(world: World) {
+    let user = world.add_user("ada").await;
+    let change = |name: &'static str, epoch| {
+        let (users, hash) = (world.users.clone(), hash(name));
+        async move { users.set_password(user.id, &hash, Some(epoch), OPERATOR).await.unwrap() }
+    };
+    // Both have shown the old password; the one that comes second has it no longer.
+    let (one, other) = tokio::join!(change("one", Epoch(0)), change("other", Epoch(0)));
+    assert_eq!([one, other].iter().filter(|row| row.is_some()).count(), 1);
+    assert_eq!(world.head().await.seq, 1, "what was not done is not noted");
+    assert_eq!(world.users.find(user.id).await.unwrap().unwrap().epoch, Epoch(1));
+    assert!(change("late", Epoch(0)).await.is_none());
+    let row = change("new", Epoch(1)).await.unwrap();
+    assert_eq!(row.scope, RevocationScope::User { user: user.id, epoch: Epoch(2) });
+    let credential = world.users.credential(&user.username).await.unwrap().unwrap();
+    assert_eq!(credential.password_hash, hash("new"));
 }

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
 use countersign::grpc::proto::v1::auth_service_server::{AuthService, AuthServiceServer};
 use countersign::grpc::proto::v1::{
-    BatchVerifyAccessTokensRequest, BatchVerifyAccessTokensResponse, LoginRequest, LoginResponse,
-    LogoutRequest, LogoutResponse, RefreshRequest, RefreshResponse, VerifyAccessTokenRequest,
-    VerifyAccessTokenResponse, VerifyStreamRequest, VerifyStreamResponse,
+    BatchVerifyAccessTokensRequest, BatchVerifyAccessTokensResponse, ChangePasswordRequest,
+    ChangePasswordResponse, ListOwnSessionsRequest, ListOwnSessionsResponse, LoginRequest, LoginResponse,
+    LogoutRequest, LogoutResponse, RefreshRequest, RefreshResponse, RevokeOwnSessionsRequest,
+    RevokeOwnSessionsResponse, VerifyAccessTokenRequest, VerifyAccessTokenResponse, VerifyStreamRequest,
+    VerifyStreamResponse,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -110,6 +112,27 @@ impl AuthService for Cutter {
         request: Request<BatchVerifyAccessTokensRequest>,
     ) -> Result<Response<BatchVerifyAccessTokensResponse>, Status> {
         self.replica.clone().batch_verify_access_tokens(request).await
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<ChangePasswordRequest>,
+    ) -> Result<Response<ChangePasswordResponse>, Status> {
+        self.replica.clone().change_password(request).await
+    }
+
+    async fn list_own_sessions(
+        &self,
+        request: Request<ListOwnSessionsRequest>,
+    ) -> Result<Response<ListOwnSessionsResponse>, Status> {
+        self.replica.clone().list_own_sessions(request).await
+    }
+
+    async fn revoke_own_sessions(
+        &self,
+        request: Request<RevokeOwnSessionsRequest>,
+    ) -> Result<Response<RevokeOwnSessionsResponse>, Status> {
+        self.replica.clone().revoke_own_sessions(request).await
     }
 
     type VerifyStreamStream = tokio_stream::Empty<Result<VerifyStreamResponse, Status>>;

@@ -54,7 +54,7 @@ async fn a_damaged_user_is_an_error_and_no_panic() {
     }
     damage(&file, "UPDATE users SET epoch = 9223372036854775807").await;
     assert!(store.revoke_all(user.id, OPERATOR).await.is_err(), "an epoch has nowhere to go");
-    assert!(store.set_password(user.id, &hash("new"), OPERATOR).await.is_err());
+    assert!(store.set_password(user.id, &hash("new"), None, OPERATOR).await.is_err());
     assert_eq!(store.snapshot(UnixMillis(0)).await.unwrap().cursor.seq, 0, "and nothing is half done");
 }
 

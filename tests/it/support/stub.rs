@@ -120,6 +120,30 @@ impl Authenticate for Stub {
         self.change(&context).await
     }
 
+    async fn change_password(
+        &self,
+        _: CallContext,
+        _: countersign::auth::ChangePassword,
+    ) -> Result<Login, AuthError> {
+        Err(countersign::reason::Reason::Internal.into())
+    }
+
+    async fn list_own_sessions(
+        &self,
+        _: CallContext,
+        _: RefreshRequest,
+    ) -> Result<countersign::auth::OwnSessions, AuthError> {
+        Err(countersign::reason::Reason::Internal.into())
+    }
+
+    async fn revoke_own_sessions(
+        &self,
+        _: CallContext,
+        _: countersign::auth::RevokeOwnSessions,
+    ) -> Result<usize, AuthError> {
+        Err(countersign::reason::Reason::Internal.into())
+    }
+
     fn verify(&self, context: &CallContext, _: &VerifyRequest) -> Result<Verify, AuthError> {
         self.enter(context)?;
         let verification = self.verification.clone().unwrap_or_else(|| Verification::Verified(verified()));

@@ -1,0 +1,57 @@
+//! A user changes their own password: every session is over, but for the one that they go on with.
+
+use secrecy::ExposeSecret as _;
+
+use super::audit;
+use super::authenticator::Authenticator;
+use super::error::AuthError;
+use super::login::{begin_session, with_password};
+use super::own_session::own_session;
+use super::types::{CallContext, ChangePassword, Login};
+use crate::model::{Actor, RevocationReason, SessionLimit, User};
+use crate::password::Password;
+use crate::reason::Reason;
+use crate::store::{Cause, SessionPolicy, Until};
+
+/// Checks the refresh token and the current password, sets the new one, and begins a session in the place of the one that
+/// asked. When this returns, everything of before is over, and that is durable.
+///
+/// A guess of the current password counts as one at Login does, so that a stolen refresh token is no way round the
+/// throttle.
+pub(super) async fn change_password(
+    auth: &Authenticator,
+    call: &CallContext,
+    request: ChangePassword,
+) -> Result<Login, AuthError> {
+    let (user, session) = own_session(auth, call, &request.refresh_token).await?;
+    let current = Password::new(request.current_password.expose_secret().to_owned())
+        .map_err(|_| AuthError::new(Reason::InvalidCredentials))?;
+    // Before a guess is counted: whoever chose badly need not have guessed.
+    let new = super::user_admin::new_password(&request.new_password, &user.username)
+        .map_err(|error| super::user_admin::rejected("new_password", error))?;
+
+    let shown = with_password(auth, &user.username, current, call).await?;
+    // The session was ended meanwhile; or the user was deleted, and somebody else has the name.
+    if (shown.id, shown.epoch) != (user.id, session.epoch) {
+        return Err(Reason::SessionRevoked.into());
+    }
+    let hash = auth.parts.passwords.hash(new, call.deadline).await?;
+    let (actor, reason) = (Actor::User(user.id), RevocationReason::PasswordChanged);
+    let cause = Cause { actor, reason, until: Until::For(auth.policy.session.absolute) };
+    // In the epoch of the session that asks, in which the old password was shown: if all sessions were ended since, by an
+    // operator who shuts somebody out, say, it is the other change that counts.
+    let row = auth.parts.users.set_password(user.id, &hash, Some(session.epoch), cause).await?;
+    let Some(row) = row else { return Err(Reason::SessionRevoked.into()) };
+    auth.parts.revocations.announce(&row);
+    audit::user_changed(user.id, Some(&user.username), reason.as_str(), &actor.to_string());
+
+    let now = auth.parts.users.find(user.id).await?.filter(|user| !user.disabled);
+    let Some(user) = now else { return Err(Reason::SessionRevoked.into()) };
+    // The sessions of before take no room any more, and nobody else's session makes room for this one.
+    let policy = SessionPolicy { limit: SessionLimit::Unlimited, ..auth.policy.session };
+    // Whatever has raised the epoch since has ended this session, too.
+    let user = User { epoch: session.epoch.next(), ..user };
+    // The session that asked stays in its store until it expires or a login clears it away, as after a Logout everywhere: its
+    // epoch says that it is over, and its refresh token is told so.
+    begin_session(auth, &user, session.audiences, session.client, &policy, call).await
+}

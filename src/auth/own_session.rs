@@ -1,0 +1,102 @@
+//! What a user does with the sessions of their own, by the refresh token of one of them.
+//!
+//! Never by an access token: a service that was handed one must not be able to see where else its user is logged in, let
+//! alone end it.
+
+use std::collections::BTreeSet;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::audit;
+use super::authenticator::Authenticator;
+use super::error::AuthError;
+use super::refresh::{expired, reused, standing, unreadable};
+use super::types::{CallContext, OwnSessions, RevokeOwnSessions, WhichSessions};
+use crate::model::{Actor, Decision, RevocationReason, Session, User, decide};
+use crate::reason::Reason;
+use crate::store::{Cause, SessionRevocation, Until};
+
+/// The user and the session of a refresh token that a Refresh would honour. Nothing is rotated; a token that was left behind
+/// ends its session, as it does at Refresh.
+pub(super) async fn own_session(
+    auth: &Authenticator,
+    call: &CallContext,
+    refresh_token: &SecretString,
+) -> Result<(User, Session), AuthError> {
+    let keys = auth.parts.keys.current();
+    let claims = keys.mac.open(refresh_token.expose_secret()).map_err(|error| unreadable(error, call))?;
+    auth.require_fresh(auth.staleness(), None)?;
+    let time = auth.store_time();
+    if claims.expires_at <= time.now {
+        return Err(expired(time, Some(claims.expires_at)));
+    }
+    let user = standing(auth, &claims).await?;
+    let Some(session) = auth.parts.sessions.find(user.id, claims.session()).await? else {
+        return Err(Reason::RefreshTokenInvalid.into());
+    };
+    if session.epoch != user.epoch {
+        return Err(Reason::SessionRevoked.into());
+    }
+    let rotation = &auth.policy.session.rotation;
+    if decide(&session.line, claims.presented, time.now, rotation) == Decision::Reuse {
+        return Err(reused(auth, &claims, call).await?);
+    }
+    Ok((user, session))
+}
+
+/// The sessions that are neither over nor revoked, the newest first.
+async fn alive(auth: &Authenticator, user: &User) -> Result<Vec<Session>, AuthError> {
+    let mut sessions = auth.parts.sessions.list(user.id).await?;
+    let index = &auth.parts.revocations.view().index;
+    sessions.retain(|session| session.epoch >= user.epoch && !index.is_session_revoked(session.id));
+    sessions.sort_unstable_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
+    Ok(sessions)
+}
+
+/// Lists them, and says which one asks.
+pub(super) async fn list(
+    auth: &Authenticator,
+    call: &CallContext,
+    refresh_token: &SecretString,
+) -> Result<OwnSessions, AuthError> {
+    let (user, current) = own_session(auth, call, refresh_token).await?;
+    Ok(OwnSessions { current: current.id, sessions: alive(auth, &user).await? })
+}
+
+/// Ends some of them, and says how many were alive. When this returns, their end is durable.
+pub(super) async fn revoke(
+    auth: &Authenticator,
+    call: &CallContext,
+    request: &RevokeOwnSessions,
+) -> Result<usize, AuthError> {
+    let (user, current) = own_session(auth, call, &request.refresh_token).await?;
+    let mut ending = alive(auth, &user).await?;
+    match &request.which {
+        WhichSessions::Others => ending.retain(|session| session.id != current.id),
+        WhichSessions::These(ids) => {
+            let ids: BTreeSet<_> = ids.iter().collect();
+            ending.retain(|session| ids.contains(&session.id));
+        }
+    }
+    if ending.is_empty() {
+        return Ok(0);
+    }
+    let (actor, reason) = (Actor::User(user.id), RevocationReason::Logout);
+    let revocation = |session: &Session| SessionRevocation {
+        session: session.id,
+        user: user.id,
+        cause: Cause { actor, reason, until: Until::At(session.expires_at) },
+    };
+    let rows = auth.parts.ledger.revoke_sessions(&ending.iter().map(revocation).collect::<Vec<_>>()).await?;
+    for row in &rows {
+        auth.parts.revocations.announce(row);
+    }
+    let ids: Vec<_> = ending.iter().map(|session| session.id).collect();
+    for id in &ids {
+        audit::session_revoked(user.id, *id, reason, call.peer);
+    }
+    if let Err(error) = auth.parts.sessions.delete(user.id, &ids).await {
+        tracing::debug!(user = %user.id, %error, "revoked sessions stay in their store until they expire");
+    }
+    Ok(ids.len())
+}
