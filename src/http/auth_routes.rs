@@ -1,9 +1,9 @@
-//! `/v1/auth/…`: the four RPCs as a gateway would serve them, with the refresh token where the operator wants it.
+//! `/v1/auth/…`: the RPCs as a gateway would serve them, and a user's own sessions, with the refresh token where the operator wants it.
 
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::HeaderMap;
 use prost_reflect::{DynamicMessage, Value};
@@ -16,7 +16,10 @@ use super::edge::Edge;
 use super::refusal::Refused;
 use super::{bearer, body, captcha, convert, csrf};
 use crate::auth::bounds::CLIENT_FACT_MAX_BYTES;
-use crate::auth::{AuthError, LogoutRequest, LogoutToken, RefreshRequest, TokenPair};
+use crate::auth::{
+    AuthError, ChangePassword, LogoutRequest, LogoutToken, RefreshRequest, RevokeOwnSessions, TokenPair,
+    WhichSessions,
+};
 use crate::model::ClientFacts;
 use crate::reason::Reason;
 use crate::transport::HeaderFields as _;
@@ -119,6 +122,21 @@ fn presented(edge: &Edge, headers: &HeaderMap) -> Result<Option<Presented>, Refu
     Ok(bearer::find(headers)?.map(Presented::Openly))
 }
 
+/// The refresh token of a request that cannot do without one: out of its body, or from where [`presented`] looks.
+fn refresh_token(edge: &Edge, headers: &HeaderMap, in_body: String) -> Result<SecretString, Refused> {
+    let presented =
+        if in_body.is_empty() { presented(edge, headers)? } else { Some(Presented::Openly(in_body.into())) };
+    match presented {
+        Some(Presented::Openly(token)) => Ok(token),
+        Some(Presented::ByCookie(token)) => {
+            csrf::check(edge, headers)?;
+            Ok(token)
+        }
+        None if edge.has_cookie() => Err(Reason::TokenMissing.into()),
+        None => Ok(SecretString::default()),
+    }
+}
+
 /// `POST /v1/auth/refresh`
 pub(super) async fn refresh(
     State(edge): State<Arc<Edge>>,
@@ -127,20 +145,7 @@ pub(super) async fn refresh(
 ) -> Outcome {
     let (headers, mut message_in) = read(&edge, "RefreshRequest", request).await?;
     let in_body = convert::text(&mut message_in, "refresh_token");
-    let presented = if in_body.is_empty() {
-        presented(&edge, &headers)?
-    } else {
-        Some(Presented::Openly(in_body.into()))
-    };
-    let refresh_token = match presented {
-        Some(Presented::Openly(token)) => token,
-        Some(Presented::ByCookie(token)) => {
-            csrf::check(&edge, &headers)?;
-            token
-        }
-        None if edge.has_cookie() => return Err(Reason::TokenMissing.into()),
-        None => SecretString::default(),
-    };
+    let refresh_token = refresh_token(&edge, &headers, in_body)?;
     let ask = RefreshRequest { refresh_token };
     ask.check()?;
     let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.refresh);
@@ -200,6 +205,81 @@ pub(super) fn named(token: SecretString) -> LogoutToken {
     } else {
         LogoutToken::Access(token)
     }
+}
+
+/// `POST /v1/auth/password`
+pub(super) async fn change_password(
+    State(edge): State<Arc<Edge>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Outcome {
+    let (headers, mut message_in) = read(&edge, "ChangePasswordRequest", request).await?;
+    let in_body = convert::text(&mut message_in, "refresh_token");
+    let ask = ChangePassword {
+        refresh_token: refresh_token(&edge, &headers, in_body)?,
+        current_password: convert::text(&mut message_in, "current_password").into(),
+        new_password: convert::text(&mut message_in, "new_password").into(),
+    };
+    ask.check()?;
+    let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.login);
+    let context = edge.context(&call, budget);
+    let login = edge.change(budget, async move { auth.change_password(context, ask).await }).await?;
+    let tokens = convert::tokens(&login.tokens, !edge.has_cookie());
+    let fields =
+        [("tokens", Value::Message(tokens)), ("session", Value::Message(convert::session(login.session)))];
+    let mut answer = edge.answer(encode(&message("ChangePasswordResponse", fields)));
+    keep(&edge, &headers, &mut answer, &login.tokens);
+    Ok(answer)
+}
+
+/// `GET /v1/auth/sessions`: where else the user is logged in. Changes nothing, so a page of another site that makes a browser
+/// ask gets no harm done, and the answer is not for it to read.
+pub(super) async fn list_own_sessions(
+    State(edge): State<Arc<Edge>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Outcome {
+    let refresh_token = match presented(&edge, request.headers())? {
+        Some(Presented::Openly(token) | Presented::ByCookie(token)) => token,
+        None => return Err(Reason::TokenMissing.into()),
+    };
+    let ask = RefreshRequest { refresh_token };
+    ask.check()?;
+    let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.logout);
+    let context = edge.context(&call, budget);
+    let own = edge.change(budget, async move { auth.list_own_sessions(context, ask).await }).await?;
+    Ok(edge.answer(encode(&convert::own_sessions(own))))
+}
+
+/// `DELETE /v1/auth/sessions/{id}`, and `DELETE /v1/auth/sessions/others` for all but the one that asks.
+pub(super) async fn revoke_own_sessions(
+    State(edge): State<Arc<Edge>>,
+    Extension(call): Extension<Call>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Outcome {
+    let which =
+        match id.as_str() {
+            "others" => WhichSessions::Others,
+            id => WhichSessions::These(vec![id.parse().map_err(|_| {
+                AuthError::invalid_field("id", "must be others, or 22 characters of base64url")
+            })?]),
+        };
+    let refresh_token = match presented(&edge, request.headers())? {
+        Some(Presented::Openly(token)) => token,
+        Some(Presented::ByCookie(token)) => {
+            csrf::check(&edge, request.headers())?;
+            token
+        }
+        None => return Err(Reason::TokenMissing.into()),
+    };
+    RefreshRequest { refresh_token: refresh_token.clone() }.check()?;
+    let ask = RevokeOwnSessions { refresh_token, which };
+    let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.logout);
+    let context = edge.context(&call, budget);
+    let revoked = edge.change(budget, async move { auth.revoke_own_sessions(context, ask).await }).await?;
+    let revoked = i32::try_from(revoked).unwrap_or(i32::MAX);
+    Ok(edge.answer(encode(&message("RevokeOwnSessionsResponse", [("revoked", Value::I32(revoked))]))))
 }
 
 /// `POST /v1/auth/verify`

@@ -8,10 +8,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::contract::{descriptor, message};
 use crate::auth::{
-    AuthError, FieldViolation, InvalidReason, LoginRequest, LogoutToken, SessionSummary, TokenPair,
-    Verification, VerifiedToken, Verify, VerifyRequest, bounds,
+    AuthError, FieldViolation, InvalidReason, LoginRequest, LogoutToken, OwnSessions, SessionSummary,
+    TokenPair, Verification, VerifiedToken, Verify, VerifyRequest, bounds,
 };
-use crate::model::{ClientFacts, UnixMillis};
+use crate::model::{ClientFacts, Session, UnixMillis};
 
 /// Takes a string out of a message; empty when it has none.
 pub(super) fn text(message: &mut DynamicMessage, field: &str) -> String {
@@ -123,6 +123,42 @@ pub(super) fn session(session: SessionSummary) -> DynamicMessage {
             ("subject", Value::String(session.user.to_string())),
             ("username", Value::String(session.username)),
             ("created_at", timestamp(session.created_at)),
+            ("expires_at", timestamp(session.expires_at)),
+        ],
+    )
+}
+
+/// `ListOwnSessionsResponse`, with as many sessions as a page of `ListSessions` has.
+pub(super) fn own_sessions(own: OwnSessions) -> DynamicMessage {
+    const MOST: usize = 500;
+
+    let sessions = own.sessions.into_iter().take(MOST).map(|session| Value::Message(own_session(session)));
+    message(
+        "ListOwnSessionsResponse",
+        [
+            ("current_session_id", Value::String(own.current.to_string())),
+            ("sessions", Value::List(sessions.collect())),
+        ],
+    )
+}
+
+/// `Session`.
+fn own_session(session: Session) -> DynamicMessage {
+    let client = [
+        ("name", Value::String(session.client.name)),
+        ("user_agent", Value::String(session.client.user_agent)),
+        ("address", Value::String(session.client.address)),
+    ];
+    let audiences = session.audiences.into_iter().map(Value::String).collect();
+    message(
+        "Session",
+        [
+            ("id", Value::String(session.id.to_string())),
+            ("client", Value::Message(message("Client", client))),
+            ("audiences", Value::List(audiences)),
+            ("created_at", timestamp(session.created_at)),
+            ("refreshed_at", timestamp(session.line.rotated_at)),
+            ("idle_expires_at", timestamp(session.idle_expires_at)),
             ("expires_at", timestamp(session.expires_at)),
         ],
     )

@@ -15,12 +15,15 @@ use crate::telemetry::traces;
 
 /// Every operation that there can be, and whether it is traced when nobody asked for it; the last stands for pages,
 /// and for whatever else is asked for.
-const OPERATIONS: [(&str, bool); 12] = [
+const OPERATIONS: [(&str, bool); 15] = [
     ("Login", true),
     ("Refresh", true),
     ("Logout", true),
     ("VerifyAccessToken", false),
     ("GetSession", false),
+    ("ChangePassword", true),
+    ("ListOwnSessions", true),
+    ("RevokeOwnSessions", true),
     ("GetKeySet", false),
     ("ForwardAuth", false),
     ("GetCsrfToken", false),

@@ -66,7 +66,7 @@ fn describe(operation: &Operation, id: &str, options: &HttpOptions, schemas: &mu
         Takes::TokenForm => json!({ body::FORM: { "schema": token_form() } }),
     };
     // No body is the empty message, which is all that a refresh token in a cookie or in a header needs.
-    let required = operation.caller != Caller::RefreshToken;
+    let required = operation.caller != Caller::RefreshToken || operation.id == "ChangePassword";
     described["requestBody"] = json!({ "required": required, "content": content });
     described
 }
@@ -99,6 +99,13 @@ fn parameters(operation: &Operation, options: &HttpOptions) -> Vec<Value> {
             audiences,
             "An audience that the token may be for; one of those named",
         ));
+    }
+    if operation.path.ends_with("/{id}") {
+        let schema = json!({ "type": "string", "pattern": "^(others|[A-Za-z0-9_-]{22})$" });
+        let description = "A session's id, or `others` for all but the one that asks";
+        parameters.push(
+            json!({ "name": "id", "in": "path", "required": true, "description": description, "schema": schema }),
+        );
     }
     if operation.id == "Login" && options.captcha.is_some() {
         parameters.push(header(&captcha::HEADER, "The response of the captcha, where one is asked for"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post};
 use http::Method;
 use http::header::CONTENT_TYPE;
 
@@ -140,6 +140,42 @@ fn rpcs(options: &HttpOptions) -> Vec<Operation> {
             ..rpc("Logout", &[&OF_REFRESH_TOKENS, by_cookie, &OF_STORES], || post(auth_routes::logout))
         },
         rpc("VerifyAccessToken", &[&OF_STORES], || post(auth_routes::verify)),
+        Operation {
+            caller: Caller::RefreshToken,
+            ..rpc(
+                "ChangePassword",
+                &[
+                    &OF_REFRESH_TOKENS,
+                    by_cookie,
+                    &[Reason::InvalidCredentials, Reason::PasswordRejected],
+                    &LIMITED,
+                    &OF_STORES,
+                ],
+                || post(auth_routes::change_password),
+            )
+        },
+        Operation {
+            summary: "Where the user of a refresh token is logged in".to_owned(),
+            gives: Gives::Message("ListOwnSessionsResponse".to_owned()),
+            caller: Caller::RefreshToken,
+            reasons: [&OF_REFRESH_TOKENS[..], &[Reason::TokenMissing, Reason::InvalidRequest], &OF_STORES]
+                .concat(),
+            ..read("ListOwnSessions", "/v1/auth/sessions", || get(auth_routes::list_own_sessions))
+        },
+        Operation {
+            methods: &[Method::DELETE],
+            summary: "Ends a session of the user of a refresh token, or all others".to_owned(),
+            gives: Gives::Message("RevokeOwnSessionsResponse".to_owned()),
+            caller: Caller::RefreshToken,
+            reasons: [
+                &OF_REFRESH_TOKENS[..],
+                by_cookie,
+                &[Reason::TokenMissing, Reason::InvalidRequest, Reason::CrossSiteRequest],
+                &OF_STORES,
+            ]
+            .concat(),
+            ..read("RevokeOwnSessions", "/v1/auth/sessions/{id}", || delete(auth_routes::revoke_own_sessions))
+        },
     ]
 }
 
@@ -248,7 +284,10 @@ mod tests {
     fn every_annotated_rpc_of_the_contract_is_served_where_it_says() {
         let options = HttpOptions::new(Arc::new(crate::model::SystemClock::new()), Arc::new(Arc::default));
         let served: Vec<_> = rpcs(&options).into_iter().map(|rpc| (rpc.id, rpc.path)).collect();
-        assert_eq!(served.len(), contract::annotated().len());
+        for method in contract::annotated() {
+            let path = contract::path(&method);
+            assert!(served.iter().any(|rpc| *rpc == (method.name(), path.clone())), "{}", method.name());
+        }
         assert_eq!(served[3], ("VerifyAccessToken", "/v1/auth/verify".to_owned()));
     }
 }

@@ -29,6 +29,7 @@ mod http_errors;
 mod http_forward_auth;
 mod http_oauth;
 mod http_openapi;
+mod http_own;
 mod http_schemathesis;
 mod http_transcoding;
 mod installing;

@@ -2,6 +2,7 @@ import { browserEnvironment, type Environment } from "./environment.js";
 import { AuthenticatedFetch } from "./authenticated-fetch.js";
 import { Edge } from "./edge.js";
 import type { LogoutReason } from "./errors.js";
+import type { OwnSession } from "./own-session.js";
 import { readSession, type Session } from "./session.js";
 import { SessionKeeper, type ChangeCause, type Limits } from "./session-keeper.js";
 import { Timekeeper } from "./timekeeper.js";
@@ -65,6 +66,19 @@ export interface AuthClient {
    * goes on, for to say otherwise would be untrue.
    */
   logout(options?: { readonly everywhere?: boolean }): Promise<void>;
+  /**
+   * Changes the password. Every session of the user ends by it, but for the one that this browser goes on with. Tried
+   * once: rejects with `InvalidCredentialsError` when the current password is another, `PasswordRejectedError` when the
+   * new one is not good enough, `RateLimitedError` after too many guesses. After an `UnavailableError` it is not known
+   * whether it was changed: if it was, the session has ended, and the user logs in with the new password.
+   */
+  changePassword(currentPassword: string, newPassword: string): Promise<void>;
+  /** Where the user is logged in, the newest login first. */
+  sessions(): Promise<readonly OwnSession[]>;
+  /** Ends one of the user's sessions; the one of this browser as `logout` would. Answers whether it was alive. */
+  endSession(id: string): Promise<boolean>;
+  /** Ends every session of the user but the one of this browser. Answers how many they were. */
+  endOtherSessions(): Promise<number>;
   /** Who is logged in, asked from the server; null when nobody is. After a page load this finds the session again. */
   session(): Promise<Session | null>;
   /**
@@ -112,6 +126,10 @@ export function createAuthClient(options: AuthClientOptions): AuthClient {
   return {
     login: (request) => keeper.login(loginBody(request), captchaHeader(request.captchaResponse)),
     logout: (how) => keeper.logout(how?.everywhere ?? false),
+    changePassword: (currentPassword, newPassword) => keeper.changePassword(currentPassword, newPassword),
+    sessions: () => keeper.sessions(),
+    endSession: async (id) => (await keeper.endSessions(id)) > 0,
+    endOtherSessions: () => keeper.endSessions("others"),
     session,
     fetch: (input, init) => authenticated.fetch(input, init),
     refresh: async () => void (await keeper.renew()),

@@ -5,6 +5,7 @@ import {
   InvalidCredentialsError,
   InvalidRequestError,
   LoggedOutError,
+  PasswordRejectedError,
   ProtocolError,
   RateLimitedError,
   UnavailableError,
@@ -16,7 +17,9 @@ import { withDeadline } from "./wait.js";
 
 /** A call of one method. */
 export interface Call {
-  readonly body: object;
+  /** `POST` when missing; no other has a body. */
+  readonly method?: "GET" | "DELETE";
+  readonly body?: object;
   readonly headers?: Readonly<Record<string, string>>;
   /** Milliseconds. */
   readonly deadline: number;
@@ -50,20 +53,22 @@ export class Edge {
   call(path: string, call: Call): Promise<unknown> {
     return withDeadline(this.#environment, call.deadline, call.signal, async (signal) => {
       try {
-        return await this.#post(path, call, signal);
+        return await this.#send(path, call, signal);
       } catch (error) {
         if (!(error instanceof AuthError) || error.reason !== "CSRF_TOKEN_MISMATCH") throw error;
         await this.#fetchCsrfToken(signal);
-        return this.#post(path, call, signal);
+        return this.#send(path, call, signal);
       }
     });
   }
 
-  #post(path: string, call: Call, signal: AbortSignal): Promise<unknown> {
-    const headers: Record<string, string> = { ...call.headers, "content-type": "application/json" };
+  #send(path: string, call: Call, signal: AbortSignal): Promise<unknown> {
+    const { method = "POST", keepalive = false } = call;
+    const headers: Record<string, string> = { ...call.headers };
     if (this.#csrfToken !== undefined) headers[CSRF_HEADER] = this.#csrfToken;
-    const body = JSON.stringify(call.body);
-    return this.#exchange(path, { method: "POST", headers, body, keepalive: call.keepalive ?? false, signal });
+    if (method !== "POST") return this.#exchange(path, { method, headers, keepalive, signal });
+    headers["content-type"] = "application/json";
+    return this.#exchange(path, { method, headers, body: JSON.stringify(call.body ?? {}), keepalive, signal });
   }
 
   /** The token is known from the last answer, but not after a page load, nor when another tab had the answer. */
@@ -131,6 +136,7 @@ function errorOf(response: Response, body: Record<string, unknown>): AuthError {
   if (reason === "INVALID_CREDENTIALS") return new InvalidCredentialsError(message, facts);
   if (status === 429) return new RateLimitedError(message, facts);
   if (status >= 500 || status === 408) return new UnavailableError(message, facts);
+  if (reason === "PASSWORD_REJECTED") return new PasswordRejectedError(message, facts);
   if (reason === "INVALID_REQUEST") return new InvalidRequestError(message, facts);
   return reason === undefined ? new ProtocolError(message, facts) : new AuthError(message, facts);
 }

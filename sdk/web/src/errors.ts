@@ -90,6 +90,18 @@ export class InvalidRequestError extends AuthError {
   }
 }
 
+/** What was to become a password is not good enough. `violations` says why, for people. */
+export class PasswordRejectedError extends AuthError {
+  override readonly name = "PasswordRejectedError";
+  /** Why, as sentences. */
+  readonly violations: readonly FieldViolation[];
+
+  constructor(message: string, facts: ErrorFacts = {}) {
+    super(message, facts);
+    this.violations = facts.violations ?? [];
+  }
+}
+
 /** Too many attempts, or too many at once. `retryAfter` says when another one may help. */
 export class RateLimitedError extends AuthError {
   override readonly name = "RateLimitedError";

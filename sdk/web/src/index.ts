@@ -13,6 +13,7 @@ export {
   InvalidCredentialsError,
   InvalidRequestError,
   LoggedOutError,
+  PasswordRejectedError,
   ProtocolError,
   RateLimitedError,
   UnavailableError,
@@ -21,5 +22,6 @@ export {
   type FieldViolation,
   type LogoutReason,
 } from "./errors.js";
+export type { OwnSession } from "./own-session.js";
 export type { Session } from "./session.js";
 export { decodeAccessToken, type AccessTokenClaims, type DecodedAccessToken } from "./token.js";

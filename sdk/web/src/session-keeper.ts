@@ -1,9 +1,10 @@
-import type { Edge } from "./edge.js";
+import type { Call, Edge } from "./edge.js";
 import type { Channel, Environment } from "./environment.js";
 import { ClosedError, LoggedOutError, type LogoutReason } from "./errors.js";
 import { Listeners } from "./listeners.js";
 import { underLock } from "./lock.js";
 import { decodeMessage, encodeMessage, type Message } from "./messages.js";
+import { readOwnSessions, readRevoked, type OwnSession } from "./own-session.js";
 import { retrying } from "./retry.js";
 import { endConcerns, judgeArrival, type Held } from "./state.js";
 import type { HeldToken } from "./token.js";
@@ -98,6 +99,56 @@ export class SessionKeeper {
     const sessionId = this.#held.status === "logged-in" ? this.#held.token.sessionId : undefined;
     this.#post({ type: "logged-out", reason: "LOGGED_OUT", sessionId });
     this.#end(new LoggedOutError("LOGGED_OUT"));
+  }
+
+  /**
+   * Changes the password. Every session of the user ends by it, this one too, and the answer begins another, so that
+   * nobody is logged out of the page where they changed it. Under the lock that refreshes are under: what another tab's
+   * refresh would get with the old cookie is the end of its session.
+   */
+  async changePassword(currentPassword: string, newPassword: string): Promise<void> {
+    this.#life.signal.throwIfAborted();
+    if (this.#held.status === "logged-out") throw new LoggedOutError(this.#held.reason);
+    await this.#flight?.catch(() => undefined);
+    await underLock(this.#environment, this.#name, this.#limits.lockWait, async () => {
+      const asked = this.#environment.now();
+      const answer = await this.#ask("/v1/auth/password", { body: { currentPassword, newPassword } });
+      // A refresh that began meanwhile could bring the old session's end after the new one's beginning.
+      this.#newEra(new LoggedOutError("SESSION_REVOKED"));
+      this.#take(readTokens(answer, asked), "login");
+    });
+  }
+
+  /** Calls what needs the refresh cookie, and ends the session here when the server says that it has ended. */
+  async #ask(path: string, call: Pick<Call, "method" | "body">): Promise<unknown> {
+    const { callTimeout: deadline } = this.#limits;
+    try {
+      return await this.#edge.call(path, { ...call, deadline, signal: this.#life.signal });
+    } catch (error) {
+      if (error instanceof LoggedOutError) this.#endByServer(error);
+      throw error;
+    }
+  }
+
+  /** The user's sessions, as the edge lists them. */
+  async sessions(): Promise<readonly OwnSession[]> {
+    this.#life.signal.throwIfAborted();
+    if (this.#held.status === "logged-out") throw new LoggedOutError(this.#held.reason);
+    return readOwnSessions(await this.#ask("/v1/auth/sessions", { method: "GET" }));
+  }
+
+  /** Ends one of the user's sessions, or `others`, and answers how many were alive. */
+  async endSessions(which: string): Promise<number> {
+    this.#life.signal.throwIfAborted();
+    if (this.#held.status === "logged-out") throw new LoggedOutError(this.#held.reason);
+    const path = `/v1/auth/sessions/${encodeURIComponent(which)}`;
+    const revoked = readRevoked(await this.#ask(path, { method: "DELETE" }));
+    const sessionId = this.#current()?.sessionId;
+    if (which === sessionId) {
+      this.#post({ type: "logged-out", reason: "LOGGED_OUT", sessionId });
+      this.#end(new LoggedOutError("LOGGED_OUT"));
+    }
+    return revoked;
   }
 
   /**

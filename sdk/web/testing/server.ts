@@ -16,6 +16,8 @@ export class FakeServer {
   readonly calls: Call[] = [];
   /** The user of the session that the browser's cookie stands for; null without one. */
   session: { readonly id: string; readonly subject: string } | null = null;
+  /** Other sessions of the same user. */
+  readonly others: { readonly id: string; readonly subject: string }[] = [];
   lifetime = 300;
   /** The double-submit token that it asks for; null for none. */
   csrfToken: string | null = null;
@@ -80,13 +82,45 @@ export class FakeServer {
       case "/v1/auth/refresh":
         if (call.csrfToken !== this.csrfToken) return problem(403, "CSRF_TOKEN_MISMATCH");
         return this.session ? json({ tokens: this.#mint() }) : problem(401, "TOKEN_MISSING");
+      case "/v1/auth/password":
+        return this.#changePassword(call);
+      case "/v1/auth/sessions":
+        if (this.session === null) return problem(401, "TOKEN_MISSING");
+        return json({ currentSessionId: this.session.id, sessions: [this.session, ...this.others].map(ownSession) });
+      case "/v1/auth/sessions/others": {
+        if (call.csrfToken !== this.csrfToken) return problem(403, "CSRF_TOKEN_MISMATCH");
+        const revoked = this.others.splice(0).length;
+        return json(revoked === 0 ? {} : { revoked });
+      }
       case "/v1/auth/logout":
         this.session = null;
         this.expireTokens();
         return json({});
       default:
+        if (call.method === "DELETE") return this.#endSession(call);
         return this.#guarded(call);
     }
+  }
+
+  #changePassword(call: Call): Response {
+    if (call.csrfToken !== this.csrfToken) return problem(403, "CSRF_TOKEN_MISMATCH");
+    if (this.session === null) return problem(401, "TOKEN_MISSING");
+    const { currentPassword, newPassword } = JSON.parse(call.body) as Record<string, string>;
+    if (currentPassword !== "right") return problem(401, "INVALID_CREDENTIALS");
+    if (newPassword === "weak") return problem(400, "PASSWORD_REJECTED");
+    this.expireTokens();
+    this.others.length = 0;
+    this.session = { id: `session-${(this.#minted += 1)}`, subject: this.session.subject };
+    return json({ tokens: this.#mint(), session: { id: this.session.id } });
+  }
+
+  #endSession(call: Call): Response {
+    const id = call.path.split("/").pop();
+    const index = this.others.findIndex((session) => session.id === id);
+    if (index >= 0) this.others.splice(index, 1);
+    if (id === this.session?.id) this.session = null;
+    else if (index < 0) return json({});
+    return json({ revoked: 1 });
   }
 
   #login(body: string): Response {
@@ -114,6 +148,10 @@ export class FakeServer {
     const accessExpiresAt = new Date((this.#time + this.lifetime) * 1_000).toISOString();
     return { accessToken, tokenType: "Bearer", accessExpiresAt, expiresIn: String(this.lifetime) };
   }
+}
+
+function ownSession(session: { readonly id: string }): object {
+  return { id: session.id, client: { userAgent: "a browser", address: "192.0.2.7" }, createdAt: "2026-01-01T00:00:00Z" };
 }
 
 export function json(body: object, init?: ResponseInit): Response {

@@ -94,6 +94,14 @@ class InvalidRequestError extends AuthError {
         this.violations = facts.violations ?? [];
     }
 }
+class PasswordRejectedError extends AuthError {
+    name = "PasswordRejectedError";
+    violations;
+    constructor(message, facts = {}) {
+        super(message, facts);
+        this.violations = facts.violations ?? [];
+    }
+}
 class RateLimitedError extends AuthError {
     name = "RateLimitedError";
 }
@@ -273,22 +281,25 @@ class Edge {
     call(path, call) {
         return withDeadline(this.#environment, call.deadline, call.signal, async (signal) => {
             try {
-                return await this.#post(path, call, signal);
+                return await this.#send(path, call, signal);
             }
             catch (error) {
                 if (!(error instanceof AuthError) || error.reason !== "CSRF_TOKEN_MISMATCH")
                     throw error;
                 await this.#fetchCsrfToken(signal);
-                return this.#post(path, call, signal);
+                return this.#send(path, call, signal);
             }
         });
     }
-    #post(path, call, signal) {
-        const headers = { ...call.headers, "content-type": "application/json" };
+    #send(path, call, signal) {
+        const { method = "POST", keepalive = false } = call;
+        const headers = { ...call.headers };
         if (this.#csrfToken !== undefined)
             headers[CSRF_HEADER] = this.#csrfToken;
-        const body = JSON.stringify(call.body);
-        return this.#exchange(path, { method: "POST", headers, body, keepalive: call.keepalive ?? false, signal });
+        if (method !== "POST")
+            return this.#exchange(path, { method, headers, keepalive, signal });
+        headers["content-type"] = "application/json";
+        return this.#exchange(path, { method, headers, body: JSON.stringify(call.body ?? {}), keepalive, signal });
     }
     async #fetchCsrfToken(signal) {
         const answer = await this.#exchange("/v1/auth/csrf", { headers: {}, signal });
@@ -351,6 +362,8 @@ function errorOf(response, body) {
         return new RateLimitedError(message, facts);
     if (status >= 500 || status === 408)
         return new UnavailableError(message, facts);
+    if (reason === "PASSWORD_REJECTED")
+        return new PasswordRejectedError(message, facts);
     if (reason === "INVALID_REQUEST")
         return new InvalidRequestError(message, facts);
     return reason === undefined ? new ProtocolError(message, facts) : new AuthError(message, facts);
@@ -510,6 +523,32 @@ function decodeMessage(data, now) {
             return undefined;
     }
 }
+function readOwnSessions(answer) {
+    const current = isObject(answer) ? stringOrUndefined(answer["currentSessionId"]) : undefined;
+    if (!isObject(answer) || current === undefined)
+        throw new ProtocolError("The answer is no list of sessions.");
+    const list = Array.isArray(answer["sessions"]) ? answer["sessions"].filter(isObject) : [];
+    return list.map((session) => {
+        const client = isObject(session["client"]) ? session["client"] : {};
+        const id = stringOrUndefined(session["id"]) ?? "";
+        return {
+            id,
+            current: id === current,
+            clientName: stringOrUndefined(client["name"]) ?? "",
+            userAgent: stringOrUndefined(client["userAgent"]) ?? "",
+            address: stringOrUndefined(client["address"]) ?? "",
+            createdAt: stringOrUndefined(session["createdAt"]),
+            refreshedAt: stringOrUndefined(session["refreshedAt"]),
+            expiresAt: stringOrUndefined(session["expiresAt"]),
+        };
+    });
+}
+function readRevoked(answer) {
+    const revoked = isObject(answer) ? (answer["revoked"] ?? 0) : undefined;
+    if (typeof revoked !== "number")
+        throw new ProtocolError("The answer does not say how many sessions have ended.");
+    return revoked;
+}
 const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 8_000;
 function pauseAfter(failures, retryAfter, random) {
@@ -630,6 +669,48 @@ class SessionKeeper {
         const sessionId = this.#held.status === "logged-in" ? this.#held.token.sessionId : undefined;
         this.#post({ type: "logged-out", reason: "LOGGED_OUT", sessionId });
         this.#end(new LoggedOutError("LOGGED_OUT"));
+    }
+    async changePassword(currentPassword, newPassword) {
+        this.#life.signal.throwIfAborted();
+        if (this.#held.status === "logged-out")
+            throw new LoggedOutError(this.#held.reason);
+        await this.#flight?.catch(() => undefined);
+        await underLock(this.#environment, this.#name, this.#limits.lockWait, async () => {
+            const asked = this.#environment.now();
+            const answer = await this.#ask("/v1/auth/password", { body: { currentPassword, newPassword } });
+            this.#newEra(new LoggedOutError("SESSION_REVOKED"));
+            this.#take(readTokens(answer, asked), "login");
+        });
+    }
+    async #ask(path, call) {
+        const { callTimeout: deadline } = this.#limits;
+        try {
+            return await this.#edge.call(path, { ...call, deadline, signal: this.#life.signal });
+        }
+        catch (error) {
+            if (error instanceof LoggedOutError)
+                this.#endByServer(error);
+            throw error;
+        }
+    }
+    async sessions() {
+        this.#life.signal.throwIfAborted();
+        if (this.#held.status === "logged-out")
+            throw new LoggedOutError(this.#held.reason);
+        return readOwnSessions(await this.#ask("/v1/auth/sessions", { method: "GET" }));
+    }
+    async endSessions(which) {
+        this.#life.signal.throwIfAborted();
+        if (this.#held.status === "logged-out")
+            throw new LoggedOutError(this.#held.reason);
+        const path = `/v1/auth/sessions/${encodeURIComponent(which)}`;
+        const revoked = readRevoked(await this.#ask(path, { method: "DELETE" }));
+        const sessionId = this.#current()?.sessionId;
+        if (which === sessionId) {
+            this.#post({ type: "logged-out", reason: "LOGGED_OUT", sessionId });
+            this.#end(new LoggedOutError("LOGGED_OUT"));
+        }
+        return revoked;
     }
     async token(refused) {
         this.#life.signal.throwIfAborted();
@@ -884,6 +965,10 @@ function createAuthClient(options) {
     return {
         login: (request) => keeper.login(loginBody(request), captchaHeader(request.captchaResponse)),
         logout: (how) => keeper.logout(how?.everywhere ?? false),
+        changePassword: (currentPassword, newPassword) => keeper.changePassword(currentPassword, newPassword),
+        sessions: () => keeper.sessions(),
+        endSession: async (id) => (await keeper.endSessions(id)) > 0,
+        endOtherSessions: () => keeper.endSessions("others"),
         session,
         fetch: (input, init) => authenticated.fetch(input, init),
         refresh: async () => void (await keeper.renew()),
@@ -939,4 +1024,4 @@ function stateOf(keeper, environment) {
     const expiresIn = Math.max(0, expiresAt - environment.now());
     return { status: "logged-in", accessToken, expiresIn, sessionId, subject };
 }
-export { createAuthClient, AuthError, ClosedError, InvalidCredentialsError, InvalidRequestError, LoggedOutError, ProtocolError, RateLimitedError, UnavailableError, decodeAccessToken };
+export { createAuthClient, AuthError, ClosedError, InvalidCredentialsError, InvalidRequestError, LoggedOutError, PasswordRejectedError, ProtocolError, RateLimitedError, UnavailableError, decodeAccessToken };
