@@ -14,6 +14,7 @@ mod login;
 mod login_turns;
 mod logout;
 mod own_session;
+mod password_reset;
 mod refresh;
 mod session_admin;
 pub mod types;
@@ -23,11 +24,12 @@ mod verify;
 pub use authenticator::{Authenticator, Parts, Policy};
 pub use caller::{Caller, NeedsAdministrator};
 pub use error::{AuthError, FieldViolation};
+pub use password_reset::{LONGEST_RESET, PasswordResets};
 pub use session_admin::{MOST_SESSIONS_AT_ONCE, SessionAdmin, SessionPage, SessionPlace};
 pub use types::{
     CallContext, ChangePassword, InvalidReason, Login, LoginRequest, LogoutRequest, LogoutToken, OwnSessions,
-    Refresh, RefreshRequest, RevokeOwnSessions, SessionSummary, TokenPair, Verification, VerifiedToken,
-    Verify, VerifyRequest, WhichSessions,
+    Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, SessionSummary, TokenPair, Verification,
+    VerifiedToken, Verify, VerifyRequest, WhichSessions,
 };
 pub use user_admin::{
     ChangeUser, CreateUser, Reach, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
@@ -54,6 +56,9 @@ pub trait Authenticate: Send + Sync + 'static {
         context: CallContext,
         request: ChangePassword,
     ) -> Result<Login, AuthError>;
+
+    /// Sets another password for the user of a reset token, and ends every session.
+    async fn reset_password(&self, context: CallContext, request: ResetPassword) -> Result<(), AuthError>;
 
     /// The sessions of the user of a refresh token.
     async fn list_own_sessions(

@@ -51,6 +51,8 @@ pub enum Reason {
     AccessTokenExpired,
     /// The access token is none that is honoured here.
     AccessTokenInvalid,
+    /// The reset token is not one that is good now.
+    ResetTokenInvalid,
     /// An administrator asks for a user that there is not.
     UserNotFound,
     /// Another user has the username.

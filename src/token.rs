@@ -5,6 +5,7 @@ pub mod access;
 pub mod key_directory;
 pub mod keyring;
 pub mod mac_key;
+mod password_reset;
 mod pem_block;
 pub mod refresh;
 mod schedule;
@@ -21,6 +22,7 @@ pub use key_directory::{
 };
 pub use keyring::Keyring;
 pub use mac_key::{InvalidMacKey, InvalidMacKeys, MacKey, MacKeys, UnknownMacKey};
+pub use password_reset::{PasswordReset, ResetClaims};
 pub use pem_block::InvalidPem;
 pub use refresh::{RefreshClaims, RefreshToken, RefreshTokenDefect, RefreshTokenError, SessionSecret};
 pub use schedule::{Activation, InvalidSchedule};

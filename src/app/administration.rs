@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Assembly, StartError, Stores};
-use crate::auth::{SessionAdmin, UserAdmin};
+use crate::auth::{PasswordResets, SessionAdmin, UserAdmin};
 use crate::config::Config;
 use crate::grpc;
 use crate::model::{Clock, SystemClock};
@@ -54,5 +54,7 @@ pub(super) fn within(parts: &Assembly) -> grpc::Administration {
     );
     let users = Arc::new(admin.within(parts.revocations.clone()));
     let sessions = SessionAdmin::new(users.clone(), sessions.clone(), ledger.clone());
-    grpc::Administration { users, sessions: Arc::new(sessions.within(parts.revocations.clone())) }
+    let sessions = Arc::new(sessions.within(parts.revocations.clone()));
+    let resets = PasswordResets::new(users.clone(), parts.keys.clone(), parts.revocations.clone());
+    grpc::Administration { users, sessions, resets: Arc::new(resets) }
 }

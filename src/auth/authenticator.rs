@@ -11,9 +11,9 @@ use super::error::AuthError;
 use super::login_turns::LoginTurns;
 use super::types::{
     CallContext, ChangePassword, Login, LoginRequest, LogoutRequest, OwnSessions, Refresh, RefreshRequest,
-    RevokeOwnSessions, TokenPair, Verify, VerifyRequest,
+    ResetPassword, RevokeOwnSessions, TokenPair, Verify, VerifyRequest,
 };
-use super::{Authenticate, change_password, login, logout, own_session, refresh, verify};
+use super::{Authenticate, change_password, login, logout, own_session, password_reset, refresh, verify};
 use crate::model::{Clock, Session, SessionId, User, UserId};
 use crate::password::HashingPool;
 use crate::reason::Reason;
@@ -187,6 +187,10 @@ impl Authenticate for Authenticator {
         request: ChangePassword,
     ) -> Result<Login, AuthError> {
         change_password::change_password(self, &context, request).await
+    }
+
+    async fn reset_password(&self, context: CallContext, request: ResetPassword) -> Result<(), AuthError> {
+        password_reset::reset_password(self, &context, request).await
     }
 
     async fn list_own_sessions(

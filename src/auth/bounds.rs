@@ -3,7 +3,9 @@
 use secrecy::ExposeSecret as _;
 
 use super::error::{AuthError, FieldViolation};
-use super::types::{ChangePassword, LoginRequest, LogoutRequest, LogoutToken, RefreshRequest, VerifyRequest};
+use super::types::{
+    ChangePassword, LoginRequest, LogoutRequest, LogoutToken, RefreshRequest, ResetPassword, VerifyRequest,
+};
 use crate::model::ClientFacts;
 use crate::reason::Reason;
 
@@ -71,6 +73,19 @@ impl ChangePassword {
             return Err(Reason::RefreshTokenInvalid.into());
         }
         Ok(())
+    }
+}
+
+impl ResetPassword {
+    /// Refuses what is missing. Whether the new password is good enough is another question.
+    pub fn check(&self) -> Result<(), AuthError> {
+        let mut violations = Vec::new();
+        for (field, text) in [("reset_token", &self.reset_token), ("new_password", &self.new_password)] {
+            if text.expose_secret().is_empty() {
+                violations.push(FieldViolation::new(field, EMPTY));
+            }
+        }
+        verdict(violations)
     }
 }
 

@@ -68,6 +68,15 @@ pub struct ChangePassword {
     pub new_password: SecretString,
 }
 
+/// A user who cannot log in wants another password.
+#[derive(Debug)]
+pub struct ResetPassword {
+    /// What they were sent.
+    pub reset_token: SecretString,
+    /// The password that they want.
+    pub new_password: SecretString,
+}
+
 /// Which of their own sessions a user wants to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WhichSessions {

@@ -15,8 +15,8 @@ use super::proto::v1::session_service_server::{SessionService, SessionServiceSer
 use super::proto::v1::user_service_server::{UserService, UserServiceServer};
 use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
 use crate::auth::{
-    AuthError, Caller, ChangeUser, CreateUser, MOST_SESSIONS_AT_ONCE, SessionAdmin, SessionPage,
-    SessionPlace, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
+    AuthError, Caller, ChangeUser, CreateUser, MOST_SESSIONS_AT_ONCE, PasswordResets, SessionAdmin,
+    SessionPage, SessionPlace, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
 };
 use crate::model::{Role, SessionId, UnixMillis, User, Username};
 use crate::reason::Reason;
@@ -39,6 +39,8 @@ pub struct Administration {
     pub users: Arc<UserAdmin>,
     /// Looks at sessions, and ends them.
     pub sessions: Arc<SessionAdmin>,
+    /// Makes tokens by which passwords are reset.
+    pub resets: Arc<PasswordResets>,
 }
 
 impl Administration {
@@ -198,6 +200,23 @@ impl UserService for Service {
         });
         done.await?;
         Ok(Response::new(v1::SetPasswordResponse {}))
+    }
+
+    async fn create_password_reset(
+        &self,
+        request: Request<v1::CreatePasswordResetRequest>,
+    ) -> Result<Response<v1::CreatePasswordResetResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let reset =
+            self.run(&call, path!("UserService", "CreatePasswordReset"), async move |administration, by| {
+                let (user, ttl) = (user_ref(message.user)?, message::reset_ttl(message.ttl)?);
+                administration.resets.create(&by, &user, ttl).await
+            });
+        let (token, expires_at) = reset.await?;
+        Ok(Response::new(v1::CreatePasswordResetResponse {
+            reset_token: token.expose().to_owned(),
+            expires_at: Some(convert::timestamp(expires_at)),
+        }))
     }
 
     async fn disable_user(

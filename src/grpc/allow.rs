@@ -307,7 +307,7 @@ mod tests {
         let anybody = AllowList::default();
         let every = known_methods();
         let administrative: Vec<_> = every.iter().filter(|method| is_administrative(method)).collect();
-        assert_eq!(administrative.len(), 10, "each method of both services");
+        assert_eq!(administrative.len(), 11, "each method of both services");
         for method in administrative {
             for names in [None, Some(&["spiffe://td/x".to_owned()][..])] {
                 assert_eq!(anybody.admission(method, names), Admission::Token, "{method}, on loopback too");

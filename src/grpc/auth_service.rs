@@ -12,7 +12,7 @@ use super::call::Call;
 use super::proto::v1;
 use super::stream_end::StreamEnd;
 use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
-use crate::auth::{AuthError, Authenticate, CallContext, Verify};
+use crate::auth::{AuthError, Authenticate, CallContext, ResetPassword, Verify};
 use crate::reason::Language;
 use crate::transport::carry_through;
 
@@ -90,6 +90,20 @@ impl v1::auth_service_server::AuthService for AuthService {
         let change = async move { auth.change_password(context, ask).await };
         let v1::LoginResponse { tokens, session } = self.carry_through(call.language, change).await?.into();
         Ok(Response::new(v1::ChangePasswordResponse { tokens, session }))
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<v1::ResetPasswordRequest>,
+    ) -> Result<Response<v1::ResetPasswordResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let v1::ResetPasswordRequest { reset_token, new_password } = message;
+        let ask = ResetPassword { reset_token: reset_token.into(), new_password: new_password.into() };
+        ask.check().map_err(|error| status::refuse(&error, call.language))?;
+        let auth = Arc::clone(&self.auth);
+        let context = call.context();
+        self.carry_through(call.language, async move { auth.reset_password(context, ask).await }).await?;
+        Ok(Response::new(v1::ResetPasswordResponse {}))
     }
 
     async fn list_own_sessions(

@@ -54,7 +54,7 @@ const fn unary(path: &'static str, traced: bool) -> Method {
 }
 
 /// Every method of the port, the most frequent first; the last stands for whatever else is asked for.
-const METHODS: [Method; 26] = [
+const METHODS: [Method; 28] = [
     unary("/countersign.v1.AuthService/VerifyAccessToken", false),
     unary("/envoy.service.auth.v3.Authorization/Check", false),
     unary("/countersign.v1.AuthService/Refresh", true),
@@ -65,6 +65,7 @@ const METHODS: [Method; 26] = [
     Method { path: "/countersign.v1.RevocationService/WatchRevocations", kind: "bidi_stream", traced: false },
     unary("/grpc.health.v1.Health/Check", false),
     unary("/countersign.v1.AuthService/ChangePassword", true),
+    unary("/countersign.v1.AuthService/ResetPassword", true),
     unary("/countersign.v1.AuthService/ListOwnSessions", true),
     unary("/countersign.v1.AuthService/RevokeOwnSessions", true),
     unary("/countersign.v1.UserService/CreateUser", true),
@@ -72,6 +73,7 @@ const METHODS: [Method; 26] = [
     unary("/countersign.v1.UserService/ListUsers", true),
     unary("/countersign.v1.UserService/UpdateUser", true),
     unary("/countersign.v1.UserService/SetPassword", true),
+    unary("/countersign.v1.UserService/CreatePasswordReset", true),
     unary("/countersign.v1.UserService/DisableUser", true),
     unary("/countersign.v1.UserService/EnableUser", true),
     unary("/countersign.v1.UserService/DeleteUser", true),

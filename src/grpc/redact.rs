@@ -59,6 +59,24 @@ impl fmt::Debug for v1::ChangePasswordRequest {
     }
 }
 
+impl fmt::Debug for v1::ResetPasswordRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResetPasswordRequest")
+            .field("reset_token", &Redacted)
+            .field("new_password", &Redacted)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::CreatePasswordResetResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatePasswordResetResponse")
+            .field("reset_token", &Redacted)
+            .field("expires_at", &self.expires_at)
+            .finish()
+    }
+}
+
 impl fmt::Debug for v1::ListOwnSessionsRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ListOwnSessionsRequest").field("refresh_token", &Redacted).finish()

@@ -17,8 +17,8 @@ use super::refusal::Refused;
 use super::{bearer, body, captcha, convert, csrf};
 use crate::auth::bounds::CLIENT_FACT_MAX_BYTES;
 use crate::auth::{
-    AuthError, ChangePassword, LogoutRequest, LogoutToken, RefreshRequest, RevokeOwnSessions, TokenPair,
-    WhichSessions,
+    AuthError, ChangePassword, LogoutRequest, LogoutToken, RefreshRequest, ResetPassword, RevokeOwnSessions,
+    TokenPair, WhichSessions,
 };
 use crate::model::ClientFacts;
 use crate::reason::Reason;
@@ -232,6 +232,24 @@ pub(super) async fn change_password(
     Ok(answer)
 }
 
+/// `POST /v1/auth/password/reset`
+pub(super) async fn reset_password(
+    State(edge): State<Arc<Edge>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Outcome {
+    let (_, mut message_in) = read(&edge, "ResetPasswordRequest", request).await?;
+    let ask = ResetPassword {
+        reset_token: convert::text(&mut message_in, "reset_token").into(),
+        new_password: convert::text(&mut message_in, "new_password").into(),
+    };
+    ask.check()?;
+    let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.login);
+    let context = edge.context(&call, budget);
+    edge.change(budget, async move { auth.reset_password(context, ask).await }).await?;
+    Ok(edge.answer(json!({})))
+}
+
 /// `GET /v1/auth/sessions`: where else the user is logged in. Changes nothing, so a page of another site that makes a browser
 /// ask gets no harm done, and the answer is not for it to read.
 pub(super) async fn list_own_sessions(
@@ -239,9 +257,9 @@ pub(super) async fn list_own_sessions(
     Extension(call): Extension<Call>,
     request: Request,
 ) -> Outcome {
-    let refresh_token = match presented(&edge, request.headers())? {
-        Some(Presented::Openly(token) | Presented::ByCookie(token)) => token,
-        None => return Err(Reason::TokenMissing.into()),
+    let presented = presented(&edge, request.headers())?;
+    let Some(Presented::Openly(refresh_token) | Presented::ByCookie(refresh_token)) = presented else {
+        return Err(Reason::TokenMissing.into());
     };
     let ask = RefreshRequest { refresh_token };
     ask.check()?;

@@ -15,13 +15,14 @@ use crate::telemetry::traces;
 
 /// Every operation that there can be, and whether it is traced when nobody asked for it; the last stands for pages,
 /// and for whatever else is asked for.
-const OPERATIONS: [(&str, bool); 15] = [
+const OPERATIONS: [(&str, bool); 16] = [
     ("Login", true),
     ("Refresh", true),
     ("Logout", true),
     ("VerifyAccessToken", false),
     ("GetSession", false),
     ("ChangePassword", true),
+    ("ResetPassword", true),
     ("ListOwnSessions", true),
     ("RevokeOwnSessions", true),
     ("GetKeySet", false),

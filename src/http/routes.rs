@@ -154,6 +154,11 @@ fn rpcs(options: &HttpOptions) -> Vec<Operation> {
                 || post(auth_routes::change_password),
             )
         },
+        rpc(
+            "ResetPassword",
+            &[&[Reason::ResetTokenInvalid, Reason::PasswordRejected], &LIMITED, &OF_STORES],
+            || post(auth_routes::reset_password),
+        ),
         Operation {
             summary: "Where the user of a refresh token is logged in".to_owned(),
             gives: Gives::Message("ListOwnSessionsResponse".to_owned()),

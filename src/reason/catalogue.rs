@@ -6,7 +6,7 @@ use super::{Code, Entry, Reason};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(1));
 
-pub(super) static ENTRIES: [Entry; 35] = [
+pub(super) static ENTRIES: [Entry; 36] = [
     Entry {
         reason: Reason::InvalidRequest,
         name: "INVALID_REQUEST",
@@ -211,6 +211,19 @@ pub(super) static ENTRIES: [Entry; 35] = [
         meaning: "The access token is malformed, forged, meant for another service, or signed by a key that \
                   is not trusted.",
         remedy: "Do not send it again. When a Refresh is refused, too, let the user log in.",
+    },
+    Entry {
+        reason: Reason::ResetTokenInvalid,
+        name: "RESET_TOKEN_INVALID",
+        code: Code::Unauthenticated,
+        number: 40110,
+        retry_after: None,
+        en: "This link is not valid any more. Please ask for another.",
+        zh_cn: "链接已失效，请重新获取。",
+        meaning: "The token of a password reset is malformed or forged, has expired, or was spent: by a change of \
+                  the password, or by anything else that has ended every session of the user since. Or the user \
+                  is disabled, or gone.",
+        remedy: "Let the user ask for another one.",
     },
     Entry {
         reason: Reason::UserNotFound,

@@ -189,6 +189,7 @@ enum Rpc {
     ListUsers,
     UpdateUser,
     SetPassword,
+    CreatePasswordReset,
     DisableUser,
     EnableUser,
     DeleteUser,
@@ -197,12 +198,13 @@ enum Rpc {
 }
 
 impl Rpc {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::CreateUser,
         Self::GetUser,
         Self::ListUsers,
         Self::UpdateUser,
         Self::SetPassword,
+        Self::CreatePasswordReset,
         Self::DisableUser,
         Self::EnableUser,
         Self::DeleteUser,
@@ -222,6 +224,10 @@ impl Rpc {
             Self::SetPassword => {
                 let ask = v1::SetPasswordRequest { user, password: "another horse battery".to_owned() };
                 outcome(users.set_password(with(by, ask)).await)
+            }
+            Self::CreatePasswordReset => {
+                let ask = v1::CreatePasswordResetRequest { user, ttl: None };
+                outcome(users.create_password_reset(with(by, ask)).await)
             }
             Self::DisableUser => outcome(users.disable_user(with(by, v1::DisableUserRequest { user })).await),
             Self::EnableUser => outcome(users.enable_user(with(by, v1::EnableUserRequest { user })).await),
@@ -292,9 +298,10 @@ async fn who_may_call_what() {
 
 #[tokio::test]
 async fn nobody_gains_rights_by_way_of_an_account_that_has_them() {
-    const CHANGES: [Rpc; 6] = [
+    const CHANGES: [Rpc; 7] = [
         Rpc::UpdateUser,
         Rpc::SetPassword,
+        Rpc::CreatePasswordReset,
         Rpc::DisableUser,
         Rpc::EnableUser,
         Rpc::DeleteUser,
@@ -412,7 +419,14 @@ async fn a_user_lives_from_creation_to_deletion() {
     world.users.delete_user(with(&admin, v1::DeleteUserRequest { user: Some(named("ada")) })).await.unwrap();
     assert!(!world.verifies(&third.access_token).await);
     assert_eq!(reason(&world.get(&admin, "ada").await.unwrap_err()), "USER_NOT_FOUND");
-    for rpc in [Rpc::UpdateUser, Rpc::SetPassword, Rpc::DisableUser, Rpc::EnableUser, Rpc::DeleteUser] {
+    for rpc in [
+        Rpc::UpdateUser,
+        Rpc::SetPassword,
+        Rpc::CreatePasswordReset,
+        Rpc::DisableUser,
+        Rpc::EnableUser,
+        Rpc::DeleteUser,
+    ] {
         assert_eq!(rpc.call(&mut world, &admin, "ada").await, "USER_NOT_FOUND", "{rpc:?}");
     }
     let again = world.create(&admin, "ada", &[]).await.unwrap();

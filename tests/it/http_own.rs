@@ -123,3 +123,14 @@ async fn tokens_in_bodies_do_as_well() {
     let others = delete(&service, "others", &[("authorization", &next)]).await;
     assert_eq!((others.status.as_u16(), others.json()), (200, json!({})));
 }
+
+#[tokio::test]
+async fn a_reset_needs_no_session() {
+    let service = service(&[]).await;
+    let body = json!({ "resetToken": "csgn_pr_nonsense", "newPassword": OTHER });
+    let refused = service.http.post("/v1/auth/password/reset", &[], &body).await;
+    refused.assert_refused(401, "RESET_TOKEN_INVALID");
+    let body = json!({ "resetToken": "csgn_pr_nonsense" });
+    let refused = service.http.post("/v1/auth/password/reset", &[], &body).await;
+    refused.assert_refused(400, "INVALID_REQUEST");
+}

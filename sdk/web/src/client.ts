@@ -73,6 +73,12 @@ export interface AuthClient {
    * whether it was changed: if it was, the session has ended, and the user logs in with the new password.
    */
   changePassword(currentPassword: string, newPassword: string): Promise<void>;
+  /**
+   * Sets another password by the token that the user was sent; they log in with it then. Tried once: rejects with an
+   * `AuthError` of the reason `RESET_TOKEN_INVALID` when the token is not good any more, and with
+   * `PasswordRejectedError`.
+   */
+  resetPassword(resetToken: string, newPassword: string): Promise<void>;
   /** Where the user is logged in, the newest login first. */
   sessions(): Promise<readonly OwnSession[]>;
   /** Ends one of the user's sessions; the one of this browser as `logout` would. Answers whether it was alive. */
@@ -127,6 +133,11 @@ export function createAuthClient(options: AuthClientOptions): AuthClient {
     login: (request) => keeper.login(loginBody(request), captchaHeader(request.captchaResponse)),
     logout: (how) => keeper.logout(how?.everywhere ?? false),
     changePassword: (currentPassword, newPassword) => keeper.changePassword(currentPassword, newPassword),
+    resetPassword: async (resetToken, newPassword) => {
+      const body = { resetToken, newPassword };
+      const { callTimeout: deadline } = limits;
+      await edge.call("/v1/auth/password/reset", { body, deadline, signal: keeper.life });
+    },
     sessions: () => keeper.sessions(),
     endSession: async (id) => (await keeper.endSessions(id)) > 0,
     endOtherSessions: () => keeper.endSessions("others"),

@@ -70,3 +70,18 @@ test("the user's sessions are listed, and ended one by one or all others at once
   assert.equal(await client.endSession("session-1"), true);
   assert.deepEqual(logouts, ["LOGGED_OUT"]);
 });
+
+test("a reset is sent once, and its refusal ends no session", async () => {
+  const browser = new FakeBrowser();
+  const { client, logouts } = browser.tab();
+  await client.login(ADA);
+  browser.server.once("/v1/auth/password/reset", () => problem(401, "RESET_TOKEN_INVALID"));
+  await assert.rejects(client.resetPassword("spent", "another"), { reason: "RESET_TOKEN_INVALID" });
+  browser.server.once("/v1/auth/password/reset", (call) => {
+    assert.deepEqual(JSON.parse(call.body), { resetToken: "good", newPassword: "another" });
+    return Response.json({});
+  });
+  await client.resetPassword("good", "another");
+  assert.deepEqual(logouts, []);
+  assert.equal(browser.server.count("/v1/auth/password/reset"), 2);
+});

@@ -8,7 +8,7 @@ use countersign_verifier::InvalidReason;
 
 use crate::auth::{
     AuthError, Authenticate, CallContext, ChangePassword, Login, LoginRequest, LogoutRequest, OwnSessions,
-    Refresh, RefreshRequest, RevokeOwnSessions, Verification, Verify, VerifyRequest,
+    Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, Verification, Verify, VerifyRequest,
 };
 use crate::reason::Reason;
 use crate::telemetry::Metrics;
@@ -99,6 +99,12 @@ impl Authenticate for Observed {
         request: ChangePassword,
     ) -> Result<Login, AuthError> {
         let outcome = self.inner.change_password(context, request).await;
+        count(&self.password_changes, &outcome);
+        outcome
+    }
+
+    async fn reset_password(&self, context: CallContext, request: ResetPassword) -> Result<(), AuthError> {
+        let outcome = self.inner.reset_password(context, request).await;
         count(&self.password_changes, &outcome);
         outcome
     }

@@ -1,11 +1,14 @@
 //! The messages of the administrative services, read with their bounds and written.
 
+use std::time::Duration;
+
 use super::*;
 use aws_lc_rs::digest::{SHA256, digest};
 use countersign_verifier::UserId;
 use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 
+use crate::auth::LONGEST_RESET;
 use crate::model::{CustomClaims, Session};
 
 /// The longest `request_id`, in bytes.
@@ -106,6 +109,15 @@ pub(super) fn update_user(message: v1::UpdateUserRequest) -> Result<(UserRef, Ch
         return Err(AuthError::invalid_field("update_mask", "must not be empty"));
     }
     Ok((user, change))
+}
+
+/// How long a token for a password is good.
+pub(super) fn reset_ttl(ttl: Option<prost_types::Duration>) -> Result<Duration, AuthError> {
+    const USUAL: Duration = Duration::from_hours(1);
+    let ttl = ttl.map_or(Ok(USUAL), convert::duration);
+    let bounds = Duration::from_secs(1)..=LONGEST_RESET;
+    let bad = || AuthError::invalid_field("ttl", "must be 1 second to 24 hours");
+    ttl.ok().filter(|ttl| bounds.contains(ttl)).ok_or_else(bad)
 }
 
 pub(super) fn filter(filter: Option<v1::UserFilter>) -> Result<UserFilter, AuthError> {

@@ -8,7 +8,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::auth::{
     AuthError, CallContext, ChangePassword, InvalidReason, Login, LoginRequest, LogoutRequest, OwnSessions,
-    Refresh, RefreshRequest, RevokeOwnSessions, VerifyRequest,
+    Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, VerifyRequest,
 };
 use crate::grpc::Allow;
 use crate::model::{ManualClock, UnixMillis};
@@ -32,6 +32,10 @@ impl Authenticate for Stub {
     }
 
     async fn change_password(&self, _: CallContext, _: ChangePassword) -> Result<Login, AuthError> {
+        Err(Reason::Internal.into())
+    }
+
+    async fn reset_password(&self, _: CallContext, _: ResetPassword) -> Result<(), AuthError> {
         Err(Reason::Internal.into())
     }
 

@@ -184,6 +184,74 @@ async fn a_token_that_was_left_behind_ends_its_session_here_too() {
     }
 }
 
+async fn reset(world: &mut World, ttl: Option<i64>) -> Result<v1::CreatePasswordResetResponse, Status> {
+    let users = world.token(USERS).await;
+    let ttl = ttl.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
+    let ask = v1::CreatePasswordResetRequest { user: Some(named("ada")), ttl };
+    Ok(world.users.create_password_reset(with(&users, ask)).await?.into_inner())
+}
+
+async fn use_reset(world: &mut World, token: &str, new: &str) -> String {
+    let ask = v1::ResetPasswordRequest { reset_token: token.to_owned(), new_password: new.to_owned() };
+    outcome(world.auth.reset_password(ask).await)
+}
+
+#[tokio::test]
+async fn whoever_has_forgotten_their_password_sets_another_once() {
+    let (mut world, [here, elsewhere]) = ada(&[]).await;
+    let made = reset(&mut world, None).await.unwrap();
+    let token = made.reset_token.clone();
+    assert!(token.starts_with("csgn_pr_") && token.len() == 88, "{} bytes", token.len());
+    assert!(!format!("{made:?}").contains(&token[8..]));
+    let other = reset(&mut world, Some(60)).await.unwrap().reset_token;
+    assert_eq!(use_reset(&mut world, &token, "short").await, "PASSWORD_REJECTED");
+    assert!(world.verifies(&here.access_token).await, "nothing was changed");
+    assert_eq!(use_reset(&mut world, &token, OTHER).await, "OK", "the token was as good as before");
+    for old in [&here, &elsewhere] {
+        assert!(!world.verifies(&old.access_token).await, "at once");
+        assert_eq!(world.refreshes(old).await.unwrap_err(), "SESSION_REVOKED");
+    }
+    assert!(!world.logs_in("ada", PASSWORD).await);
+    assert!(world.logs_in("ada", OTHER).await);
+    for spent in [&token, &other] {
+        assert_eq!(use_reset(&mut world, spent, PASSWORD).await, "RESET_TOKEN_INVALID");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_that_is_expired_spent_or_none_is_refused() {
+    let (mut world, [here, _]) = ada(&[]).await;
+    let short = reset(&mut world, Some(1)).await.unwrap();
+    // This password is nobody's, so that only the token's life can be what it is refused for in the end.
+    let expired = async {
+        while use_reset(&mut world, &short.reset_token, "short").await == "PASSWORD_REJECTED" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), expired).await.expect("it expires");
+    assert_eq!(use_reset(&mut world, &short.reset_token, OTHER).await, "RESET_TOKEN_INVALID");
+    for none in ["x", here.refresh_token.as_str(), here.access_token.as_str(), &"x".repeat(2000)] {
+        assert_eq!(use_reset(&mut world, none, OTHER).await, "RESET_TOKEN_INVALID");
+    }
+    assert_eq!(use_reset(&mut world, "", OTHER).await, "INVALID_REQUEST");
+    for ttl in [0, -1, 86_401] {
+        assert_eq!(reason(&reset(&mut world, Some(ttl)).await.unwrap_err()), "INVALID_REQUEST", "{ttl} s");
+    }
+
+    let users = world.token(USERS).await;
+    let spent = reset(&mut world, Some(86_400)).await.unwrap().reset_token;
+    world
+        .users
+        .disable_user(with(&users, v1::DisableUserRequest { user: Some(named("ada")) }))
+        .await
+        .unwrap();
+    assert_eq!(use_reset(&mut world, &spent, OTHER).await, "RESET_TOKEN_INVALID");
+    let while_disabled = reset(&mut world, None).await.unwrap().reset_token;
+    assert_eq!(use_reset(&mut world, &while_disabled, OTHER).await, "RESET_TOKEN_INVALID", "locked out");
+    world.users.delete_user(with(&users, v1::DeleteUserRequest { user: Some(named("ada")) })).await.unwrap();
+    assert_eq!(use_reset(&mut world, &while_disabled, OTHER).await, "RESET_TOKEN_INVALID");
+}
+
 /// The password is set in the epoch in which the old one was shown: of an operator's change and the user's own, made at
 /// once, no outcome lets the user's password or session outlive the operator's when that came second.
 #[tokio::test]

@@ -9,9 +9,9 @@ use countersign::grpc::proto::v1::auth_service_server::{AuthService, AuthService
 use countersign::grpc::proto::v1::{
     BatchVerifyAccessTokensRequest, BatchVerifyAccessTokensResponse, ChangePasswordRequest,
     ChangePasswordResponse, ListOwnSessionsRequest, ListOwnSessionsResponse, LoginRequest, LoginResponse,
-    LogoutRequest, LogoutResponse, RefreshRequest, RefreshResponse, RevokeOwnSessionsRequest,
-    RevokeOwnSessionsResponse, VerifyAccessTokenRequest, VerifyAccessTokenResponse, VerifyStreamRequest,
-    VerifyStreamResponse,
+    LogoutRequest, LogoutResponse, RefreshRequest, RefreshResponse, ResetPasswordRequest,
+    ResetPasswordResponse, RevokeOwnSessionsRequest, RevokeOwnSessionsResponse, VerifyAccessTokenRequest,
+    VerifyAccessTokenResponse, VerifyStreamRequest, VerifyStreamResponse,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -119,6 +119,13 @@ impl AuthService for Cutter {
         request: Request<ChangePasswordRequest>,
     ) -> Result<Response<ChangePasswordResponse>, Status> {
         self.replica.clone().change_password(request).await
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<ResetPasswordRequest>,
+    ) -> Result<Response<ResetPasswordResponse>, Status> {
+        self.replica.clone().reset_password(request).await
     }
 
     async fn list_own_sessions(

@@ -128,6 +128,14 @@ impl Authenticate for Stub {
         Err(countersign::reason::Reason::Internal.into())
     }
 
+    async fn reset_password(
+        &self,
+        _: CallContext,
+        _: countersign::auth::ResetPassword,
+    ) -> Result<(), AuthError> {
+        Err(countersign::reason::Reason::Internal.into())
+    }
+
     async fn list_own_sessions(
         &self,
         _: CallContext,

@@ -966,6 +966,11 @@ function createAuthClient(options) {
         login: (request) => keeper.login(loginBody(request), captchaHeader(request.captchaResponse)),
         logout: (how) => keeper.logout(how?.everywhere ?? false),
         changePassword: (currentPassword, newPassword) => keeper.changePassword(currentPassword, newPassword),
+        resetPassword: async (resetToken, newPassword) => {
+            const body = { resetToken, newPassword };
+            const { callTimeout: deadline } = limits;
+            await edge.call("/v1/auth/password/reset", { body, deadline, signal: keeper.life });
+        },
         sessions: () => keeper.sessions(),
         endSession: async (id) => (await keeper.endSessions(id)) > 0,
         endOtherSessions: () => keeper.endSessions("others"),
