@@ -34,7 +34,10 @@ use crate::listener::tls::TlsError;
 use crate::listener::{self, Budget, Limits, Port};
 use crate::model::{Clock, SystemClock};
 use crate::operations;
-use crate::password::{HashParameters, HashingPool, InvalidHashParameters, PoolOptions};
+use crate::password::{
+    BreachedPasswords, HashParameters, HashingPool, InvalidBreachedFile, InvalidHashParameters,
+    PasswordPolicy, PoolOptions,
+};
 use crate::readiness::Readiness;
 use crate::revocation::Revocations;
 use crate::revocation::follower::Follower;
@@ -65,6 +68,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file of breached passwords.
+    #[error("passwords.breached_file: {0}")]
+    Breached(InvalidBreachedFile),
     /// The keys.
     #[error("keys.directory: {0}{hint}", hint = first_keys(.0))]
     Keys(#[from] KeyDirectoryError),
@@ -153,6 +159,7 @@ struct Assembly {
     health: Health,
     authenticator: Arc<dyn Authenticate>,
     passwords: Arc<HashingPool>,
+    password_policy: Arc<PasswordPolicy>,
     metrics: Metrics,
     /// Times that the keys could not be reloaded.
     key_reload_failures: Arc<AtomicU64>,
@@ -179,6 +186,8 @@ impl App {
         let passwords = HashingPool::start(hashing, clock.clone()).map_err(StartError::Threads)?;
         let passwords = Arc::new(passwords);
 
+        let password_policy = password_policy(&config)?;
+
         let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
         let revocations =
             Revocations::new(stores.ledger.clone(), stores.push.clone(), clock.clone(), horizon);
@@ -191,6 +200,7 @@ impl App {
             revocations: revocations.clone(),
             keys: keys.clone(),
             passwords: passwords.clone(),
+            password_policy: password_policy.clone(),
             throttle: stores.throttle.clone(),
             clock: clock.clone(),
         };
@@ -210,6 +220,7 @@ impl App {
         let parts = Assembly {
             authenticator: observed::calls(authenticator.clone(), &metrics),
             passwords: passwords.clone(),
+            password_policy,
             metrics,
             key_reload_failures: Arc::default(),
             clock,
@@ -398,6 +409,17 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
             error_response: config.ext_authz.error_response,
         }),
     }
+}
+
+/// What may become a password.
+fn password_policy(config: &Config) -> Result<Arc<PasswordPolicy>, StartError> {
+    let file = &config.passwords.breached_file;
+    let breached = if file.as_os_str().is_empty() {
+        None
+    } else {
+        Some(BreachedPasswords::open(file).map_err(StartError::Breached)?)
+    };
+    Ok(Arc::new(PasswordPolicy { min_bytes: config.passwords.min_length, breached }))
 }
 
 /// Who may use which methods.

@@ -20,6 +20,7 @@ pub mod login_check;
 pub mod migrate;
 mod output;
 pub mod password_input;
+pub mod passwords;
 mod program;
 pub mod serve;
 mod service;
@@ -56,6 +57,9 @@ pub enum Command {
     /// List and end the sessions of a user
     #[command(subcommand)]
     Session(session::Session),
+    /// Prepare what passwords are checked against
+    #[command(subcommand)]
+    Passwords(passwords::Passwords),
     /// List and make keys
     #[command(subcommand)]
     Key(key::Key),
@@ -79,6 +83,7 @@ pub async fn run(cli: Cli, program: &dyn Program, out: &mut dyn Write) -> Result
         // It holds the whole configuration while it works.
         Command::User(command) => Box::pin(command.run(program, out)).await,
         Command::Session(command) => Box::pin(command.run(program, out)).await,
+        Command::Passwords(command) => command.run(out),
         Command::Key(command) => command.run(program, out).await,
         Command::Config(command) => command.run(program, out),
         Command::Healthcheck(command) => command.run().await,

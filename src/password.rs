@@ -3,9 +3,11 @@
 //! A password is its exact bytes: never trimmed, normalised or case-folded on the way to the hash.
 
 pub mod argon2id;
+mod breached;
 pub mod policy;
 pub mod pool;
 
 pub use argon2id::{Argon2idHash, CorruptHash, HashParameters, InvalidHashParameters, WorkingMemory};
-pub use policy::{InvalidPassword, Password, check_new};
+pub use breached::{BreachedPasswords, InvalidBreachedFile, InvalidBreachedList, build as build_breached};
+pub use policy::{InvalidPassword, Password, PasswordPolicy, Unfit};
 pub use pool::{HashingPool, PoolError, PoolOptions, PoolStats, Reservation, Verdict};

@@ -40,7 +40,8 @@ pub(super) fn user_admin(
 ) -> Result<UserAdmin, StartError> {
     let options = PoolOptions { threads: 1, queue: 1, parameters: super::hash_parameters(config)? };
     let passwords = HashingPool::start(options, clock.clone()).map_err(StartError::Threads)?;
-    Ok(UserAdmin::new(users, Arc::new(passwords), clock, config.sessions.absolute))
+    let admin = UserAdmin::new(users, Arc::new(passwords), clock, config.sessions.absolute);
+    Ok(admin.with_policy(super::password_policy(config)?))
 }
 
 /// What the administrative services of a replica work with. Passwords are hashed where logins hash them.
@@ -52,6 +53,7 @@ pub(super) fn within(parts: &Assembly) -> grpc::Administration {
         parts.clock.clone(),
         parts.config.sessions.absolute,
     );
+    let admin = admin.with_policy(parts.password_policy.clone());
     let users = Arc::new(admin.within(parts.revocations.clone()));
     let sessions = SessionAdmin::new(users.clone(), sessions.clone(), ledger.clone());
     let sessions = Arc::new(sessions.within(parts.revocations.clone()));

@@ -1,6 +1,6 @@
 //! What `countersign config check` looks at beside the values themselves: the files that they name.
 
-use super::{App, ListenersTls, StartError, Stores, allow_list, edge, hash_parameters};
+use super::{App, ListenersTls, StartError, Stores, allow_list, edge, hash_parameters, password_policy};
 use crate::config::Config;
 use crate::token::{KeyDirectory, KeyDirectoryError};
 
@@ -10,6 +10,7 @@ impl App {
         // What is wrong with a value is worth more than that a file is not there yet.
         hash_parameters(config)?;
         allow_list(config)?;
+        password_policy(config)?;
         Stores::check(config)?;
         check_keys(config)?;
         ListenersTls::load(config)?;

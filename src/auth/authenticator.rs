@@ -15,7 +15,7 @@ use super::types::{
 };
 use super::{Authenticate, change_password, login, logout, own_session, password_reset, refresh, verify};
 use crate::model::{Clock, Session, SessionId, User, UserId};
-use crate::password::HashingPool;
+use crate::password::{HashingPool, PasswordPolicy};
 use crate::reason::Reason;
 use crate::revocation::Revocations;
 use crate::revocation::store_time::Reading;
@@ -60,6 +60,8 @@ pub struct Parts {
     pub keys: Arc<Keyring>,
     /// Where passwords are hashed.
     pub passwords: Arc<HashingPool>,
+    /// What may become a password.
+    pub password_policy: Arc<PasswordPolicy>,
     /// How many logins may be tried; `None` for as many as one likes.
     pub throttle: Option<Arc<dyn LoginThrottle>>,
     /// The time.

@@ -8,6 +8,7 @@ use super::error::AuthError;
 use super::login::{begin_session, with_password};
 use super::own_session::own_session;
 use super::types::{CallContext, ChangePassword, Login};
+use super::user_admin::{new_password, rejected};
 use crate::model::{Actor, RevocationReason, SessionLimit, User};
 use crate::password::Password;
 use crate::reason::Reason;
@@ -27,8 +28,9 @@ pub(super) async fn change_password(
     let current = Password::new(request.current_password.expose_secret().to_owned())
         .map_err(|_| AuthError::new(Reason::InvalidCredentials))?;
     // Before a guess is counted: whoever chose badly need not have guessed.
-    let new = super::user_admin::new_password(&request.new_password, &user.username)
-        .map_err(|error| super::user_admin::rejected("new_password", error))?;
+    let new = new_password(&auth.parts.password_policy, &request.new_password, &user.username)
+        .await
+        .map_err(|error| rejected("new_password", error))?;
 
     let shown = with_password(auth, &user.username, current, call).await?;
     // The session was ended meanwhile; or the user was deleted, and somebody else has the name.

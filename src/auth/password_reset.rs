@@ -70,7 +70,8 @@ pub(super) async fn reset_password(
     let user = auth.parts.users.find(claims.user).await?;
     let good = |user: &crate::model::User| !user.disabled && user.epoch == claims.epoch;
     let user = user.filter(good).ok_or_else(invalid)?;
-    let new = new_password(&request.new_password, &user.username)
+    let new = new_password(&auth.parts.password_policy, &request.new_password, &user.username)
+        .await
         .map_err(|error| rejected("new_password", error))?;
     let hash = auth.parts.passwords.hash(new, call.deadline).await?;
     let (actor, reason) = (Actor::User(user.id), RevocationReason::PasswordChanged);

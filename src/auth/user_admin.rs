@@ -14,7 +14,7 @@ use crate::model::{
     Clock, Credential, CustomClaims, Monotonic, NewUser, PasswordHash, Revocation, RevocationReason, Role,
     UnixMillis, User, UserId, Username, new_user_id,
 };
-use crate::password::{HashingPool, InvalidPassword, Password, PoolError, check_new};
+use crate::password::{HashingPool, InvalidPassword, Password, PasswordPolicy, PoolError, Unfit};
 use crate::reason::Reason;
 use crate::revocation::Revocations;
 use crate::store::{Cause, CreateUserError, Push, StoreError, Until, UserStore};
@@ -85,12 +85,24 @@ pub enum UserAdminError {
     /// The password is not good enough.
     #[error("the password was refused: {0}")]
     Password(#[from] InvalidPassword),
+    /// It could not be told whether it is good enough.
+    #[error("the file of breached passwords cannot be read: {0}")]
+    Breached(std::io::Error),
     /// It could not be hashed.
     #[error("the password could not be hashed: {0}")]
     Hashing(#[from] PoolError),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<Unfit> for UserAdminError {
+    fn from(error: Unfit) -> Self {
+        match error {
+            Unfit::Invalid(error) => Self::Password(error),
+            Unfit::Unreadable(error) => Self::Breached(error),
+        }
+    }
 }
 
 impl From<UserAdminError> for AuthError {
@@ -105,7 +117,8 @@ impl From<UserAdminError> for AuthError {
             UserAdminError::NotAllowed(error) => error.into(),
             UserAdminError::UnknownRole(_) => Self::invalid_field("roles", error.to_string()),
             UserAdminError::Attributes(error) => Self::invalid_field("roles", error.to_string()),
-            UserAdminError::Password(error) => rejected("password", error),
+            UserAdminError::Password(error) => rejected("password", error.into()),
+            UserAdminError::Breached(error) => rejected("password", error.into()),
             UserAdminError::Hashing(error) => error.into(),
             UserAdminError::Store(error) => error.into(),
         }
@@ -205,6 +218,7 @@ pub struct UserAdmin {
     passwords: Arc<HashingPool>,
     clock: Arc<dyn Clock>,
     longest_session: Duration,
+    policy: Arc<PasswordPolicy>,
     telling: Telling,
 }
 
@@ -216,7 +230,14 @@ impl UserAdmin {
         clock: Arc<dyn Clock>,
         longest_session: Duration,
     ) -> Self {
-        Self { users, passwords, clock, longest_session, telling: Telling::Nobody }
+        let policy = Arc::default();
+        Self { users, passwords, clock, longest_session, policy, telling: Telling::Nobody }
+    }
+
+    /// Goes by this policy where passwords are set; by the default one otherwise.
+    #[must_use]
+    pub fn with_policy(self, policy: Arc<PasswordPolicy>) -> Self {
+        Self { policy, ..self }
     }
 
     /// Tells the replicas of what it revokes.
@@ -241,7 +262,7 @@ impl UserAdmin {
         let CreateUser { id, username, password, roles, claims } = new;
         check_roles(&roles)?;
         by.may_assign(&roles)?;
-        let password = new_password(&password, &username)?;
+        let password = new_password(&self.policy, &password, &username).await?;
         AccessTokenIssuer::check_attributes(&roles, &claims)?;
         // The same call again finds the user that it made, whatever has become of them since.
         if let Some(id) = id
@@ -335,7 +356,7 @@ impl UserAdmin {
     ) -> Result<Reach, UserAdminError> {
         let user = self.find(user).await?;
         by.may_touch(&user)?;
-        let password = new_password(&password, &user.username)?;
+        let password = new_password(&self.policy, &password, &user.username).await?;
         let hash = self.hash(password, deadline).await?;
         let cause = self.cause(by, RevocationReason::PasswordChanged);
         let row = self.users.set_password(user.id, &hash, None, cause).await?;
@@ -455,18 +476,33 @@ impl UserAdmin {
 }
 
 /// What is told of a password, in the field of this name, that may not become one.
-pub(super) fn rejected(field: &'static str, error: InvalidPassword) -> AuthError {
-    let mut refused = AuthError::new(Reason::PasswordRejected);
-    refused.violations.push(FieldViolation::new(field, error.to_string()));
-    refused.metadata.push(("password", error.name()));
-    refused
+pub(super) fn rejected(field: &'static str, error: Unfit) -> AuthError {
+    match error {
+        Unfit::Invalid(error) => {
+            let mut refused = AuthError::new(Reason::PasswordRejected);
+            refused.violations.push(FieldViolation::new(field, error.to_string()));
+            refused.metadata.push(("password", error.name()));
+            refused
+        }
+        // Better none than one that may be known to everybody.
+        Unfit::Unreadable(_) => AuthError::new(Reason::StoreUnavailable).caused_by(error),
+    }
 }
 
 /// The password, if it may become one.
-pub(super) fn new_password(text: &SecretString, username: &Username) -> Result<Password, InvalidPassword> {
+pub(super) async fn new_password(
+    policy: &Arc<PasswordPolicy>,
+    text: &SecretString,
+    username: &Username,
+) -> Result<Password, Unfit> {
     let password = Password::new(text.expose_secret().to_owned())?;
-    check_new(&password, username)?;
-    Ok(password)
+    if policy.breached.is_none() {
+        policy.check(&password, username)?;
+        return Ok(password);
+    }
+    let (policy, username) = (Arc::clone(policy), username.clone());
+    let checked = tokio::task::spawn_blocking(move || policy.check(&password, &username).map(|()| password));
+    checked.await.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked).into()))
 }
 
 /// A reserved role that there is not would look like one that does something.

@@ -1,14 +1,18 @@
 //! `[passwords]`
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::bounds;
 use super::error::Problem;
 
-/// What an Argon2id hash (RFC 9106) costs, and how many are made at once. Changed costs hold for a user from their
-/// next login on.
+/// The least that NIST SP 800-63B-4 §3.1.1.2 asks for.
+const MIN_LENGTH: usize = 8;
+
+/// What an Argon2id hash (RFC 9106) costs, and how many are made at once; and what may become a password. Changed costs hold
+/// for a user from their next login on, the rest from the next time that a password is set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Passwords {
@@ -24,11 +28,24 @@ pub struct Passwords {
     /// How many logins may wait for a thread, 1 to 100000; one more is refused as `LOGIN_OVERLOADED`.
     /// `COUNTERSIGN__PASSWORDS__QUEUE`
     pub queue: usize,
+    /// The shortest password that may be set, in bytes of UTF-8; 8 to 64. `COUNTERSIGN__PASSWORDS__MIN_LENGTH`
+    pub min_length: usize,
+    /// The file of passwords that are known from breaches and may not be set, made by `countersign passwords
+    /// build-breached`; none when empty. `COUNTERSIGN__PASSWORDS__BREACHED_FILE`
+    pub breached_file: PathBuf,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { memory_kib: 19_456, iterations: 2, parallelism: 1, threads: 0, queue: 256 }
+        Self {
+            memory_kib: 19_456,
+            iterations: 2,
+            parallelism: 1,
+            threads: 0,
+            queue: 256,
+            min_length: MIN_LENGTH,
+            breached_file: PathBuf::new(),
+        }
     }
 }
 
@@ -45,6 +62,7 @@ impl Passwords {
         bounds::number("passwords.memory_kib", self.memory_kib, &(8 * self.parallelism..=1_048_576))?;
         bounds::number("passwords.iterations", self.iterations, &(1..=100))?;
         bounds::number("passwords.threads", self.threads, &(0..=1024))?;
-        bounds::number("passwords.queue", self.queue, &(1..=100_000))
+        bounds::number("passwords.queue", self.queue, &(1..=100_000))?;
+        bounds::number("passwords.min_length", self.min_length, &(MIN_LENGTH..=64))
     }
 }

@@ -101,6 +101,18 @@ impl Username {
     pub fn is_spelled_by(&self, text: &str) -> bool {
         normal_form(text).is_ok_and(|normal| *normal == self.0)
     }
+
+    /// Whether the normal form of `text` has this name in it, or what stands before its `@`, with fewer than `rest` bytes
+    /// beside it. Names of fewer than 4 bytes are not looked for: they stand in many words by chance. Treats the text as
+    /// [`Self::is_spelled_by`] does.
+    pub fn is_most_of(&self, text: &str, rest: usize) -> bool {
+        const SHORTEST: usize = 4;
+        let Ok(normal) = normal_form(text) else { return false };
+        let local = self.0.split_once('@').map_or(self.as_str(), |(local, _)| local);
+        [self.as_str(), local].into_iter().any(|name| {
+            name.len() >= SHORTEST && normal.contains(name) && normal.len().saturating_sub(name.len()) < rest
+        })
+    }
 }
 
 /// Text that is stable after this many rounds has its normal form. No single character needs more than two (a

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::breached::BreachedPasswords;
 use crate::model::Username;
 
 /// The best-known passwords, lower case, sorted, one a line.
@@ -27,9 +28,12 @@ const ROWS: [&str; 8] = [
 /// Why a password was refused. `Display` is a sentence for the person who chose it, and says nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassword {
-    /// Shorter than [`Password::MIN_BYTES`].
-    #[error("a password is at least {} bytes long", Password::MIN_BYTES)]
-    TooShort,
+    /// Shorter than [`PasswordPolicy::min_bytes`].
+    #[error("a password is at least {min} bytes long")]
+    TooShort {
+        /// How long it must be, in bytes of UTF-8.
+        min: usize,
+    },
     /// Longer than [`Password::MAX_BYTES`].
     #[error("a password is at most {} bytes long", Password::MAX_BYTES)]
     TooLong,
@@ -39,9 +43,12 @@ pub enum InvalidPassword {
     /// On the list of common passwords, perhaps with digits or `!` behind it.
     #[error("this password is one of the most common; choose one that others do not use")]
     Common,
-    /// A spelling of the username.
-    #[error("a password must not be the username")]
-    SameAsUsername,
+    /// In a file of passwords that are known from breaches.
+    #[error("this password is known from a breach; choose one that is used nowhere else")]
+    Breached,
+    /// A spelling of the username, or the username with little more.
+    #[error("a password must not be the username, or little more than that")]
+    LikeUsername,
     /// One character over and over.
     #[error("a password must not be one character repeated")]
     Repeated,
@@ -54,11 +61,12 @@ impl InvalidPassword {
     /// The name that programs are told.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::TooShort => "TOO_SHORT",
+            Self::TooShort { .. } => "TOO_SHORT",
             Self::TooLong => "TOO_LONG",
             Self::ContainsNul => "CONTAINS_NUL",
             Self::Common => "COMMON",
-            Self::SameAsUsername => "LIKE_USERNAME",
+            Self::Breached => "BREACHED",
+            Self::LikeUsername => "LIKE_USERNAME",
             Self::Repeated => "REPEATED",
             Self::Sequence => "SEQUENCE",
         }
@@ -76,8 +84,7 @@ impl Password {
     pub const MAX_BYTES: usize = 1024;
 
     /// Takes what somebody presents, of any length that could have been set. Fails only with
-    /// [`InvalidPassword::TooLong`], and wipes the text then too. Whether it may *become* a password, [`check_new`]
-    /// says.
+    /// [`InvalidPassword::TooLong`], and wipes the text then too. Whether it may *become* a password, [`PasswordPolicy::check`] says.
     pub fn new(mut text: String) -> Result<Self, InvalidPassword> {
         if text.len() > Self::MAX_BYTES {
             text.zeroize();
@@ -98,17 +105,55 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Whether `password` may be set as the password of the user `username`.
-pub fn check_new(password: &Password, username: &Username) -> Result<(), InvalidPassword> {
+/// What may become a password.
+#[derive(Debug)]
+pub struct PasswordPolicy {
+    /// The shortest that may be set, in bytes of UTF-8.
+    pub min_bytes: usize,
+    /// Those that are known from breaches, and so may not be set.
+    pub breached: Option<BreachedPasswords>,
+}
+
+impl Default for PasswordPolicy {
+    fn default() -> Self {
+        Self { min_bytes: Password::MIN_BYTES, breached: None }
+    }
+}
+
+/// A password may not be set, or it cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// It may not.
+    #[error(transparent)]
+    Invalid(#[from] InvalidPassword),
+    /// The file of breached passwords cannot be read.
+    #[error("the file of breached passwords cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+}
+
+impl PasswordPolicy {
+    /// Whether `password` may be set as the password of the user `username`. Reads the file of breached passwords, where there
+    /// is one: not to be called where nothing may block.
+    pub fn check(&self, password: &Password, username: &Username) -> Result<(), Unfit> {
+        check_new(password, username, self.min_bytes)?;
+        match &self.breached {
+            Some(breached) if breached.contains(password)? => Err(InvalidPassword::Breached.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_new(password: &Password, username: &Username, min: usize) -> Result<(), InvalidPassword> {
     let text = password.expose();
-    if text.len() < Password::MIN_BYTES {
-        return Err(InvalidPassword::TooShort);
+    if text.len() < min {
+        return Err(InvalidPassword::TooShort { min });
     }
     if text.contains('\0') {
         return Err(InvalidPassword::ContainsNul);
     }
-    if username.is_spelled_by(text) {
-        return Err(InvalidPassword::SameAsUsername);
+    // What would be left is too short for a password.
+    if username.is_spelled_by(text) || username.is_most_of(text, Password::MIN_BYTES) {
+        return Err(InvalidPassword::LikeUsername);
     }
     let lower = Zeroizing::new(text.to_lowercase());
     if is_repetition(&lower) {
@@ -156,7 +201,7 @@ mod tests {
 
     fn check(text: &str) -> Result<(), InvalidPassword> {
         let username = Username::parse("straßenbahn").unwrap();
-        check_new(&Password::new(text.to_owned()).unwrap(), &username)
+        check_new(&Password::new(text.to_owned()).unwrap(), &username, Password::MIN_BYTES)
     }
 
     #[test]
@@ -178,9 +223,41 @@ mod tests {
     }
 
     #[test]
+    fn a_long_password_may_have_the_username_in_it_and_so_may_one_of_a_short_name() {
+        let fits = |username: &str, text: &str| {
+            let password = Password::new(text.to_owned()).unwrap();
+            check_new(&password, &Username::parse(username).unwrap(), Password::MIN_BYTES)
+        };
+        assert_eq!(fits("margaret", "margaret walks by the sea"), Ok(()));
+        assert_eq!(fits("margaret", "margaret123!"), Err(InvalidPassword::LikeUsername));
+        assert_eq!(fits("ada", "adamant9x!"), Ok(()));
+        assert_eq!(fits("margaret@example.org", "margaret123!"), Err(InvalidPassword::LikeUsername));
+        assert_eq!(fits("margaret@example.org", "margaret@example.org"), Err(InvalidPassword::LikeUsername));
+    }
+
+    #[test]
+    fn what_is_known_from_a_breach_or_too_short_for_the_operator_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("breached");
+        let list = "ABF7AAD6438836DBE526AA231ABDE2D0EEF74D42:17\n";
+        super::super::build_breached(list.as_bytes(), std::fs::File::create(&path).unwrap()).unwrap();
+        let breached = Some(BreachedPasswords::open(&path).unwrap());
+        let policy = PasswordPolicy { min_bytes: 20, breached };
+        let username = Username::parse("ada").unwrap();
+        let check = |text: &str| policy.check(&Password::new(text.to_owned()).unwrap(), &username);
+        let why = |text: &str| match check(text) {
+            Err(Unfit::Invalid(why)) => why.name(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(why("correct horse battery staple"), "BREACHED");
+        assert_eq!(why("q8#xLm2v"), "TOO_SHORT");
+        assert!(check("correct horse battery stable").is_ok());
+    }
+
+    #[test]
     fn the_length_is_counted_in_bytes() {
-        assert_eq!(check(""), Err(InvalidPassword::TooShort));
-        assert_eq!(check("q8#xLm2"), Err(InvalidPassword::TooShort));
+        assert_eq!(check(""), Err(InvalidPassword::TooShort { min: 8 }));
+        assert_eq!(check("q8#xLm2"), Err(InvalidPassword::TooShort { min: 8 }));
         assert_eq!(check("żółwąęść"), Ok(()));
         assert!(Password::new("x".repeat(1024)).is_ok());
         assert_eq!(Password::new("x".repeat(1025)).unwrap_err(), InvalidPassword::TooLong);
@@ -198,8 +275,10 @@ mod tests {
             ("q1w2e3r4", InvalidPassword::Common),
             ("welcome123", InvalidPassword::Common),
             ("qwerty\0uiop", InvalidPassword::ContainsNul),
-            ("straßenbahn", InvalidPassword::SameAsUsername),
-            ("STRASSENBAHN", InvalidPassword::SameAsUsername),
+            ("straßenbahn", InvalidPassword::LikeUsername),
+            ("STRASSENBAHN", InvalidPassword::LikeUsername),
+            ("straßenbahn2024", InvalidPassword::LikeUsername),
+            ("!!straßenbahn!!", InvalidPassword::LikeUsername),
             ("zzzzzzzz", InvalidPassword::Repeated),
             ("ZzZzZzZz", InvalidPassword::Repeated),
             ("\u{1F511}\u{1F511}\u{1F511}", InvalidPassword::Repeated),

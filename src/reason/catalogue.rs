@@ -269,7 +269,7 @@ pub(super) static ENTRIES: [Entry; 36] = [
         en: "This password is not good enough.",
         zh_cn: "密码不符合要求。",
         meaning: "What was to become a password was refused; nothing was changed. `google.rpc.ErrorInfo` has in \
-                  `metadata.password` why: `TOO_SHORT`, `TOO_LONG`, `CONTAINS_NUL`, `COMMON`, `LIKE_USERNAME`, \
+                  `metadata.password` why: `TOO_SHORT`, `TOO_LONG`, `CONTAINS_NUL`, `COMMON`, `BREACHED`, `LIKE_USERNAME`, \
                   `REPEATED` or `SEQUENCE`; `google.rpc.BadRequest` says it in a sentence.",
         remedy: "Let the user choose another.",
     },

@@ -33,7 +33,7 @@ struct World {
     auth: AuthServiceClient<Channel>,
     users: UserServiceClient<Channel>,
     sessions: SessionServiceClient<Channel>,
-    _data: TempDir,
+    data: TempDir,
     _stop: oneshot::Sender<()>,
 }
 
@@ -75,7 +75,7 @@ async fn world(settings: &[(&str, &str)]) -> World {
         auth: AuthServiceClient::new(channel.clone()),
         users: UserServiceClient::new(channel.clone()),
         sessions: SessionServiceClient::new(channel),
-        _data: data,
+        data,
         _stop: stop,
     }
 }

@@ -288,3 +288,49 @@ async fn of_an_operators_change_and_the_users_own_the_later_one_counts() {
         }
     }
 }
+
+/// SHA-1 of `another horse battery`, as the list of Have I Been Pwned has it.
+const BREACHED: &str = "B0E514976F5788B180C3D1E96F5C25D872F9A5F0";
+
+#[tokio::test]
+async fn what_is_known_from_a_breach_is_set_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, file) = (folder.path().join("list.txt"), folder.path().join("breached.bin"));
+    std::fs::write(&list, format!("{BREACHED}:42\r\n")).unwrap();
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["passwords", "build-breached"])
+        .arg(&file)
+        .arg("--from")
+        .arg(&list)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(String::from_utf8_lossy(&made.stdout).ends_with("breached.bin: 1 passwords\n"));
+
+    let (mut world, [here, _]) = ada(&[("PASSWORDS__BREACHED_FILE", file.to_str().unwrap())]).await;
+    let users = world.token(USERS).await;
+    let why = |status: Status| {
+        assert_eq!(reason(&status), "PASSWORD_REJECTED");
+        status.get_error_details().error_info().unwrap().metadata["password"].clone()
+    };
+    let ask = v1::SetPasswordRequest { user: Some(named("ada")), password: OTHER.to_owned() };
+    assert_eq!(why(world.users.set_password(with(&users, ask)).await.unwrap_err()), "BREACHED");
+    assert_eq!(why(world.change_password(&here, PASSWORD, OTHER).await.unwrap_err()), "BREACHED");
+    let token = reset(&mut world, None).await.unwrap().reset_token;
+    let ask = v1::ResetPasswordRequest { reset_token: token, new_password: OTHER.to_owned() };
+    assert_eq!(why(world.auth.reset_password(ask).await.unwrap_err()), "BREACHED");
+    let credential = Some(v1::create_user_request::Credential::Password(OTHER.to_owned()));
+    let ask = v1::CreateUserRequest { credential, ..new_user("grace", &[]) };
+    assert_eq!(why(world.users.create_user(with(&users, ask)).await.unwrap_err()), "BREACHED");
+    assert!(world.change_password(&here, PASSWORD, "a third horse battery").await.is_ok());
+
+    // The list as it is published is not the file, and the start says what to do.
+    let refused = std::process::Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["user", "list", "--data-dir"])
+        .arg(world.data.path())
+        .env("COUNTERSIGN__PASSWORDS__BREACHED_FILE", &list)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(told.contains("passwords.breached_file") && told.contains("build-breached"), "{told}");
+}

@@ -104,6 +104,7 @@ impl World {
             revocations,
             keys: self.keys.clone(),
             passwords: self.passwords.clone(),
+            password_policy: Arc::default(),
             throttle: None,
             clock,
         };

@@ -48,6 +48,7 @@ impl Service {
             revocations: revocations.clone(),
             keys: keys.clone(),
             passwords: Arc::new(hashing(clock.clone())),
+            password_policy: Arc::default(),
             throttle: None,
             clock,
         };

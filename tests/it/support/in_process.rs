@@ -240,6 +240,7 @@ pub(crate) fn parts(
         revocations: revocations.clone(),
         keys: keys.clone(),
         passwords: Arc::new(HashingPool::start(hashing, clock.clone()).unwrap()),
+        password_policy: Arc::default(),
         throttle: None,
         clock,
     }
