@@ -172,7 +172,7 @@ impl From<TokenPair> for v1::Tokens {
             token_type: "Bearer".to_owned(),
             access_expires_at: Some(timestamp(pair.access_expires_at)),
             refresh_expires_at: Some(timestamp(pair.refresh_expires_at)),
-            expires_in: i64::try_from(pair.expires_in.as_secs()).unwrap_or(i64::MAX),
+            expires_in: i32::try_from(pair.expires_in.as_secs()).unwrap_or(i32::MAX),
         }
     }
 }

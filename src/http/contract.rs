@@ -170,15 +170,11 @@ mod tests {
     #[test]
     fn numbers_enums_times_and_structs_are_read_as_the_mapping_says() {
         for (name, json, expected) in [
-            ("Tokens", r#"{"expiresIn":"1"}"#, Some(r#"{"expiresIn":"1"}"#)),
-            ("Tokens", r#"{"expiresIn":1.0}"#, Some(r#"{"expiresIn":"1"}"#)),
-            ("Tokens", r#"{"expiresIn":1e2}"#, Some(r#"{"expiresIn":"100"}"#)),
-            (
-                "Tokens",
-                r#"{"expiresIn":9223372036854775807}"#,
-                Some(r#"{"expiresIn":"9223372036854775807"}"#),
-            ),
-            ("Tokens", r#"{"expiresIn":9223372036854775808}"#, None),
+            ("Tokens", r#"{"expiresIn":"1"}"#, Some(r#"{"expiresIn":1}"#)),
+            ("Tokens", r#"{"expiresIn":1.0}"#, Some(r#"{"expiresIn":1}"#)),
+            ("Tokens", r#"{"expiresIn":1e2}"#, Some(r#"{"expiresIn":100}"#)),
+            ("Tokens", r#"{"expiresIn":2147483647}"#, Some(r#"{"expiresIn":2147483647}"#)),
+            ("Tokens", r#"{"expiresIn":2147483648}"#, None),
             ("Tokens", r#"{"expiresIn":1.5}"#, None),
             ("Tokens", r#"{"expiresIn":" 1"}"#, None),
             ("Tokens", r#"{"expiresIn":""}"#, None),

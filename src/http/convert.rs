@@ -97,7 +97,7 @@ fn duration_of(message: &DynamicMessage) -> Result<Duration, &'static str> {
 /// `Tokens`; without the refresh token where that travels in a cookie.
 pub(super) fn tokens(pair: &TokenPair, with_refresh_token: bool) -> DynamicMessage {
     let exposed = |token: &SecretString| Value::String(token.expose_secret().to_owned());
-    let seconds = i64::try_from(pair.expires_in.as_secs()).unwrap_or(i64::MAX);
+    let seconds = i32::try_from(pair.expires_in.as_secs()).unwrap_or(i32::MAX);
     let mut tokens = message(
         "Tokens",
         [
@@ -105,7 +105,7 @@ pub(super) fn tokens(pair: &TokenPair, with_refresh_token: bool) -> DynamicMessa
             ("token_type", Value::String("Bearer".to_owned())),
             ("access_expires_at", timestamp(pair.access_expires_at)),
             ("refresh_expires_at", timestamp(pair.refresh_expires_at)),
-            ("expires_in", Value::I64(seconds)),
+            ("expires_in", Value::I32(seconds)),
         ],
     );
     if with_refresh_token {

@@ -217,7 +217,7 @@ async fn the_json_is_that_of_a_gateway_over_the_same_service() {
     };
     assert_eq!(names(&by_http, "tokens"), names(&shape, "tokens"));
     assert_eq!(names(&by_http, "session"), names(&shape, "session"));
-    assert!(by_http["tokens"]["expiresIn"].is_string(), "64-bit integers are strings");
+    assert!(by_http["tokens"]["expiresIn"].is_number(), "as RFC 6749 §5.1 has it");
 
     // One token, asked about in both ways.
     let tokens = by_grpc.tokens.unwrap();

@@ -14,7 +14,7 @@ call() { # method, message
 
 # The first member of this name. Where jq is installed, use that.
 member() { # name, JSON
-    grep -o "\"$1\": \"[^\"]*" <<<"$2" | head -1 | cut -d'"' -f4
+    grep -o "\"$1\": [^,]*" <<<"$2" | head -1 | cut -d: -f2- | tr -d '" '
 }
 
 explain() { # an error

@@ -13,7 +13,7 @@ export function readTokens(answer: unknown, asked: number): HeldToken {
       "The edge hands refresh tokens to scripts: this client needs the refresh token transport `cookie`.",
     );
   }
-  // proto3 JSON writes an int64 as a string, and leaves out a zero.
+  // proto3 JSON leaves out a zero. Servers of 0.1.0 wrote the number as a string.
   const seconds = Number(tokens["expiresIn"] ?? 0);
   if (!Number.isFinite(seconds)) throw new ProtocolError("The answer does not say how long the token lives.");
   const serverExpiry = Date.parse(stringOrUndefined(tokens["accessExpiresAt"]) ?? "");

@@ -146,7 +146,7 @@ export class FakeServer {
     const accessToken = `${part({ alg: "EdDSA" })}.${part(claims)}.c2ln`;
     this.#good.add(accessToken);
     const accessExpiresAt = new Date((this.#time + this.lifetime) * 1_000).toISOString();
-    return { accessToken, tokenType: "Bearer", accessExpiresAt, expiresIn: String(this.lifetime) };
+    return { accessToken, tokenType: "Bearer", accessExpiresAt, expiresIn: this.lifetime };
   }
 }
 
