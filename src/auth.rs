@@ -17,6 +17,7 @@ mod own_session;
 mod password_reset;
 mod refresh;
 mod session_admin;
+mod session_end;
 pub mod types;
 mod user_admin;
 mod verify;
@@ -25,7 +26,9 @@ pub use authenticator::{Authenticator, Parts, Policy};
 pub use caller::{Caller, NeedsAdministrator};
 pub use error::{AuthError, FieldViolation};
 pub use password_reset::{LONGEST_RESET, PasswordResets};
-pub use session_admin::{MOST_SESSIONS_AT_ONCE, SessionAdmin, SessionPage, SessionPlace};
+pub use session_admin::{
+    Explanation, MOST_SESSIONS_AT_ONCE, SessionAdmin, SessionEnd, SessionPage, SessionPlace,
+};
 pub use types::{
     CallContext, ChangePassword, InvalidReason, Login, LoginRequest, LogoutRequest, LogoutToken, OwnSessions,
     Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, SessionSummary, TokenPair, Verification,

@@ -13,7 +13,7 @@ pub use countersign_verifier::{
     Clock, Epoch, ManualClock, Monotonic, SessionId, SystemClock, UnixMillis, UserId,
 };
 pub use id::{MacKeyId, new_user_id};
-pub use revocation::{Actor, Cursor, Revocation, RevocationReason, RevocationScope};
+pub use revocation::{Actor, Cursor, EndCause, Revocation, RevocationReason, RevocationScope};
 pub use rotation::{Decision, Generation, Line, Presented, RotationPolicy, decide};
 pub use session::{ClientFacts, NewSession, Session, SessionLimit};
 pub use user::{Credential, CustomClaims, NewUser, PasswordHash, Role, User};

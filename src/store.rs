@@ -166,6 +166,26 @@ pub struct Standing {
     pub session_revoked: bool,
 }
 
+/// What is known of when a session lived. Which revocation of its user ended it follows from that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lived {
+    /// It began in this epoch of its user.
+    InEpoch(Epoch),
+    /// It was alive at this moment by the session store's clock, and the session store has forgotten its epoch.
+    At(UnixMillis),
+    /// Nothing: only a row about the session itself can be the answer.
+    Unknown,
+}
+
+/// How a session ended, by the row of the ledger that ended it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The row.
+    pub revocation: Revocation,
+    /// Who asked for it, as the ledger has it: [`Actor`] as text.
+    pub actor: String,
+}
+
 /// The most rows that a snapshot has.
 pub const SNAPSHOT_ROWS: u32 = 2_000;
 
@@ -199,6 +219,15 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Everything that a Refresh must know beside the session itself, in one indexed read.
     async fn standing(&self, user: UserId, session: SessionId) -> Result<Standing, StoreError>;
+
+    /// The row that ended this session of this user, in one indexed read: the first one about the session or, where an
+    /// earlier one about the user ended it, that one. `None` when no row ended it, or when the row has been purged.
+    async fn ending(
+        &self,
+        user: UserId,
+        session: SessionId,
+        lived: Lived,
+    ) -> Result<Option<Ending>, StoreError>;
 
     /// The first rows written at or after `since` by the store's clock, at most [`SNAPSHOT_ROWS`], with the cursor from which a poll goes
     /// on: a ledger of any length is loaded in pieces, each of which has a deadline of its own.

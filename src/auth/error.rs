@@ -3,8 +3,12 @@
 use std::error::Error;
 use std::time::Duration;
 
+use crate::model::EndCause;
 use crate::reason::Reason;
 use crate::store::StoreError;
+
+/// The name in the metadata of what ended a session.
+const END_CAUSE: &str = "cause";
 
 /// A use case has failed. The caller is told the reason, when to come back and which fields are wrong; the
 /// source is for the log alone.
@@ -68,6 +72,18 @@ impl AuthError {
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Adds what ended the session.
+    #[must_use]
+    pub fn ended_by(mut self, cause: EndCause) -> Self {
+        self.metadata.push((END_CAUSE, cause.as_str()));
+        self
+    }
+
+    /// What ended the session, where that is told.
+    pub fn end_cause(&self) -> Option<&'static str> {
+        self.metadata.iter().find(|(name, _)| *name == END_CAUSE).map(|&(_, cause)| cause)
     }
 
     /// Adds when trying again may help.

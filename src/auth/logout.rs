@@ -8,7 +8,7 @@ use super::audit;
 use super::authenticator::Authenticator;
 use super::error::AuthError;
 use super::types::{CallContext, LogoutRequest, LogoutToken};
-use crate::model::{Actor, Decision, RevocationReason, SessionId, UnixMillis, UserId, decide};
+use crate::model::{Actor, Decision, EndCause, RevocationReason, SessionId, UnixMillis, UserId, decide};
 use crate::reason::Reason;
 use crate::store::{Cause, SessionRevocation, Until};
 use crate::token::RefreshClaims;
@@ -89,7 +89,7 @@ async fn end_all(auth: &Authenticator, claims: &RefreshClaims, call: &CallContex
     let rotation = &auth.policy.session.rotation;
     if decide(&live.line, claims.presented, auth.store_time().now, rotation) == Decision::Reuse {
         end_session(auth, user, session, claims.expires_at, call).await?;
-        return Err(AuthError::new(Reason::RefreshTokenReused));
+        return Err(AuthError::new(Reason::RefreshTokenReused).ended_by(EndCause::TokenReused));
     }
 
     let reason = RevocationReason::LogoutEverywhere;

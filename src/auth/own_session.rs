@@ -11,9 +11,9 @@ use super::audit;
 use super::authenticator::Authenticator;
 use super::error::AuthError;
 use super::refresh::{expired, reused, standing, unreadable};
+use super::session_end::{self, Ended};
 use super::types::{CallContext, OwnSessions, RevokeOwnSessions, WhichSessions};
 use crate::model::{Actor, Decision, RevocationReason, Session, User, decide};
-use crate::reason::Reason;
 use crate::store::{Cause, SessionRevocation, Until};
 
 /// The user and the session of a refresh token that a Refresh would honour. Nothing is rotated; a token that was left behind
@@ -30,12 +30,12 @@ pub(super) async fn own_session(
     if claims.expires_at <= time.now {
         return Err(expired(time, Some(claims.expires_at)));
     }
-    let user = standing(auth, &claims).await?;
+    let user = standing(auth, call, &claims).await?;
     let Some(session) = auth.parts.sessions.find(user.id, claims.session()).await? else {
-        return Err(Reason::RefreshTokenInvalid.into());
+        return Err(session_end::unknown(auth, call, &claims).await);
     };
     if session.epoch != user.epoch {
-        return Err(Reason::SessionRevoked.into());
+        return Err(session_end::revoked(auth, call, &claims, Ended::WithAll).await);
     }
     let rotation = &auth.policy.session.rotation;
     if decide(&session.line, claims.presented, time.now, rotation) == Decision::Reuse {

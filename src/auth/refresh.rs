@@ -9,8 +9,9 @@ use secrecy::ExposeSecret as _;
 use super::audit;
 use super::authenticator::Authenticator;
 use super::error::AuthError;
+use super::session_end::{self, Ended};
 use super::types::{CallContext, Refresh, RefreshRequest};
-use crate::model::{Actor, RevocationReason, UnixMillis, User};
+use crate::model::{Actor, EndCause, RevocationReason, UnixMillis, User};
 use crate::reason::Reason;
 use crate::revocation::store_time::Reading;
 use crate::store::{Cause, Honoured, Presentation, Rotation, SessionRevocation, Until};
@@ -31,7 +32,7 @@ pub(super) async fn refresh(
     if claims.expires_at <= time.now {
         return Err(expired(time, Some(claims.expires_at)));
     }
-    let user = standing(auth, &claims).await?;
+    let user = standing(auth, call, &claims).await?;
 
     let ask = Presentation {
         session: claims.session(),
@@ -53,11 +54,11 @@ pub(super) async fn refresh(
         }
         Rotation::Reused => Err(reused(auth, &claims, call).await?),
         Rotation::Idle => Err(expired(time, None)),
-        Rotation::Superseded => Err(AuthError::new(Reason::SessionRevoked)),
+        Rotation::Superseded => Err(session_end::revoked(auth, call, &claims, Ended::WithAll).await),
         Rotation::Unknown => {
             // It may have been revoked, and forgotten, since we looked.
-            standing(auth, &claims).await?;
-            Err(AuthError::new(Reason::RefreshTokenInvalid))
+            standing(auth, call, &claims).await?;
+            Err(session_end::unknown(auth, call, &claims).await)
         }
     }
 }
@@ -92,16 +93,22 @@ fn time_left(auth: &Authenticator, call: &CallContext) -> Result<Duration, AuthE
 }
 
 /// The user as they are now, if the session may go on at all.
-pub(super) async fn standing(auth: &Authenticator, claims: &RefreshClaims) -> Result<User, AuthError> {
-    let revoked = || AuthError::new(Reason::SessionRevoked);
-    if auth.parts.revocations.view().index.is_session_revoked(claims.session()) {
-        return Err(revoked());
-    }
-    let standing = auth.parts.ledger.standing(claims.user, claims.session()).await?;
-    if standing.session_revoked {
-        return Err(revoked());
-    }
-    standing.user.filter(|user| !user.disabled).ok_or_else(revoked)
+pub(super) async fn standing(
+    auth: &Authenticator,
+    call: &CallContext,
+    claims: &RefreshClaims,
+) -> Result<User, AuthError> {
+    let ended = if auth.parts.revocations.view().index.is_session_revoked(claims.session()) {
+        Ended::BySession
+    } else {
+        let standing = auth.parts.ledger.standing(claims.user, claims.session()).await?;
+        match standing.user.filter(|user| !user.disabled) {
+            Some(user) if !standing.session_revoked => return Ok(user),
+            _ if standing.session_revoked => Ended::BySession,
+            _ => Ended::WithAll,
+        }
+    };
+    Err(session_end::revoked(auth, call, claims, ended).await)
 }
 
 /// Revokes the session of a token that came back. The caller hears of the reuse only when the ledger holds it;
@@ -120,5 +127,5 @@ pub(super) async fn reused(
     auth.parts.revocations.revoke_session(SessionRevocation { session, user, cause }).await?;
     audit::refresh_token_reused(user, session, call.peer);
     auth.forget(user, session).await;
-    Ok(AuthError::new(Reason::RefreshTokenReused))
+    Ok(AuthError::new(Reason::RefreshTokenReused).ended_by(EndCause::TokenReused))
 }

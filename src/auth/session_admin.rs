@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::audit;
 use super::caller::Caller;
 use super::user_admin::{UserAdmin, UserAdminError, UserRef};
-use crate::model::{RevocationReason, Session, SessionId, UnixMillis, User, UserId};
+use crate::model::{EndCause, RevocationReason, Session, SessionId, UnixMillis, User, UserId};
 use crate::revocation::Revocations;
-use crate::store::{Cause, Ledger, SessionRevocation, SessionStore, Until};
+use crate::store::{Cause, Ending, Ledger, Lived, SessionRevocation, SessionStore, Until};
 
 /// The most sessions that can be named at once.
 pub const MOST_SESSIONS_AT_ONCE: usize = 100;
@@ -38,6 +38,34 @@ pub struct SessionPage {
     pub sessions: Vec<Session>,
     /// Where to go on; `None` when there are no more.
     pub next: Option<SessionPlace>,
+}
+
+/// How a session was revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionEnd {
+    /// By what.
+    pub cause: Option<EndCause>,
+    /// By whom, as the ledger has it: an [`crate::model::Actor`] as text.
+    pub actor: String,
+    /// When, by the clock of the ledger's database.
+    pub at: UnixMillis,
+}
+
+impl From<Ending> for SessionEnd {
+    fn from(Ending { revocation, actor }: Ending) -> Self {
+        Self { cause: revocation.reason.end_cause(), actor, at: revocation.at }
+    }
+}
+
+/// What is known of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Explanation {
+    /// It goes on.
+    Alive,
+    /// It was revoked; how, the ledger may have forgotten.
+    Revoked(Option<SessionEnd>),
+    /// Neither the ledger nor the session store knows it: it has expired, was forgotten, or never was.
+    Unknown,
 }
 
 /// Looks at sessions, and ends them.
@@ -121,6 +149,35 @@ impl SessionAdmin {
         let known = self.alive(&user).await.map(|alive| alive.len());
         self.users.revoke_all(by, &UserRef::Id(user.id)).await?;
         known
+    }
+
+    /// Whether a session of the user goes on and, if it was revoked, why. A user who was deleted is found by their id, as
+    /// long as the ledger tells of the session.
+    pub async fn explain(&self, whose: &UserRef, session: SessionId) -> Result<Explanation, UserAdminError> {
+        // In this order: whatever revokes the session in the meantime, the ledger knows when it is read.
+        let user = match self.users.find(whose).await {
+            Err(UserAdminError::NotFound(UserRef::Id(_))) => None,
+            found => Some(found?),
+        };
+        let id = match (whose, &user) {
+            (_, Some(user)) => user.id,
+            (UserRef::Id(id), None) => *id,
+            (UserRef::Name(_), None) => return Err(UserAdminError::NotFound(whose.clone())),
+        };
+        let stored = self.sessions.find(id, session).await;
+        let lived = match &stored {
+            Ok(Some(session)) => Lived::InEpoch(session.epoch),
+            Ok(None) | Err(_) => Lived::Unknown,
+        };
+        if let Some(ending) = self.ledger.ending(id, session, lived).await? {
+            return Ok(Explanation::Revoked(Some(ending.into())));
+        }
+        match (stored?, user) {
+            (Some(session), Some(user)) if session.epoch >= user.epoch => Ok(Explanation::Alive),
+            (Some(_), _) => Ok(Explanation::Revoked(None)),
+            (None, Some(_)) => Ok(Explanation::Unknown),
+            (None, None) => Err(UserAdminError::NotFound(whose.clone())),
+        }
     }
 
     /// A store lists what it has not forgotten yet, and is told of an end after the ledger.

@@ -14,7 +14,9 @@ use super::program::{BoxError, DevData, Program};
 use super::session::SessionAdministration;
 use super::user::UserAdministration;
 use crate::app::{Administration, App, StartError, Stores};
-use crate::auth::{Caller, ChangeUser, CreateUser, Reach, SessionAdmin, UserAdmin, UserAdminError, UserRef};
+use crate::auth::{
+    Caller, ChangeUser, CreateUser, Explanation, Reach, SessionAdmin, UserAdmin, UserAdminError, UserRef,
+};
 use crate::config::{ClientCertificates, Config, Keys, ignored_variables, process_environment};
 use crate::lifecycle;
 use crate::model::{Clock, CustomClaims, Role, Session, SessionId, SystemClock, UnixMillis, User, Username};
@@ -212,6 +214,10 @@ impl SessionAdministration for SessionAdmin {
 
     async fn revoke_all(&self, username: &Username) -> Result<usize, UserAdminError> {
         SessionAdmin::revoke_all(self, &Caller::operator(), &named(username)).await
+    }
+
+    async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, UserAdminError> {
+        SessionAdmin::explain(self, user, session).await
     }
 }
 

@@ -8,11 +8,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::Failure;
+use super::data::Data;
 use super::output::{json_line, rfc3339};
 use super::program::Program;
-use super::user::{Named, failed, refused_within};
-use crate::auth::{MOST_SESSIONS_AT_ONCE, UserAdminError};
-use crate::model::{Session as UserSession, SessionId, Username};
+use super::user::{Named, failed, refused_within, username};
+use crate::auth::{Explanation, MOST_SESSIONS_AT_ONCE, SessionEnd, UserAdminError, UserRef};
+use crate::model::{EndCause, Session as UserSession, SessionId, Username};
 
 /// The administration of sessions by an operator. Every end is written to the audit log by whoever implements this, and to the
 /// ledger.
@@ -30,6 +31,9 @@ pub trait SessionAdministration: Send + Sync {
 
     /// Ends all of them, and says how many were alive.
     async fn revoke_all(&self, username: &Username) -> Result<usize, UserAdminError>;
+
+    /// Whether a session goes on and, if it was revoked, why.
+    async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, UserAdminError>;
 }
 
 /// Lists and ends sessions.
@@ -39,6 +43,8 @@ pub enum Session {
     List(List),
     /// End sessions of a user
     Revoke(Revoke),
+    /// Say whether a session goes on and, if it was revoked, why, by whom and when
+    Explain(Explain),
 }
 
 /// Lists sessions.
@@ -65,6 +71,24 @@ pub struct Revoke {
     /// End every session of the user
     #[arg(long)]
     pub all: bool,
+}
+
+/// Explains a session.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The username, or the id of a user who may have been deleted
+    #[arg(value_name = "USER", value_parser = user_ref)]
+    pub user: UserRef,
+    /// The session's id: the claim `sid` of its access tokens
+    #[arg(value_name = "ID", value_parser = session_id, allow_hyphen_values = true)]
+    pub id: SessionId,
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+fn user_ref(typed: &str) -> Result<UserRef, String> {
+    typed.parse().map(UserRef::Id).or_else(|_| username(typed).map(UserRef::Name))
 }
 
 fn session_id(typed: &str) -> Result<SessionId, String> {
@@ -118,6 +142,24 @@ impl Session {
                 writeln!(out, "{username}: {ended} {what} over; {}", refused_within(&config))?;
                 Ok(())
             }
+            Self::Explain(Explain { user, id, data }) => {
+                let sessions = program.sessions(&data.load()?).await?;
+                let explanation = sessions.explain(&user, id).await.map_err(failed)?;
+                writeln!(out, "{}", described(&explanation))?;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn described(explanation: &Explanation) -> String {
+    match explanation {
+        Explanation::Alive => "ALIVE".to_owned(),
+        Explanation::Unknown => "UNKNOWN: neither the ledger nor the session store knows it".to_owned(),
+        Explanation::Revoked(None) => "REVOKED: the ledger has forgotten why".to_owned(),
+        Explanation::Revoked(Some(SessionEnd { cause, actor, at })) => {
+            let cause = cause.map_or("UNSPECIFIED", EndCause::as_str);
+            format!("REVOKED: {cause} by {actor} at {}", rfc3339(*at))
         }
     }
 }

@@ -125,7 +125,7 @@ pub struct Named {
     pub data: Data,
 }
 
-fn username(typed: &str) -> Result<Username, String> {
+pub(super) fn username(typed: &str) -> Result<Username, String> {
     Username::parse(typed).map_err(|error| error.to_string())
 }
 

@@ -15,8 +15,9 @@ use super::proto::v1::session_service_server::{SessionService, SessionServiceSer
 use super::proto::v1::user_service_server::{UserService, UserServiceServer};
 use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
 use crate::auth::{
-    AuthError, Caller, ChangeUser, CreateUser, MOST_SESSIONS_AT_ONCE, PasswordResets, SessionAdmin,
-    SessionPage, SessionPlace, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
+    AuthError, Caller, ChangeUser, CreateUser, Explanation, MOST_SESSIONS_AT_ONCE, PasswordResets,
+    SessionAdmin, SessionEnd, SessionPage, SessionPlace, UserAdmin, UserAdminError, UserFilter, UserPage,
+    UserRef,
 };
 use crate::model::{Role, SessionId, UnixMillis, User, Username};
 use crate::reason::Reason;
@@ -296,5 +297,19 @@ impl SessionService for Service {
             });
         let revoked = i32::try_from(revoked.await?).unwrap_or(i32::MAX);
         Ok(Response::new(v1::RevokeSessionsResponse { revoked }))
+    }
+
+    async fn explain_session(
+        &self,
+        request: Request<v1::ExplainSessionRequest>,
+    ) -> Result<Response<v1::ExplainSessionResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let explanation =
+            self.run(&call, path!("SessionService", "ExplainSession"), async move |administration, _| {
+                let user = user_ref(message.user)?;
+                let session = message::session_id("session_id", &message.session_id)?;
+                Ok(administration.sessions.explain(&user, session).await?)
+            });
+        Ok(Response::new(explanation.await?.into()))
     }
 }

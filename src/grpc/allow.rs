@@ -28,11 +28,12 @@ const CLOSED: [&str; 3] = [
     "grpc.reflection.v1alpha.ServerReflection/",
 ];
 /// The administrative methods, and the reserved roles each of which is enough to call them.
-const ADMINISTRATIVE: [(&str, &[&str]); 5] = [
+const ADMINISTRATIVE: [(&str, &[&str]); 6] = [
     ("countersign.v1.UserService/GetUser", &[Role::ADMIN, Role::USERS, Role::AUDITOR]),
     ("countersign.v1.UserService/ListUsers", &[Role::ADMIN, Role::USERS, Role::AUDITOR]),
     ("countersign.v1.UserService/*", &[Role::ADMIN, Role::USERS]),
     ("countersign.v1.SessionService/ListSessions", &[Role::ADMIN, Role::SESSIONS, Role::AUDITOR]),
+    ("countersign.v1.SessionService/ExplainSession", &[Role::ADMIN, Role::SESSIONS, Role::AUDITOR]),
     ("countersign.v1.SessionService/*", &[Role::ADMIN, Role::SESSIONS]),
 ];
 /// Served by this port where it is switched on, from descriptors that are not ours.
@@ -307,7 +308,7 @@ mod tests {
         let anybody = AllowList::default();
         let every = known_methods();
         let administrative: Vec<_> = every.iter().filter(|method| is_administrative(method)).collect();
-        assert_eq!(administrative.len(), 11, "each method of both services");
+        assert_eq!(administrative.len(), 12, "each method of both services");
         for method in administrative {
             for names in [None, Some(&["spiffe://td/x".to_owned()][..])] {
                 assert_eq!(anybody.admission(method, names), Admission::Token, "{method}, on loopback too");

@@ -54,7 +54,7 @@ const fn unary(path: &'static str, traced: bool) -> Method {
 }
 
 /// Every method of the port, the most frequent first; the last stands for whatever else is asked for.
-const METHODS: [Method; 28] = [
+const METHODS: [Method; 29] = [
     unary("/countersign.v1.AuthService/VerifyAccessToken", false),
     unary("/envoy.service.auth.v3.Authorization/Check", false),
     unary("/countersign.v1.AuthService/Refresh", true),
@@ -79,6 +79,7 @@ const METHODS: [Method; 28] = [
     unary("/countersign.v1.UserService/DeleteUser", true),
     unary("/countersign.v1.SessionService/ListSessions", true),
     unary("/countersign.v1.SessionService/RevokeSessions", true),
+    unary("/countersign.v1.SessionService/ExplainSession", true),
     Method { path: "/grpc.health.v1.Health/Watch", kind: "server_stream", traced: false },
     Method {
         path: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

@@ -82,6 +82,9 @@ fn details(error: &AuthError) -> Value {
     if !error.violations.is_empty() {
         details["violations"] = violations(error);
     }
+    if let Some(cause) = error.end_cause() {
+        details["cause"] = cause.into();
+    }
     if let Some(delay) = error.retry_delay() {
         details["retryAfter"] = retry_after(delay).into();
     }

@@ -80,9 +80,73 @@ impl RevocationReason {
         }
     }
 
+    /// What callers are told of a session that ended for this reason; `None` where it ends none.
+    pub const fn end_cause(self) -> Option<EndCause> {
+        match self {
+            Self::Logout => Some(EndCause::LoggedOut),
+            Self::LogoutEverywhere => Some(EndCause::LoggedOutEverywhere),
+            Self::RefreshTokenReused => Some(EndCause::TokenReused),
+            Self::SessionLimit => Some(EndCause::SignedInElsewhere),
+            Self::PasswordChanged => Some(EndCause::PasswordChanged),
+            Self::UserDisabled => Some(EndCause::UserDisabled),
+            Self::UserDeleted => Some(EndCause::UserDeleted),
+            Self::UserChanged => None,
+            Self::Operator => Some(EndCause::RevokedByAdministrator),
+        }
+    }
+
     /// The reason with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+}
+
+/// What ended a session, as callers are told: part of the contract, so a name never changes its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndCause {
+    /// The user logged out of it.
+    LoggedOut,
+    /// The user logged out everywhere.
+    LoggedOutEverywhere,
+    /// The password was changed, by the user or by an administrator.
+    PasswordChanged,
+    /// A newer session took its place, because the user had as many as they may.
+    SignedInElsewhere,
+    /// An administrator ended it.
+    RevokedByAdministrator,
+    /// The user was disabled.
+    UserDisabled,
+    /// The user was deleted.
+    UserDeleted,
+    /// A refresh token came back that had been replaced.
+    TokenReused,
+}
+
+impl EndCause {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::LoggedOut,
+        Self::LoggedOutEverywhere,
+        Self::PasswordChanged,
+        Self::SignedInElsewhere,
+        Self::RevokedByAdministrator,
+        Self::UserDisabled,
+        Self::UserDeleted,
+        Self::TokenReused,
+    ];
+
+    /// The name that callers are told.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LoggedOut => "LOGGED_OUT",
+            Self::LoggedOutEverywhere => "LOGGED_OUT_EVERYWHERE",
+            Self::PasswordChanged => "PASSWORD_CHANGED",
+            Self::SignedInElsewhere => "SIGNED_IN_ELSEWHERE",
+            Self::RevokedByAdministrator => "REVOKED_BY_ADMINISTRATOR",
+            Self::UserDisabled => "USER_DISABLED",
+            Self::UserDeleted => "USER_DELETED",
+            Self::TokenReused => "TOKEN_REUSED",
+        }
     }
 }
 

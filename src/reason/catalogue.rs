@@ -63,7 +63,8 @@ pub(super) static ENTRIES: [Entry; 36] = [
         en: "The session was ended for safety, because an old token was used. Please log in again.",
         zh_cn: "检测到旧令牌被再次使用，为安全起见会话已终止，请重新登录。",
         meaning: "A refresh token came back that was replaced long ago: two parties hold the session, and one of \
-                  them may be a thief. The session is revoked, its access tokens included.",
+                  them may be a thief. The session is revoked, its access tokens included. `metadata.cause` in \
+                  `google.rpc.ErrorInfo` is `TOKEN_REUSED`, as it is in the `SESSION_REVOKED` of every later Refresh.",
         remedy: "Forget the tokens, tell the user, and let them log in.",
     },
     Entry {
@@ -74,7 +75,11 @@ pub(super) static ENTRIES: [Entry; 36] = [
         retry_after: None,
         en: "The session has ended. Please log in again.",
         zh_cn: "会话已结束，请重新登录。",
-        meaning: "The session was logged out or revoked, or its user was disabled or deleted.",
+        meaning: "The session was logged out or revoked, or its user was disabled or deleted. As the answer to a Refresh \
+                  `google.rpc.ErrorInfo` has in `metadata.cause` which of it: `LOGGED_OUT`, `LOGGED_OUT_EVERYWHERE`, \
+                  `PASSWORD_CHANGED`, `SIGNED_IN_ELSEWHERE` (a newer session took its place, because the user had as \
+                  many as they may), `REVOKED_BY_ADMINISTRATOR`, `USER_DISABLED`, `USER_DELETED` or `TOKEN_REUSED`. \
+                  New ones may come. It is missing where the stores do not tell it in time.",
         remedy: "Forget the tokens and let the user log in.",
     },
     Entry {

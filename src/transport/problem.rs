@@ -27,6 +27,9 @@ pub fn problem(error: &AuthError, language: Language, request_id: &str) -> Value
     if !error.violations.is_empty() {
         problem["violations"] = violations(error);
     }
+    if let Some(cause) = error.end_cause() {
+        problem["cause"] = cause.into();
+    }
     problem
 }
 

@@ -21,6 +21,7 @@ use tonic_types::StatusExt as _;
 
 mod grpcurl;
 mod own;
+mod session_end;
 
 const PASSWORD: &str = "correct horse battery";
 const ADMIN: &str = "countersign:admin";
@@ -195,10 +196,11 @@ enum Rpc {
     DeleteUser,
     ListSessions,
     RevokeSessions,
+    ExplainSession,
 }
 
 impl Rpc {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::CreateUser,
         Self::GetUser,
         Self::ListUsers,
@@ -210,6 +212,7 @@ impl Rpc {
         Self::DeleteUser,
         Self::ListSessions,
         Self::RevokeSessions,
+        Self::ExplainSession,
     ];
 
     /// Calls it about `username`, and says what came of it.
@@ -241,6 +244,12 @@ impl Rpc {
                     v1::RevokeSessionsRequest { user, all: true, ..v1::RevokeSessionsRequest::default() };
                 outcome(sessions.revoke_sessions(with(by, ask)).await)
             }
+            Self::ExplainSession => {
+                let session_id = "AAAAAAAAAAAAAAAAAAAAAA".to_owned();
+                outcome(
+                    sessions.explain_session(with(by, v1::ExplainSessionRequest { user, session_id })).await,
+                )
+            }
         }
     }
 
@@ -248,9 +257,11 @@ impl Rpc {
     fn is_for(self, role: &str) -> bool {
         match role {
             ADMIN => true,
-            USERS => !matches!(self, Self::ListSessions | Self::RevokeSessions),
-            SESSIONS => matches!(self, Self::ListSessions | Self::RevokeSessions),
-            AUDITOR => matches!(self, Self::GetUser | Self::ListUsers | Self::ListSessions),
+            USERS => !matches!(self, Self::ListSessions | Self::RevokeSessions | Self::ExplainSession),
+            SESSIONS => matches!(self, Self::ListSessions | Self::RevokeSessions | Self::ExplainSession),
+            AUDITOR => {
+                matches!(self, Self::GetUser | Self::ListUsers | Self::ListSessions | Self::ExplainSession)
+            }
             _ => false,
         }
     }

@@ -56,7 +56,11 @@ macro_rules! topic {
             a_long_ledger_is_loaded_in_pieces,
             a_cursor_of_another_incarnation_is_found_out, standing_is_the_user_now_and_this_session_alone,
             rows_are_purged_after_they_matter_but_never_the_last,
-            a_reader_behind_a_purge_is_told_or_misses_nothing_that_is_left);
+            a_reader_behind_a_purge_is_told_or_misses_nothing_that_is_left,
+            a_session_ended_with_the_first_row_about_it,
+            a_session_ended_with_the_first_row_about_its_user_that_came_after_its_epoch,
+            of_a_row_about_a_session_and_one_about_its_user_the_earlier_ended_it,
+            an_ending_is_forgotten_with_its_row);
     };
     ($backend:ty, sessions) => {
         $crate::conformance::topic!($backend, sessions: a_new_session_stands_at_the_first_generation,

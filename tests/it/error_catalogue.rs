@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
+use countersign::model::EndCause;
 use countersign::reason::{DOMAIN, Language, Reason};
 
 #[test]
@@ -61,6 +62,14 @@ fn the_page_is_up_to_date() {
         written == markdown(),
         "docs/errors.md is stale: UPDATE_DOCS=1 cargo test the_page_is_up_to_date"
     );
+}
+
+#[test]
+fn the_page_names_everything_that_ends_a_session() {
+    for cause in EndCause::ALL {
+        let name = format!("`{}`", cause.as_str());
+        assert!(Reason::SessionRevoked.meaning().contains(&name), "{name}");
+    }
 }
 
 fn markdown() -> String {

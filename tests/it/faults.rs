@@ -10,6 +10,7 @@ mod overtaken;
 mod parts;
 mod postgres;
 mod redis;
+mod session_end;
 mod silence;
 mod topology;
 mod traffic;

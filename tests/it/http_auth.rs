@@ -283,3 +283,17 @@ async fn a_login_names_the_client_that_it_came_from() {
         sqlx::query_scalar("SELECT client FROM sessions").fetch_one(&mut connection).await.unwrap();
     assert!(client.contains("203.0.113.9") && client.contains("Browser/1"), "{client}");
 }
+
+/// What ended a session, the page of that session can say.
+#[tokio::test]
+async fn a_browser_is_told_what_ended_its_session() {
+    let service = service(&[]).await;
+    let http = service.http;
+    let (ended, other) = (http.login().await, http.login().await);
+    let logout =
+        http.post("/v1/auth/logout", &[("cookie", &other.cookie())], &json!({ "everywhere": true })).await;
+    assert_eq!(logout.status, 200, "{logout:?}");
+    let refused = http.refresh(&ended.cookie()).await;
+    refused.assert_refused(401, "SESSION_REVOKED");
+    assert_eq!(refused.json()["cause"], "LOGGED_OUT_EVERYWHERE");
+}

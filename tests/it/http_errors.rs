@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::auth::{AuthError, InvalidReason, Verification};
-use countersign::http::{HttpOptions, RefreshTransport};
+use countersign::http::{ErrorShape, HttpOptions, RefreshTransport};
+use countersign::model::EndCause;
 use countersign::reason::{Language, Reason};
 use countersign::transport::Deadlines;
 use serde_json::json;
@@ -164,6 +165,34 @@ async fn an_envelope_tells_apart_what_a_front_end_must() {
     );
     // What gateways and OAuth tools ask is answered by the status, whatever front ends like.
     fine.http.get("/forward-auth", &[]).await.assert_refused(401, "TOKEN_MISSING");
+}
+
+#[tokio::test]
+async fn what_ended_a_session_is_told_in_every_shape() {
+    let refused = || {
+        let failure = || AuthError::new(Reason::SessionRevoked).ended_by(EndCause::PasswordChanged);
+        Arc::new(Stub::failing(failure))
+    };
+    let presented = json!({ "refreshToken": "r" });
+    let told = async |options: HttpOptions| {
+        let edge =
+            alone(refused(), HttpOptions { refresh_transport: RefreshTransport::Body, ..options }).await;
+        edge.http.post("/v1/auth/refresh", &[], &presented).await.json()
+    };
+    assert_eq!(told(options()).await["cause"], "PASSWORD_CHANGED");
+    let enveloped = told(HttpOptions { envelope: true, ..options() }).await;
+    assert_eq!(
+        (&enveloped["code"], &enveloped["data"]["cause"]),
+        (&json!(40105), &json!("PASSWORD_CHANGED"))
+    );
+    let status = told(HttpOptions { errors: ErrorShape::Status, ..options() }).await;
+    let info = json!({
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "SESSION_REVOKED",
+        "domain": "countersign",
+        "metadata": { "cause": "PASSWORD_CHANGED" },
+    });
+    assert_eq!(status["details"][0], info);
 }
 
 #[tokio::test]

@@ -49,6 +49,11 @@ async fn the_hot_path_is_read_by_index() {
     for (statement, arguments, indexes) in [
         (statements.credential, vec!["'ada'"], vec!["username"]),
         (statements.standing, vec![id.as_str(), id.as_str()], vec!["ledger_by_session", "PRIMARY"]),
+        (
+            statements.ending,
+            vec![id.as_str(), id.as_str(), id.as_str(), "3", "0"],
+            vec!["ledger_by_session", "ledger_by_user_epoch"],
+        ),
         (statements.session, vec!["1", id.as_str(), id.as_str()], vec!["PRIMARY"]),
         (statements.poll, vec!["58", "58", "58", "1"], vec!["PRIMARY"]),
         (statements.snapshot, vec!["9000000000000", "2000"], vec!["ledger_by_written_at"]),
@@ -63,6 +68,18 @@ async fn the_hot_path_is_read_by_index() {
             assert!(keys.iter().flatten().any(|key| key == index), "no {index} in {keys:?} for {statement}");
         }
     }
+}
+
+/// These databases do not undo half a migration: it is run again from its beginning.
+#[tokio::test]
+async fn every_migration_may_be_run_again() {
+    let Some(server) = MariaDb::shared("every_migration_may_be_run_again") else { return };
+    let database = server.create_database().await;
+    let store = MariaDb::open(&NetworkOptions::new(server.url(&database).into()));
+    store.migrate().await.unwrap();
+    server.run(&database, &["DELETE FROM _sqlx_migrations"]).await;
+    store.migrate().await.unwrap();
+    store.check_schema().await.unwrap();
 }
 
 #[tokio::test]

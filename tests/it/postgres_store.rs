@@ -42,6 +42,11 @@ async fn the_hot_path_is_read_by_index() {
     for (statement, arguments, indexes) in [
         (statements.credential, vec!["'ada'"], vec!["users_username_key"]),
         (statements.standing, vec!["''", "''"], vec!["ledger_by_session", "users_pkey"]),
+        (
+            statements.ending,
+            vec!["''", "''", "''", "1", "1"],
+            vec!["ledger_by_session", "ledger_by_user_epoch"],
+        ),
         (statements.session, vec!["1", "''", "''"], vec!["sessions_pkey"]),
         (statements.poll, vec!["1", "1", "1", "1"], vec!["ledger_pkey"]),
         (statements.snapshot, vec!["1", "1"], vec!["ledger_by_written_at"]),

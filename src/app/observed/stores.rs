@@ -12,9 +12,9 @@ use crate::model::{
     RevocationReason, Role, Session, SessionId, UnixMillis, User, UserId, Username,
 };
 use crate::store::{
-    Cause, CreateUserError, Created, Honoured, Ledger, LedgerPoll, LedgerSnapshot, LoginThrottle,
-    Presentation, Push, Rotation, SessionPolicy, SessionRevocation, SessionStore, Standing, StoreError,
-    UserStore,
+    Cause, CreateUserError, Created, Ending, Honoured, Ledger, LedgerPoll, LedgerSnapshot, Lived,
+    LoginThrottle, Presentation, Push, Rotation, SessionPolicy, SessionRevocation, SessionStore, Standing,
+    StoreError, UserStore,
 };
 use crate::telemetry::Metrics;
 use crate::telemetry::tables::{Counters, StoreTimings};
@@ -22,8 +22,14 @@ use crate::telemetry::traces;
 
 /// The operations that are told apart. What only operators do is `users.other`.
 pub(super) const USERS: [&str; 4] = ["users.credential", "users.rehash", "users.revoke_all", "users.other"];
-pub(super) const LEDGER: [&str; 5] =
-    ["ledger.standing", "ledger.revoke_sessions", "ledger.poll", "ledger.snapshot", "ledger.purge"];
+pub(super) const LEDGER: [&str; 6] = [
+    "ledger.standing",
+    "ledger.revoke_sessions",
+    "ledger.poll",
+    "ledger.snapshot",
+    "ledger.purge",
+    "ledger.ending",
+];
 pub(super) const SESSIONS: [&str; 5] =
     ["sessions.create", "sessions.rotate", "sessions.find", "sessions.delete", "sessions.other"];
 pub(super) const THROTTLE: [&str; 2] = ["throttle.admit", "throttle.succeeded"];
@@ -215,6 +221,15 @@ impl Ledger for Observed<dyn Ledger> {
 
     async fn standing(&self, user: UserId, session: SessionId) -> Result<Standing, StoreError> {
         self.watch.time(0, self.inner.standing(user, session)).await
+    }
+
+    async fn ending(
+        &self,
+        user: UserId,
+        session: SessionId,
+        lived: Lived,
+    ) -> Result<Option<Ending>, StoreError> {
+        self.watch.time(5, self.inner.ending(user, session, lived)).await
     }
 
     async fn snapshot(&self, since: UnixMillis) -> Result<LedgerSnapshot, StoreError> {

@@ -9,10 +9,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
 use super::*;
+use crate::auth::{Explanation, SessionEnd, UserRef};
 use crate::cli::key::KeyAdministration;
 use crate::cli::session::SessionAdministration;
 use crate::cli::{Cli, DevData, run};
-use crate::model::{ClientFacts, Epoch, Line, MacKeyId, Session, SessionId, UnixMillis, UserId};
+use crate::model::{ClientFacts, EndCause, Epoch, Line, MacKeyId, Session, SessionId, UnixMillis, UserId};
 
 /// Takes every order, and has users `user000` and so on.
 #[derive(Clone, Default)]
@@ -94,6 +95,17 @@ impl SessionAdministration for Recorder {
     async fn revoke_all(&self, username: &Username) -> Result<usize, UserAdminError> {
         self.note(format!("revoke all of {}", username.as_str()));
         Ok(3)
+    }
+    async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, UserAdminError> {
+        self.note(format!("explain {session} of {user}"));
+        if matches!(user, UserRef::Id(_)) {
+            return Ok(Explanation::Unknown);
+        }
+        Ok(Explanation::Revoked(Some(SessionEnd {
+            cause: Some(EndCause::RevokedByAdministrator),
+            actor: "operator".to_owned(),
+            at: UnixMillis(60_000),
+        })))
     }
 }
 
@@ -191,6 +203,13 @@ async fn sessions_are_shown_for_people_and_for_programs() {
     let session: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&session["id"], &session["refreshed_at"]), (&lines[1][0].into(), &times[1].into()));
 
+    let explained =
+        order(&recorder, "session explain ada AgICAgICAgICAgICAgICAg --data-dir DATA").await.unwrap();
+    assert_eq!(explained, "REVOKED: REVOKED_BY_ADMINISTRATOR by operator at 1970-01-01T00:01:00Z\n");
+    let unknown =
+        "session explain 0197a2c4-0000-7000-8000-000000000001 AgICAgICAgICAgICAgICAg --data-dir DATA";
+    assert!(order(&recorder, unknown).await.unwrap().starts_with("UNKNOWN: "));
+
     let ended = order(&recorder, "session revoke ada --all --data-dir DATA").await.unwrap();
     assert!(ended.starts_with("ada: 3 sessions are over; every replica refuses"), "{ended}");
     for wrong in ["ada", "ada --all AgICAgICAgICAgICAgICAg", "ada short"] {
@@ -224,6 +243,14 @@ async fn each_command_orders_what_it_says() {
         (
             "session revoke ada AgICAgICAgICAgICAgICAg AwMDAwMDAwMDAwMDAwMDAw --data-dir DATA",
             "revoke 2 of ada",
+        ),
+        (
+            "session explain --data-dir DATA ada -wMDAwMDAwMDAwMDAwMDAw",
+            "explain -wMDAwMDAwMDAwMDAwMDAw of \"ada\"",
+        ),
+        (
+            "session explain 0197a2c4-0000-7000-8000-000000000001 AgICAgICAgICAgICAgICAg --data-dir DATA",
+            "explain AgICAgICAgICAgICAgICAg of 0197a2c4-0000-7000-8000-000000000001",
         ),
         ("dev --data-dir DATA --grpc-listen 127.0.0.1:7", "dev 127.0.0.1:7 false there=true"),
         ("dev --ephemeral", "dev 127.0.0.1:50051 true there=true"),

@@ -9,7 +9,7 @@ use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 
 use crate::auth::LONGEST_RESET;
-use crate::model::{CustomClaims, Session};
+use crate::model::{CustomClaims, EndCause, Session};
 
 /// The longest `request_id`, in bytes.
 const REQUEST_ID_MAX_BYTES: usize = 128;
@@ -191,11 +191,13 @@ pub(in crate::grpc) fn session_ids(
         }
         _ => {}
     }
-    let id = |(place, id): (usize, &String)| {
-        let what = "must be 22 characters of base64url";
-        id.parse().map_err(|_| AuthError::invalid_field(format!("session_ids[{place}]"), what))
-    };
+    let id = |(place, id): (usize, &String)| session_id(&format!("session_ids[{place}]"), id);
     ids.iter().enumerate().map(id).collect::<Result<_, _>>().map(Some)
+}
+
+/// The session that is named.
+pub(super) fn session_id(field: &str, id: &str) -> Result<SessionId, AuthError> {
+    id.parse().map_err(|_| AuthError::invalid_field(field, "must be 22 characters of base64url"))
 }
 
 /// Names what a user was when they were read.
@@ -284,6 +286,40 @@ impl From<Session> for v1::Session {
     }
 }
 
+impl From<EndCause> for v1::SessionEndCause {
+    fn from(cause: EndCause) -> Self {
+        match cause {
+            EndCause::LoggedOut => Self::LoggedOut,
+            EndCause::LoggedOutEverywhere => Self::LoggedOutEverywhere,
+            EndCause::PasswordChanged => Self::PasswordChanged,
+            EndCause::SignedInElsewhere => Self::SignedInElsewhere,
+            EndCause::RevokedByAdministrator => Self::RevokedByAdministrator,
+            EndCause::UserDisabled => Self::UserDisabled,
+            EndCause::UserDeleted => Self::UserDeleted,
+            EndCause::TokenReused => Self::TokenReused,
+        }
+    }
+}
+
+impl From<Explanation> for v1::ExplainSessionResponse {
+    fn from(explanation: Explanation) -> Self {
+        let state = match explanation {
+            Explanation::Alive => v1::SessionState::Alive,
+            Explanation::Revoked(_) => v1::SessionState::Revoked,
+            Explanation::Unknown => v1::SessionState::Unknown,
+        };
+        let answer = Self { state: state.into(), ..Self::default() };
+        let Explanation::Revoked(Some(SessionEnd { cause, actor, at })) = explanation else { return answer };
+        let cause = cause.map(v1::SessionEndCause::from);
+        Self {
+            cause: cause.unwrap_or_default().into(),
+            actor,
+            ended_at: Some(convert::timestamp(at)),
+            ..answer
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,6 +358,14 @@ mod tests {
         }
         assert!(name_of_place("!").is_err());
         assert!(name_of_place(&URL_SAFE_NO_PAD.encode([0xff])).is_err());
+    }
+
+    #[test]
+    fn a_cause_has_one_name_in_errors_and_in_the_contract() {
+        for cause in EndCause::ALL {
+            let expected = format!("SESSION_END_CAUSE_{}", cause.as_str());
+            assert_eq!(v1::SessionEndCause::from(cause).as_str_name(), expected);
+        }
     }
 
     #[test]

@@ -119,6 +119,7 @@ fn problem() -> Value {
             "code": { "type": "integer", "enum": numbers },
             "requestId": { "type": "string", "description": "The name of the call in the log" },
             "violations": { "type": "array", "items": reference("FieldViolation") },
+            "cause": { "type": "string", "description": "What ended the session, where that is known (docs/errors.md)" },
         },
     })
 }

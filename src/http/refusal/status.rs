@@ -20,7 +20,11 @@ pub(super) fn of(error: &AuthError, language: Language) -> Value {
         let delay = encode(&convert::duration(delay));
         details.push(detail("RetryInfo", json!({ "retryDelay": delay })));
     }
-    details.push(detail("ErrorInfo", json!({ "reason": reason.name(), "domain": DOMAIN })));
+    let mut info = json!({ "reason": reason.name(), "domain": DOMAIN });
+    for &(name, value) in &error.metadata {
+        info["metadata"][name] = value.into();
+    }
+    details.push(detail("ErrorInfo", info));
     if !error.violations.is_empty() {
         details.push(detail("BadRequest", json!({ "fieldViolations": violations(error) })));
     }

@@ -90,6 +90,18 @@ pub(super) const STATEMENTS: Statements = Statements {
         user_columns!(),
         " FROM (SELECT 1) AS one LEFT JOIN users AS u ON u.id = ?"
     ),
+    // Each part reads one row by its index; epochs of a user rise with the rows' numbers.
+    ending: concat!(
+        "SELECT * FROM (SELECT l.actor, ",
+        ledger_columns!(),
+        " FROM ledger AS l WHERE l.session_id = ? AND l.user_id = ? ORDER BY l.seq LIMIT 1) AS of_session
+          UNION ALL
+          SELECT * FROM (SELECT l.actor, ",
+        ledger_columns!(),
+        " FROM ledger AS l WHERE l.user_id = ? AND l.epoch > ? AND l.written_at >= ?
+                         ORDER BY l.epoch LIMIT 1) AS of_user
+          ORDER BY seq LIMIT 1"
+    ),
     snapshot: concat!(
         "SELECT h.seq AS head_seq, h.mark AS head_mark, ",
         ledger_columns!(),

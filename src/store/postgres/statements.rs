@@ -84,6 +84,18 @@ pub(super) const STATEMENTS: Statements = Statements {
         user_columns!(),
         " FROM (SELECT 1) AS one LEFT JOIN users AS u ON u.id = $2"
     ),
+    // Each part reads one row by its index; epochs of a user rise with the rows' numbers.
+    ending: concat!(
+        "SELECT * FROM (SELECT l.actor, ",
+        ledger_columns!(),
+        " FROM ledger AS l WHERE l.session_id = $1 AND l.user_id = $2 ORDER BY l.seq LIMIT 1) AS of_session
+          UNION ALL
+          SELECT * FROM (SELECT l.actor, ",
+        ledger_columns!(),
+        " FROM ledger AS l WHERE l.user_id = $3 AND l.epoch > $4 AND l.written_at >= $5
+                         ORDER BY l.epoch LIMIT 1) AS of_user
+          ORDER BY seq LIMIT 1"
+    ),
     snapshot: concat!(
         "SELECT h.seq AS head_seq, h.mark AS head_mark, ",
         ledger_columns!(),

@@ -136,6 +136,9 @@ pub struct Statements {
     pub append: &'static str,
     /// The user's columns, nulls when there is none, and `session_revoked`: session, user
     pub standing: &'static str,
+    /// The first row about a session and the first one about its user after an epoch and since a time, in order:
+    /// session, user, user, epoch, since
+    pub ending: &'static str,
     /// The head beside each of the first rows since a time, or beside nulls: since, limit
     pub snapshot: &'static str,
     /// What the ledger says now of the row that a cursor points at, beside the rows that follow it: the cursor's

@@ -11,7 +11,8 @@ use super::{Mode, SqlStore, rows};
 use crate::model::{Cursor, Revocation, RevocationScope, SessionId, UnixMillis, UserId};
 use crate::secret;
 use crate::store::{
-    Cause, Ledger, LedgerPoll, LedgerSnapshot, SNAPSHOT_ROWS, SessionRevocation, Standing, StoreError,
+    Cause, Ending, Ledger, LedgerPoll, LedgerSnapshot, Lived, SNAPSHOT_ROWS, SessionRevocation, Standing,
+    StoreError,
 };
 
 #[async_trait]
@@ -40,6 +41,28 @@ impl<D: Dialect> Ledger for SqlStore<D> {
                     user: known.then(|| rows::user(row)).transpose()?,
                     session_revoked: rows::flag(row, "session_revoked")?,
                 })
+            })
+        })
+        .await
+    }
+
+    async fn ending(
+        &self,
+        user: UserId,
+        session: SessionId,
+        lived: Lived,
+    ) -> Result<Option<Ending>, StoreError> {
+        // No epoch is below 0, and none is above the largest number.
+        let (epoch, since) = match lived {
+            Lived::InEpoch(epoch) => (i64::try_from(epoch.0).unwrap_or(i64::MAX), i64::MIN),
+            Lived::At(time) => (-1, time.0),
+            Lived::Unknown => (i64::MAX, i64::MIN),
+        };
+        self.run(Mode::Read, (user, session, epoch, since), |&(user, session, epoch, since), connection| {
+            Box::pin(async move {
+                let of = values![session, user, user, epoch, since];
+                let found = connection.fetch(D::STATEMENTS.ending, of).await?;
+                found.first().map(rows::ending).transpose()
             })
         })
         .await

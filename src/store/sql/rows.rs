@@ -10,7 +10,7 @@ use crate::model::{
     ClientFacts, Credential, CustomClaims, Epoch, Generation, Line, MacKeyId, PasswordHash, Revocation,
     RevocationReason, RevocationScope, Role, Session, SessionId, UnixMillis, User, UserId, Username,
 };
-use crate::store::Cause;
+use crate::store::{Cause, Ending};
 
 /// A user's roles as they are stored.
 pub(super) fn roles_json(roles: &[Role]) -> String {
@@ -130,6 +130,10 @@ pub(super) fn revocation(row: &impl Record) -> Result<Revocation, Failure> {
         at: time(row, "written_at")?,
         until: time(row, "matters_until")?,
     })
+}
+
+pub(super) fn ending(row: &impl Record) -> Result<Ending, Failure> {
+    Ok(Ending { revocation: revocation(row)?, actor: text(row, "actor")?.to_owned() })
 }
 
 pub(super) fn session(row: &impl Record) -> Result<Session, Failure> {

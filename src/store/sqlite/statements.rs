@@ -61,6 +61,18 @@ pub(super) const STATEMENTS: Statements = Statements {
         user_columns!(),
         " FROM (SELECT 1) LEFT JOIN users AS u ON u.id = ?2"
     ),
+    // Each part reads one row by its index; epochs of a user rise with the rows' numbers.
+    ending: concat!(
+        "SELECT * FROM (SELECT l.actor, ",
+        ledger_columns!(),
+        " FROM ledger AS l WHERE l.session_id = ?1 AND l.user_id = ?2 ORDER BY l.seq LIMIT 1) AS of_session
+          UNION ALL
+          SELECT * FROM (SELECT l.actor, ",
+        ledger_columns!(),
+        " FROM ledger AS l WHERE l.user_id = ?3 AND l.epoch > ?4 AND l.written_at >= ?5
+                         ORDER BY l.epoch LIMIT 1) AS of_user
+          ORDER BY seq LIMIT 1"
+    ),
     // The `+` keeps SQLite from reading the whole ledger in order, of which the rows that are wanted are the
     // small last part.
     snapshot: concat!(

@@ -117,6 +117,13 @@ async fn what_a_refresh_and_a_poll_read_is_found_by_index() {
     for (query, indexes) in [
         (statements.standing, ["USING COVERING INDEX ledger_by_session", "sqlite_autoindex_users_1 (id=?)"]),
         (
+            statements.ending,
+            [
+                "l USING INDEX ledger_by_session (session_id=?)",
+                "l USING INDEX ledger_by_user_epoch (user_id=? AND epoch>?)",
+            ],
+        ),
+        (
             statements.poll,
             ["ledger USING INTEGER PRIMARY KEY (rowid=?)", "l USING INTEGER PRIMARY KEY (rowid>?)"],
         ),

@@ -48,6 +48,8 @@ fn every_line_of_the_page_does_what_the_page_says() {
             "{shell}: {printed}"
         );
         assert!(after("SessionService/RevokeSessions", 0).contains("\"revoked\": 1"), "{shell}: {printed}");
+        let explained = after("SessionService/ExplainSession", 0);
+        assert!(explained.contains("SESSION_END_CAUSE_REVOKED_BY_ADMINISTRATOR"), "{shell}: {printed}");
         let verified = after("AuthService/VerifyAccessToken", 0);
         assert!(verified.contains("INVALID_REASON_REVOKED"), "{shell}: {printed}");
     }

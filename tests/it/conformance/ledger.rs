@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use countersign::model::{
     Actor, Cursor, Epoch, RevocationReason, RevocationScope, SessionId, UnixMillis, UserId, new_user_id,
 };
-use countersign::store::{Cause, LedgerPoll, LedgerSnapshot, SNAPSHOT_ROWS, SessionRevocation, Until};
+use countersign::store::{
+    Cause, Ending, LedgerPoll, LedgerSnapshot, Lived, SNAPSHOT_ROWS, SessionRevocation, Until,
+};
 
-use super::{HOUR, MS, OPERATOR, START, World, session_id};
+use super::{HOUR, MS, OPERATOR, START, World, hash, session_id};
 
 /// A revocation of some session, which matters until then.
 fn revoking(until: UnixMillis) -> SessionRevocation {
@@ -216,4 +218,108 @@ pub(crate) async fn a_reader_behind_a_purge_is_told_or_misses_nothing_that_is_le
         }
     }
     assert_eq!(world.rows_after(Cursor { seq: 4, mark: rows[3].mark }).await, []);
+}
+
+const ANY_LIFE: [Lived; 3] = [Lived::InEpoch(Epoch(0)), Lived::At(UnixMillis(0)), Lived::Unknown];
+
+/// A cause of this kind, by the user.
+fn by(user: UserId, reason: RevocationReason) -> Cause {
+    Cause { actor: Actor::User(user), reason, ..OPERATOR }
+}
+
+pub(crate) async fn a_session_ended_with_the_first_row_about_it(world: World) {
+    let (user, session, other) = (new_user_id(), session_id(), session_id());
+    for lived in ANY_LIFE {
+        assert_eq!(world.ledger.ending(user, session, lived).await.unwrap(), None);
+    }
+    let cause = by(user, RevocationReason::Logout);
+    let revoked = [
+        SessionRevocation { session: other, user, cause: OPERATOR },
+        SessionRevocation { session, user, cause },
+    ];
+    let rows = world.ledger.revoke_sessions(&revoked).await.unwrap();
+    world.clock.advance(HOUR);
+    revoke(&world, user, session).await;
+    for lived in ANY_LIFE {
+        let ending = world.ledger.ending(user, session, lived).await.unwrap();
+        assert_eq!(ending, Some(Ending { revocation: rows[1], actor: format!("user:{user}") }), "{lived:?}");
+        let others = world.ledger.ending(user, other, lived).await.unwrap().unwrap();
+        assert_eq!((others.revocation, others.actor.as_str()), (rows[0], "operator"));
+        let of_another_user = world.ledger.ending(new_user_id(), session, lived).await.unwrap();
+        assert_eq!(of_another_user, None, "{lived:?}");
+    }
+}
+
+pub(crate) async fn a_session_ended_with_the_first_row_about_its_user_that_came_after_its_epoch(
+    world: World,
+) {
+    let (ada, bob) = (world.add_user("ada").await.id, world.add_user("bob").await.id);
+    let ending = async |lived| {
+        let found = world.ledger.ending(ada, session_id(), lived).await.unwrap();
+        found.map(|ending| (ending.revocation.reason, ending.revocation.at))
+    };
+    let cause = |reason| by(ada, reason);
+    world.users.disable(bob, by(bob, RevocationReason::UserDisabled)).await.unwrap();
+    world.users.set_attributes(ada, None, None, None, cause(RevocationReason::UserChanged)).await.unwrap();
+    revoke(&world, ada, session_id()).await;
+    assert_eq!(ending(Lived::InEpoch(Epoch(0))).await, None, "none of these ended it");
+    assert_eq!(ending(Lived::At(START)).await, None);
+
+    world.clock.advance(HOUR);
+    world.users.set_password(ada, &hash("x"), None, cause(RevocationReason::PasswordChanged)).await.unwrap();
+    world.clock.advance(HOUR);
+    world.users.revoke_all(ada, cause(RevocationReason::LogoutEverywhere)).await.unwrap();
+    world.clock.advance(HOUR);
+    world.users.disable(ada, cause(RevocationReason::UserDisabled)).await.unwrap();
+    world.clock.advance(HOUR);
+    world.users.delete(ada, cause(RevocationReason::UserDeleted)).await.unwrap();
+
+    let reasons = [
+        RevocationReason::PasswordChanged,
+        RevocationReason::LogoutEverywhere,
+        RevocationReason::UserDisabled,
+        RevocationReason::UserDeleted,
+    ];
+    for (epoch, reason) in (0_u32..).zip(reasons) {
+        let at = START + HOUR * (epoch + 1);
+        assert_eq!(
+            ending(Lived::InEpoch(Epoch(u64::from(epoch)))).await,
+            Some((reason, at)),
+            "epoch {epoch}"
+        );
+        for alive in [at - HOUR + MS, at] {
+            assert_eq!(ending(Lived::At(alive)).await, Some((reason, at)), "alive at {alive:?}");
+        }
+    }
+    assert_eq!(ending(Lived::InEpoch(Epoch(4))).await, None);
+    assert_eq!(ending(Lived::InEpoch(Epoch(u64::MAX))).await, None);
+    assert_eq!(ending(Lived::At(START + HOUR * 4 + MS)).await, None);
+    assert_eq!(ending(Lived::Unknown).await, None, "any of them may have ended it, or none");
+}
+
+pub(crate) async fn of_a_row_about_a_session_and_one_about_its_user_the_earlier_ended_it(world: World) {
+    let ada = world.add_user("ada").await.id;
+    let (first, second) = (session_id(), session_id());
+    revoke(&world, ada, first).await;
+    world.users.revoke_all(ada, by(ada, RevocationReason::LogoutEverywhere)).await.unwrap();
+    revoke(&world, ada, second).await;
+    for lived in [Lived::InEpoch(Epoch(0)), Lived::At(START)] {
+        for (session, reason) in
+            [(first, RevocationReason::Operator), (second, RevocationReason::LogoutEverywhere)]
+        {
+            let ending = world.ledger.ending(ada, session, lived).await.unwrap().unwrap();
+            assert_eq!(ending.revocation.reason, reason, "{lived:?}");
+        }
+    }
+    let ending = world.ledger.ending(ada, second, Lived::InEpoch(Epoch(1))).await.unwrap().unwrap();
+    assert_eq!(ending.revocation.reason, RevocationReason::Operator, "the row about the user came before it");
+}
+
+pub(crate) async fn an_ending_is_forgotten_with_its_row(world: World) {
+    let revocation = revoking(START + HOUR);
+    world.ledger.revoke_sessions(&[revocation, revoking(START + HOUR)]).await.unwrap();
+    let SessionRevocation { user, session, .. } = revocation;
+    assert!(world.ledger.ending(user, session, Lived::Unknown).await.unwrap().is_some());
+    assert_eq!(world.ledger.purge(START + HOUR + MS, 10).await.unwrap(), 1);
+    assert_eq!(world.ledger.ending(user, session, Lived::Unknown).await.unwrap(), None);
 }

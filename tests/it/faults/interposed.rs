@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use countersign::model::{Cursor, NewSession, Revocation, Session, SessionId, UnixMillis, UserId};
 use countersign::store::{
-    Created, Ledger, LedgerPoll, LedgerSnapshot, Presentation, Rotation, SessionPolicy, SessionRevocation,
-    SessionStore, Standing, StoreError,
+    Created, Ending, Ledger, LedgerPoll, LedgerSnapshot, Lived, Presentation, Rotation, SessionPolicy,
+    SessionRevocation, SessionStore, Standing, StoreError,
 };
 
 /// What happens in the middle of a verb.
@@ -16,6 +16,10 @@ pub(super) trait Meanwhile: Send + Sync + 'static {
     async fn after_standing(&self) {}
     /// Before sessions are revoked.
     async fn before_revocation(&self) {}
+    /// Before the ledger is asked what ended a session.
+    async fn before_ending(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// Before a session begins.
     async fn before_session(&self) {}
 }
@@ -34,6 +38,16 @@ impl<M: Meanwhile> Ledger for Interposed<dyn Ledger, M> {
         let standing = self.0.standing(user, session).await;
         self.1.after_standing().await;
         standing
+    }
+
+    async fn ending(
+        &self,
+        user: UserId,
+        session: SessionId,
+        lived: Lived,
+    ) -> Result<Option<Ending>, StoreError> {
+        self.1.before_ending().await?;
+        self.0.ending(user, session, lived).await
     }
 
     async fn snapshot(&self, since: UnixMillis) -> Result<LedgerSnapshot, StoreError> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::auth::{
-    Authenticate as _, Authenticator, CallContext, LoginRequest, LogoutRequest, LogoutToken, Parts, Policy,
-    RefreshRequest, Verification, VerifyRequest,
+    AuthError, Authenticate as _, Authenticator, CallContext, LoginRequest, LogoutRequest, LogoutToken,
+    Parts, Policy, RefreshRequest, Verification, VerifyRequest,
 };
 use countersign::config::Algorithm;
 use countersign::model::{ClientFacts, Clock, ManualClock, Monotonic, NewUser, SessionLimit, UserId};
@@ -169,9 +169,18 @@ impl Replica {
     }
 
     pub(super) async fn refresh(&self, token: &str) -> Result<Tokens, Reason> {
+        self.exchange(token).await.map_err(|error| error.reason)
+    }
+
+    /// Why a Refresh is refused, and what ended the session.
+    pub(super) async fn refused(&self, token: &str) -> (Reason, Option<&'static str>) {
+        let error = self.exchange(token).await.unwrap_err();
+        (error.reason, error.end_cause())
+    }
+
+    async fn exchange(&self, token: &str) -> Result<Tokens, AuthError> {
         let request = RefreshRequest { refresh_token: token.into() };
-        let answer = self.auth.refresh(self.context(), request).await;
-        answer.map(|refresh| refresh.tokens.into()).map_err(|error| error.reason)
+        self.auth.refresh(self.context(), request).await.map(|refresh| refresh.tokens.into())
     }
 
     pub(super) async fn logout(&self, token: &str) {
