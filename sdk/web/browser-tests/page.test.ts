@@ -55,6 +55,20 @@ describe("the demonstration page", { skip: missing() ?? false, timeout: 120_000 
     await context.close();
   });
 
+  test("says what ended the session on another device, in the language of the page", async () => {
+    const [context, elsewhere] = [await stage.browser.newContext(), await stage.browser.newContext()];
+    const page = await openPage(stage, context);
+    await logInByHand(stage, page);
+    const other = await openPage(stage, elsewhere);
+    await logInByHand(stage, other);
+    await other.click("#logout-everywhere");
+    await page.waitForSelector("#logged-out:not([hidden])");
+    assert.equal(await page.innerText("#notice"), "You have logged out everywhere, from another device.");
+    await page.click("[data-language=zh]");
+    assert.equal(await page.innerText("#notice"), "您已在另一台设备上登出所有设备。");
+    await Promise.all([context.close(), elsewhere.close()]);
+  });
+
   test("speaks Chinese, says what was wrong, and fits a narrow window", async () => {
     const context = await stage.browser.newContext({ viewport: { width: 360, height: 740 } });
     const page = await openPage(stage, context, "zh");

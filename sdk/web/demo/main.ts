@@ -118,8 +118,8 @@ client.onChange((state, cause) => {
   if (cause === "other-tab") wire.event(note("eventOtherTab"));
   view.change(state, cause, language);
 });
-client.onLoggedOut((reason: LogoutReason) => {
-  wire.event(note("eventEnd"), reason);
+client.onLoggedOut((reason: LogoutReason, endCause) => {
+  wire.event(note("eventEnd"), endCause === undefined ? reason : `${reason}, ${endCause}`);
   wire.resetChecks();
 });
 

@@ -69,7 +69,7 @@ function showNotice(state: AuthState, language: Language): void {
   const notice = byId("notice");
   notice.hidden = state.status !== "logged-out" || state.reason === null;
   if (state.status !== "logged-out" || state.reason === null) return;
-  notice.textContent = endingIn(language, state.reason);
+  notice.textContent = endingIn(language, state.reason, state.endCause);
   notice.classList.toggle("asked-for", state.reason === "LOGGED_OUT");
 }
 

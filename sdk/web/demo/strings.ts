@@ -1,4 +1,4 @@
-import type { LogoutReason } from "@countersign/web";
+import type { EndCause, LogoutReason } from "@countersign/web";
 
 export type Language = "en" | "zh";
 
@@ -124,12 +124,35 @@ const endings: Record<Language, Record<LogoutReason, string>> = {
   },
 };
 
+const causes: Record<Language, Record<EndCause, string>> = {
+  en: {
+    LOGGED_OUT: "You have logged out of this session from elsewhere.",
+    LOGGED_OUT_EVERYWHERE: "You have logged out everywhere, from another device.",
+    PASSWORD_CHANGED: "Signed out because the password was changed on another device.",
+    SIGNED_IN_ELSEWHERE: "Signed out because you have signed in on another device.",
+    REVOKED_BY_ADMINISTRATOR: "An administrator has ended the session.",
+    USER_DISABLED: "An administrator has disabled the account.",
+    USER_DELETED: "The account was deleted.",
+    TOKEN_REUSED: "The session was ended for safety, because an old token was used.",
+  },
+  zh: {
+    LOGGED_OUT: "您已从别处登出此会话。",
+    LOGGED_OUT_EVERYWHERE: "您已在另一台设备上登出所有设备。",
+    PASSWORD_CHANGED: "密码已在另一台设备上更改，因此您已登出。",
+    SIGNED_IN_ELSEWHERE: "您已在另一台设备上登录，因此此处已登出。",
+    REVOKED_BY_ADMINISTRATOR: "管理员已结束此会话。",
+    USER_DISABLED: "管理员已停用此账户。",
+    USER_DELETED: "此账户已被删除。",
+    TOKEN_REUSED: "检测到旧令牌被再次使用，为安全起见会话已终止。",
+  },
+};
+
 /** What the page says in this language. */
 export function stringsIn(language: Language): Strings {
   return language === "zh" ? zh : en;
 }
 
 /** Why a session ended, for people. */
-export function endingIn(language: Language, reason: LogoutReason): string {
-  return endings[language][reason];
+export function endingIn(language: Language, reason: LogoutReason, cause: EndCause | undefined): string {
+  return cause === undefined ? endings[language][reason] : causes[language][cause];
 }

@@ -1,7 +1,7 @@
 import { browserEnvironment, type Environment } from "./environment.js";
 import { AuthenticatedFetch } from "./authenticated-fetch.js";
 import { Edge } from "./edge.js";
-import type { LogoutReason } from "./errors.js";
+import type { EndCause, LogoutReason } from "./errors.js";
 import type { OwnSession } from "./own-session.js";
 import { readSession, type Session } from "./session.js";
 import { SessionKeeper, type ChangeCause, type Limits } from "./session-keeper.js";
@@ -45,7 +45,12 @@ export interface LoginRequest {
 /** What the client knows without asking anyone. */
 export type AuthState =
   | { readonly status: "unknown" }
-  | { readonly status: "logged-out"; readonly reason: LogoutReason | null }
+  | {
+      readonly status: "logged-out";
+      readonly reason: LogoutReason | null;
+      /** What ended the session, where the server says so. */
+      readonly endCause: EndCause | undefined;
+    }
   | {
       readonly status: "logged-in";
       readonly accessToken: string;
@@ -104,8 +109,11 @@ export interface AuthClient {
   attachesTo(url: string | URL): boolean;
   /** What is known without asking. */
   readonly state: AuthState;
-  /** Calls once for each session that ends, whichever tab ended it. Answers how to stop. */
-  onLoggedOut(listener: (reason: LogoutReason) => void): () => void;
+  /**
+   * Calls once for each session that ends, whichever tab ended it, with what ended it where the server says so. Answers
+   * how to stop.
+   */
+  onLoggedOut(listener: (reason: LogoutReason, endCause: EndCause | undefined) => void): () => void;
   /** Calls after every change of `state`. Answers how to stop. */
   onChange(listener: (state: AuthState, cause: ChangeCause) => void): () => void;
   /** Stops every timer, listener and request. Whoever waits gets a `ClosedError`. The session is left alone. */
@@ -152,7 +160,7 @@ export function createAuthClient(options: AuthClientOptions): AuthClient {
     get state() {
       return stateOf(keeper, environment);
     },
-    onLoggedOut: (listener) => keeper.ended.listen(listener),
+    onLoggedOut: (listener) => keeper.ended.listen(({ reason, endCause }) => listener(reason, endCause)),
     onChange: (listener) => keeper.changed.listen((cause) => listener(stateOf(keeper, environment), cause)),
     close: () => {
       timekeeper.close();
@@ -196,7 +204,7 @@ function captchaHeader(response: string | undefined): Record<string, string> {
 function stateOf(keeper: SessionKeeper, environment: Environment): AuthState {
   const { held } = keeper;
   if (held.status === "unknown") return { status: "unknown" };
-  if (held.status === "logged-out") return { status: "logged-out", reason: held.reason };
+  if (held.status === "logged-out") return { status: "logged-out", reason: held.reason, endCause: held.endCause };
   const { accessToken, expiresAt, sessionId, subject } = held.token;
   const expiresIn = Math.max(0, expiresAt - environment.now());
   return { status: "logged-in", accessToken, expiresIn, sessionId, subject };

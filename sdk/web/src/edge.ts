@@ -1,6 +1,7 @@
 import type { Environment } from "./environment.js";
 import {
   AuthError,
+  endCauseOf,
   endsSession,
   InvalidCredentialsError,
   InvalidRequestError,
@@ -129,6 +130,7 @@ function errorOf(response: Response, body: Record<string, unknown>): AuthError {
     code: typeof problem["code"] === "number" ? problem["code"] : undefined,
     retryAfter: retryAfterOf(response),
     violations: violationsOf(problem),
+    endCause: endCauseOf(problem["cause"]),
   };
   const message =
     stringOrUndefined(problem["detail"]) ?? stringOrUndefined(problem["title"]) ?? `HTTP status ${status}`;
@@ -145,8 +147,10 @@ function errorOf(response: Response, body: Record<string, unknown>): AuthError {
 function problemOf(status: Record<string, unknown>, details: readonly unknown[]): Record<string, unknown> {
   const detail = (name: string): Record<string, unknown> =>
     details.filter(isObject).find((it) => it["@type"] === `type.googleapis.com/google.rpc.${name}`) ?? {};
+  const { reason, metadata } = detail("ErrorInfo");
   return {
-    reason: detail("ErrorInfo")["reason"],
+    reason,
+    cause: isObject(metadata) ? metadata["cause"] : undefined,
     title: status["message"],
     detail: detail("LocalizedMessage")["message"],
     violations: detail("BadRequest")["fieldViolations"],

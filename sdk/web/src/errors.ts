@@ -28,6 +28,41 @@ export function endsSession(reason: string | undefined): reason is EndingReason 
   return reason !== undefined && ENDING.has(reason);
 }
 
+/** What ended a session, where the server says it (docs/errors.md, `SESSION_REVOKED`). */
+export type EndCause =
+  /** The user logged out of this session elsewhere. */
+  | "LOGGED_OUT"
+  /** The user logged out everywhere. */
+  | "LOGGED_OUT_EVERYWHERE"
+  /** The password was changed, by the user or by an administrator. */
+  | "PASSWORD_CHANGED"
+  /** A newer session took its place, because the user had as many as they may. */
+  | "SIGNED_IN_ELSEWHERE"
+  /** An administrator ended it. */
+  | "REVOKED_BY_ADMINISTRATOR"
+  /** The user was disabled. */
+  | "USER_DISABLED"
+  /** The user was deleted. */
+  | "USER_DELETED"
+  /** An old refresh token was used: two parties held the session. */
+  | "TOKEN_REUSED";
+
+const END_CAUSES: ReadonlySet<unknown> = new Set<EndCause>([
+  "LOGGED_OUT",
+  "LOGGED_OUT_EVERYWHERE",
+  "PASSWORD_CHANGED",
+  "SIGNED_IN_ELSEWHERE",
+  "REVOKED_BY_ADMINISTRATOR",
+  "USER_DISABLED",
+  "USER_DELETED",
+  "TOKEN_REUSED",
+]);
+
+/** The cause with this name; undefined for one that is not known here, such as a newer server's. */
+export function endCauseOf(name: unknown): EndCause | undefined {
+  return END_CAUSES.has(name) ? (name as EndCause) : undefined;
+}
+
 /** One field that the server refused, and why. */
 export interface FieldViolation {
   /** The field as the contract names it; empty for the request as a whole. */
@@ -48,6 +83,8 @@ export interface ErrorFacts {
   readonly retryAfter?: number | undefined;
   /** Which fields were refused. */
   readonly violations?: readonly FieldViolation[] | undefined;
+  /** What ended the session. */
+  readonly endCause?: EndCause | undefined;
   /** What lies beneath. */
   readonly cause?: unknown;
 }
@@ -112,10 +149,13 @@ export class LoggedOutError extends AuthError {
   override readonly name = "LoggedOutError";
   /** How it ended; null when there was none. */
   readonly logoutReason: LogoutReason | null;
+  /** What ended it, where the server says so. */
+  readonly endCause: EndCause | undefined;
 
   constructor(reason: LogoutReason | null, facts: ErrorFacts = {}) {
     super(reason === null ? "Nobody is logged in." : `The session has ended: ${reason}.`, facts);
     this.logoutReason = reason;
+    this.endCause = facts.endCause;
   }
 }
 

@@ -17,6 +17,7 @@ export {
   ProtocolError,
   RateLimitedError,
   UnavailableError,
+  type EndCause,
   type EndingReason,
   type ErrorFacts,
   type FieldViolation,

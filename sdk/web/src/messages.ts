@@ -1,4 +1,4 @@
-import type { LogoutReason } from "./errors.js";
+import { endCauseOf, type EndCause, type LogoutReason } from "./errors.js";
 import { holdToken, isObject, stringOrUndefined, type HeldToken } from "./token.js";
 
 /**
@@ -7,7 +7,12 @@ import { holdToken, isObject, stringOrUndefined, type HeldToken } from "./token.
  */
 export type Message =
   | { readonly type: "refreshed"; readonly token: HeldToken; readonly login: boolean }
-  | { readonly type: "logged-out"; readonly reason: LogoutReason; readonly sessionId: string | undefined }
+  | {
+      readonly type: "logged-out";
+      readonly reason: LogoutReason;
+      readonly endCause: EndCause | undefined;
+      readonly sessionId: string | undefined;
+    }
   | { readonly type: "checked"; readonly sessionId: string | undefined };
 
 /** Raised when the messages change in a way that an older client in another tab would misread. */
@@ -52,7 +57,8 @@ export function decodeMessage(data: unknown, now: number): Message | undefined {
     case "logged-out": {
       const reason = stringOrUndefined(data["reason"]);
       if (reason === undefined || !Object.hasOwn(LOGOUT_REASONS, reason)) return undefined;
-      return { type: "logged-out", reason: reason as LogoutReason, sessionId };
+      const endCause = endCauseOf(data["endCause"]);
+      return { type: "logged-out", reason: reason as LogoutReason, endCause, sessionId };
     }
     case "checked":
       return { type: "checked", sessionId };

@@ -1,6 +1,6 @@
 import type { Call, Edge } from "./edge.js";
 import type { Channel, Environment } from "./environment.js";
-import { ClosedError, LoggedOutError, type LogoutReason } from "./errors.js";
+import { ClosedError, LoggedOutError, type EndCause, type LogoutReason } from "./errors.js";
 import { Listeners } from "./listeners.js";
 import { underLock } from "./lock.js";
 import { decodeMessage, encodeMessage, type Message } from "./messages.js";
@@ -18,6 +18,12 @@ export interface Limits {
   readonly lockWait: number;
 }
 
+/** The end of a session. */
+export interface Ending {
+  readonly reason: LogoutReason;
+  readonly endCause: EndCause | undefined;
+}
+
 /** What changed the state. */
 export type ChangeCause = "login" | "refresh" | "other-tab" | "end";
 
@@ -29,7 +35,7 @@ const FUTILE_FOR = 10_000;
 /** Holds the access token, renews it, and ends the session: once, and in every tab. */
 export class SessionKeeper {
   /** Once for each session that ends. */
-  readonly ended = new Listeners<LogoutReason>();
+  readonly ended = new Listeners<Ending>();
   /** After each change. */
   readonly changed = new Listeners<ChangeCause>();
   /** Another tab has found that this session still stands. */
@@ -97,7 +103,7 @@ export class SessionKeeper {
       if (!(error instanceof LoggedOutError)) throw error;
     }
     const sessionId = this.#held.status === "logged-in" ? this.#held.token.sessionId : undefined;
-    this.#post({ type: "logged-out", reason: "LOGGED_OUT", sessionId });
+    this.#post({ type: "logged-out", reason: "LOGGED_OUT", endCause: undefined, sessionId });
     this.#end(new LoggedOutError("LOGGED_OUT"));
   }
 
@@ -145,7 +151,7 @@ export class SessionKeeper {
     const revoked = readRevoked(await this.#ask(path, { method: "DELETE" }));
     const sessionId = this.#current()?.sessionId;
     if (which === sessionId) {
-      this.#post({ type: "logged-out", reason: "LOGGED_OUT", sessionId });
+      this.#post({ type: "logged-out", reason: "LOGGED_OUT", endCause: undefined, sessionId });
       this.#end(new LoggedOutError("LOGGED_OUT"));
     }
     return revoked;
@@ -174,7 +180,7 @@ export class SessionKeeper {
   /** A new token, by one refresh for all who ask while it is under way. */
   async renew(): Promise<HeldToken> {
     this.#life.signal.throwIfAborted();
-    if (this.#held.status === "logged-out") throw new LoggedOutError(this.#held.reason);
+    if (this.#held.status === "logged-out") throw new LoggedOutError(this.#held.reason, { endCause: this.#held.endCause });
     if (this.#flight === undefined) {
       const flight = this.#fly();
       this.#flight = flight;
@@ -235,7 +241,7 @@ export class SessionKeeper {
   #endByServer(error: LoggedOutError): void {
     if (this.#held.status === "logged-in" && error.logoutReason !== null) {
       const { sessionId } = this.#held.token;
-      this.#post({ type: "logged-out", reason: error.logoutReason, sessionId });
+      this.#post({ type: "logged-out", reason: error.logoutReason, endCause: error.endCause, sessionId });
     }
     this.#end(error);
   }
@@ -249,7 +255,8 @@ export class SessionKeeper {
         this.#arrival = new AbortController();
         return;
       case "logged-out":
-        if (endConcerns(this.#held, message.sessionId)) this.#end(new LoggedOutError(message.reason));
+        if (!endConcerns(this.#held, message.sessionId)) return;
+        this.#end(new LoggedOutError(message.reason, { endCause: message.endCause }));
         return;
       case "checked":
         if (endConcerns(this.#held, message.sessionId)) this.checkedElsewhere.tell();
@@ -280,10 +287,11 @@ export class SessionKeeper {
     const sessionId = before.status === "logged-in" ? before.token.sessionId : undefined;
     // A page that was just loaded and finds no session has lost none.
     const none = before.status === "unknown" && error.logoutReason === "TOKEN_MISSING";
-    this.#held = { status: "logged-out", reason: none ? null : error.logoutReason, sessionId };
+    const { logoutReason: reason, endCause } = error;
+    this.#held = { status: "logged-out", reason: none ? null : reason, endCause, sessionId };
     this.#newEra(error);
     this.changed.tell("end");
-    if (before.status === "logged-in" && error.logoutReason !== null) this.ended.tell(error.logoutReason);
+    if (before.status === "logged-in" && reason !== null) this.ended.tell({ reason, endCause });
   }
 
   #newEra(reason: Error): void {

@@ -1,4 +1,4 @@
-import type { LogoutReason } from "./errors.js";
+import type { EndCause, LogoutReason } from "./errors.js";
 import type { HeldToken } from "./token.js";
 
 /** What this tab knows of the session. */
@@ -10,6 +10,7 @@ export type Held =
       readonly status: "logged-out";
       /** Null when there was no session in the first place. */
       readonly reason: LogoutReason | null;
+      readonly endCause: EndCause | undefined;
       /** The session that ended: late news of it is no news. */
       readonly sessionId: string | undefined;
     };

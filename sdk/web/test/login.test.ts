@@ -40,7 +40,7 @@ test("a page without a session learns so, and was logged out of nothing", async 
   const { client, logouts } = browser.tab();
   assert.equal(await client.session(), null);
   assert.equal(await client.session(), null);
-  assert.deepEqual(client.state, { status: "logged-out", reason: null });
+  assert.deepEqual(client.state, { status: "logged-out", reason: null, endCause: undefined });
   assert.deepEqual(logouts, []);
   assert.equal(browser.server.count("/v1/auth/refresh"), 1);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LoggedOutError, UnavailableError } from "@countersign/web";
 import { FakeBrowser } from "../testing/browser.js";
-import { problem } from "../testing/server.js";
+import { json, problem } from "../testing/server.js";
 
 const REFRESH = "/v1/auth/refresh";
 
@@ -63,6 +63,24 @@ test("each reason that ends a session does, once, and the callers are told it", 
     await browser.clock.advance(600_000);
     assert.equal(browser.server.count(REFRESH), 1);
     assert.equal(browser.clock.timers, 0);
+  }
+});
+
+test("a cause is told as a gateway tells it, and one that is not known is none", async () => {
+  const info = { "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "SESSION_REVOKED" };
+  for (const [answer, expected] of [
+    [json({ code: 16, details: [{ ...info, metadata: { cause: "USER_DISABLED" } }] }, { status: 401 }), "USER_DISABLED"],
+    [json({ code: 16, details: [info] }, { status: 401 }), undefined],
+    [problem(401, "REFRESH_TOKEN_REUSED", {}, "TOKEN_REUSED"), "TOKEN_REUSED"],
+    [problem(401, "SESSION_REVOKED", {}, "ABDUCTED"), undefined],
+    [problem(401, "SESSION_REVOKED"), undefined],
+  ] as const) {
+    const browser = new FakeBrowser();
+    const [tab] = await browser.tabs(1);
+    browser.server.expireTokens();
+    browser.server.once(REFRESH, () => answer);
+    await assert.rejects(tab!.client.fetch("/api"), LoggedOutError);
+    assert.deepEqual(tab!.endCauses, [expected]);
   }
 });
 

@@ -57,6 +57,21 @@ test("a session revoked elsewhere ends in every tab, once, with one refresh", as
   assert.equal(browser.server.count(REFRESH), 1);
 });
 
+test("what ended the session is told in every tab, to callers, and later on", async () => {
+  const browser = new FakeBrowser();
+  const tabs = await browser.tabs(3);
+  browser.server.revoke("PASSWORD_CHANGED");
+  const told = (error: unknown): boolean => error instanceof LoggedOutError && error.endCause === "PASSWORD_CHANGED";
+  await assert.rejects(tabs[0]!.client.fetch("/api"), told);
+  await browser.clock.advance(1_000);
+  for (const tab of tabs) {
+    assert.deepEqual([tab.logouts, tab.endCauses], [["SESSION_REVOKED"], ["PASSWORD_CHANGED"]]);
+    const expected = { status: "logged-out", reason: "SESSION_REVOKED", endCause: "PASSWORD_CHANGED" };
+    assert.deepEqual(tab.client.state, expected);
+    await assert.rejects(tab.client.fetch("/api"), told);
+  }
+});
+
 test("another tab's token ends a pause between attempts", async () => {
   const browser = new FakeBrowser();
   const [first, second] = await browser.tabs(2);

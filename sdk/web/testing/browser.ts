@@ -42,6 +42,8 @@ export interface Tab {
   readonly client: AuthClient;
   /** Why it was logged out, each time. */
   readonly logouts: string[];
+  /** What ended the sessions, as the page was told. */
+  readonly endCauses: (string | undefined)[];
   /** What changed its state, each time. */
   readonly changes: string[];
   hidden: boolean;
@@ -61,7 +63,13 @@ export class FakeBrowser {
 
   tab(options: Partial<AuthClientOptions> = {}): Tab {
     const wakers = new Set<() => void>();
-    const tab = { logouts: [] as string[], changes: [] as string[], hidden: false, wake: () => undefined };
+    const tab = {
+      logouts: [] as string[],
+      endCauses: [] as (string | undefined)[],
+      changes: [] as string[],
+      hidden: false,
+      wake: () => undefined,
+    };
     const { environment, ...rest } = options;
     const client = createAuthClient({
       baseUrl: ORIGIN,
@@ -83,7 +91,10 @@ export class FakeBrowser {
         ...environment,
       },
     });
-    client.onLoggedOut((reason) => tab.logouts.push(reason));
+    client.onLoggedOut((reason, endCause) => {
+      tab.logouts.push(reason);
+      tab.endCauses.push(endCause);
+    });
     client.onChange((_state, cause) => tab.changes.push(cause));
     return Object.assign(tab, { client, wake: () => wakers.forEach((wake) => wake()) });
   }

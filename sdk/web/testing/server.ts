@@ -41,10 +41,10 @@ export class FakeServer {
   }
 
   /** Ends the session from elsewhere. */
-  revoke(): void {
+  revoke(cause?: string): void {
     this.expireTokens();
     this.session = null;
-    this.once("/v1/auth/refresh", () => problem(401, "SESSION_REVOKED"));
+    this.once("/v1/auth/refresh", () => problem(401, "SESSION_REVOKED", {}, cause));
   }
 
   readonly fetch = (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
@@ -158,7 +158,12 @@ export function json(body: object, init?: ResponseInit): Response {
   return Response.json(body, init);
 }
 
-export function problem(status: number, reason: string, headers: Record<string, string> = {}): Response {
-  const body = { type: "about:blank", status, reason, code: status * 100 + 1, detail: `because of ${reason}` };
+export function problem(
+  status: number,
+  reason: string,
+  headers: Record<string, string> = {},
+  cause?: string,
+): Response {
+  const body = { type: "about:blank", status, reason, code: status * 100 + 1, detail: `because of ${reason}`, cause };
   return Response.json(body, { status, headers: { "content-type": "application/problem+json", ...headers } });
 }

@@ -5,6 +5,7 @@ import {
   createAuthClient,
   LoggedOutError,
   type AuthClient,
+  type EndCause,
   type LogoutReason,
   type Session,
 } from "@countersign/web";
@@ -13,7 +14,8 @@ import { attachToAxios } from "@countersign/web/axios";
 const client: AuthClient = createAuthClient({ baseUrl: "https://auth.example.com" });
 const session: Promise<Session | null> = client.session();
 const detach: () => void = attachToAxios(axios.create(), client);
-const stop: () => void = client.onLoggedOut((reason: LogoutReason) => {
+const stop: () => void = client.onLoggedOut((reason: LogoutReason, endCause: EndCause | undefined) => {
+  endCause satisfies string | undefined;
   switch (reason) {
     case "LOGGED_OUT":
     case "SESSION_REPLACED":

@@ -69,6 +69,19 @@ const ENDING = new Set([
 function endsSession(reason) {
     return reason !== undefined && ENDING.has(reason);
 }
+const END_CAUSES = new Set([
+    "LOGGED_OUT",
+    "LOGGED_OUT_EVERYWHERE",
+    "PASSWORD_CHANGED",
+    "SIGNED_IN_ELSEWHERE",
+    "REVOKED_BY_ADMINISTRATOR",
+    "USER_DISABLED",
+    "USER_DELETED",
+    "TOKEN_REUSED",
+]);
+function endCauseOf(name) {
+    return END_CAUSES.has(name) ? name : undefined;
+}
 class AuthError extends Error {
     name = "AuthError";
     reason;
@@ -108,9 +121,11 @@ class RateLimitedError extends AuthError {
 class LoggedOutError extends AuthError {
     name = "LoggedOutError";
     logoutReason;
+    endCause;
     constructor(reason, facts = {}) {
         super(reason === null ? "Nobody is logged in." : `The session has ended: ${reason}.`, facts);
         this.logoutReason = reason;
+        this.endCause = facts.endCause;
     }
 }
 class UnavailableError extends AuthError {
@@ -352,6 +367,7 @@ function errorOf(response, body) {
         code: typeof problem["code"] === "number" ? problem["code"] : undefined,
         retryAfter: retryAfterOf(response),
         violations: violationsOf(problem),
+        endCause: endCauseOf(problem["cause"]),
     };
     const message = stringOrUndefined(problem["detail"]) ?? stringOrUndefined(problem["title"]) ?? `HTTP status ${status}`;
     if (status === 401 && endsSession(reason))
@@ -370,8 +386,10 @@ function errorOf(response, body) {
 }
 function problemOf(status, details) {
     const detail = (name) => details.filter(isObject).find((it) => it["@type"] === `type.googleapis.com/google.rpc.${name}`) ?? {};
+    const { reason, metadata } = detail("ErrorInfo");
     return {
-        reason: detail("ErrorInfo")["reason"],
+        reason,
+        cause: isObject(metadata) ? metadata["cause"] : undefined,
         title: status["message"],
         detail: detail("LocalizedMessage")["message"],
         violations: detail("BadRequest")["fieldViolations"],
@@ -515,7 +533,8 @@ function decodeMessage(data, now) {
             const reason = stringOrUndefined(data["reason"]);
             if (reason === undefined || !Object.hasOwn(LOGOUT_REASONS, reason))
                 return undefined;
-            return { type: "logged-out", reason: reason, sessionId };
+            const endCause = endCauseOf(data["endCause"]);
+            return { type: "logged-out", reason: reason, endCause, sessionId };
         }
         case "checked":
             return { type: "checked", sessionId };
@@ -667,7 +686,7 @@ class SessionKeeper {
                 throw error;
         }
         const sessionId = this.#held.status === "logged-in" ? this.#held.token.sessionId : undefined;
-        this.#post({ type: "logged-out", reason: "LOGGED_OUT", sessionId });
+        this.#post({ type: "logged-out", reason: "LOGGED_OUT", endCause: undefined, sessionId });
         this.#end(new LoggedOutError("LOGGED_OUT"));
     }
     async changePassword(currentPassword, newPassword) {
@@ -707,7 +726,7 @@ class SessionKeeper {
         const revoked = readRevoked(await this.#ask(path, { method: "DELETE" }));
         const sessionId = this.#current()?.sessionId;
         if (which === sessionId) {
-            this.#post({ type: "logged-out", reason: "LOGGED_OUT", sessionId });
+            this.#post({ type: "logged-out", reason: "LOGGED_OUT", endCause: undefined, sessionId });
             this.#end(new LoggedOutError("LOGGED_OUT"));
         }
         return revoked;
@@ -730,7 +749,7 @@ class SessionKeeper {
     async renew() {
         this.#life.signal.throwIfAborted();
         if (this.#held.status === "logged-out")
-            throw new LoggedOutError(this.#held.reason);
+            throw new LoggedOutError(this.#held.reason, { endCause: this.#held.endCause });
         if (this.#flight === undefined) {
             const flight = this.#fly();
             this.#flight = flight;
@@ -788,7 +807,7 @@ class SessionKeeper {
     #endByServer(error) {
         if (this.#held.status === "logged-in" && error.logoutReason !== null) {
             const { sessionId } = this.#held.token;
-            this.#post({ type: "logged-out", reason: error.logoutReason, sessionId });
+            this.#post({ type: "logged-out", reason: error.logoutReason, endCause: error.endCause, sessionId });
         }
         this.#end(error);
     }
@@ -801,8 +820,9 @@ class SessionKeeper {
                 this.#arrival = new AbortController();
                 return;
             case "logged-out":
-                if (endConcerns(this.#held, message.sessionId))
-                    this.#end(new LoggedOutError(message.reason));
+                if (!endConcerns(this.#held, message.sessionId))
+                    return;
+                this.#end(new LoggedOutError(message.reason, { endCause: message.endCause }));
                 return;
             case "checked":
                 if (endConcerns(this.#held, message.sessionId))
@@ -832,11 +852,12 @@ class SessionKeeper {
             return;
         const sessionId = before.status === "logged-in" ? before.token.sessionId : undefined;
         const none = before.status === "unknown" && error.logoutReason === "TOKEN_MISSING";
-        this.#held = { status: "logged-out", reason: none ? null : error.logoutReason, sessionId };
+        const { logoutReason: reason, endCause } = error;
+        this.#held = { status: "logged-out", reason: none ? null : reason, endCause, sessionId };
         this.#newEra(error);
         this.changed.tell("end");
-        if (before.status === "logged-in" && error.logoutReason !== null)
-            this.ended.tell(error.logoutReason);
+        if (before.status === "logged-in" && reason !== null)
+            this.ended.tell({ reason, endCause });
     }
     #newEra(reason) {
         this.#era.abort(reason);
@@ -986,7 +1007,7 @@ function createAuthClient(options) {
         get state() {
             return stateOf(keeper, environment);
         },
-        onLoggedOut: (listener) => keeper.ended.listen(listener),
+        onLoggedOut: (listener) => keeper.ended.listen(({ reason, endCause }) => listener(reason, endCause)),
         onChange: (listener) => keeper.changed.listen((cause) => listener(stateOf(keeper, environment), cause)),
         close: () => {
             timekeeper.close();
@@ -1024,7 +1045,7 @@ function stateOf(keeper, environment) {
     if (held.status === "unknown")
         return { status: "unknown" };
     if (held.status === "logged-out")
-        return { status: "logged-out", reason: held.reason };
+        return { status: "logged-out", reason: held.reason, endCause: held.endCause };
     const { accessToken, expiresAt, sessionId, subject } = held.token;
     const expiresIn = Math.max(0, expiresAt - environment.now());
     return { status: "logged-in", accessToken, expiresIn, sessionId, subject };

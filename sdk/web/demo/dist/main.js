@@ -129,11 +129,33 @@ const endings = {
         SESSION_REVOKED: "会话已在别处结束。",
     },
 };
+const causes = {
+    en: {
+        LOGGED_OUT: "You have logged out of this session from elsewhere.",
+        LOGGED_OUT_EVERYWHERE: "You have logged out everywhere, from another device.",
+        PASSWORD_CHANGED: "Signed out because the password was changed on another device.",
+        SIGNED_IN_ELSEWHERE: "Signed out because you have signed in on another device.",
+        REVOKED_BY_ADMINISTRATOR: "An administrator has ended the session.",
+        USER_DISABLED: "An administrator has disabled the account.",
+        USER_DELETED: "The account was deleted.",
+        TOKEN_REUSED: "The session was ended for safety, because an old token was used.",
+    },
+    zh: {
+        LOGGED_OUT: "您已从别处登出此会话。",
+        LOGGED_OUT_EVERYWHERE: "您已在另一台设备上登出所有设备。",
+        PASSWORD_CHANGED: "密码已在另一台设备上更改，因此您已登出。",
+        SIGNED_IN_ELSEWHERE: "您已在另一台设备上登录，因此此处已登出。",
+        REVOKED_BY_ADMINISTRATOR: "管理员已结束此会话。",
+        USER_DISABLED: "管理员已停用此账户。",
+        USER_DELETED: "此账户已被删除。",
+        TOKEN_REUSED: "检测到旧令牌被再次使用，为安全起见会话已终止。",
+    },
+};
 function stringsIn(language) {
     return language === "zh" ? zh : en;
 }
-function endingIn(language, reason) {
-    return endings[language][reason];
+function endingIn(language, reason, cause) {
+    return cause === undefined ? endings[language][reason] : causes[language][cause];
 }
 function byId(id) {
     return document.getElementById(id);
@@ -197,7 +219,7 @@ function showNotice(state, language) {
     notice.hidden = state.status !== "logged-out" || state.reason === null;
     if (state.status !== "logged-out" || state.reason === null)
         return;
-    notice.textContent = endingIn(language, state.reason);
+    notice.textContent = endingIn(language, state.reason, state.endCause);
     notice.classList.toggle("asked-for", state.reason === "LOGGED_OUT");
 }
 function isHidden(focused) {
@@ -636,8 +658,8 @@ client.onChange((state, cause) => {
         wire.event(note("eventOtherTab"));
     view.change(state, cause, language);
 });
-client.onLoggedOut((reason) => {
-    wire.event(note("eventEnd"), reason);
+client.onLoggedOut((reason, endCause) => {
+    wire.event(note("eventEnd"), endCause === undefined ? reason : `${reason}, ${endCause}`);
     wire.resetChecks();
 });
 byId("login").addEventListener("submit", (event) => void login(event));
