@@ -1,24 +1,28 @@
 //! What is done to users, by operators at the command line and by callers of `UserService`. Every change that ends sessions is
 //! durable, epoch and ledger row together, before it is acknowledged.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::audit;
-use super::caller::{Caller, NeedsAdministrator};
-use super::error::{AuthError, FieldViolation};
+use super::caller::Caller;
 use crate::model::{
-    Clock, Credential, CustomClaims, Monotonic, NewUser, PasswordHash, Revocation, RevocationReason, Role,
-    UnixMillis, User, UserId, Username, new_user_id,
+    Clock, Credential, Monotonic, NewUser, PasswordHash, Revocation, RevocationReason, Role, User, Username,
+    new_user_id,
 };
-use crate::password::{HashingPool, InvalidPassword, Password, PasswordPolicy, PoolError, Unfit};
-use crate::reason::Reason;
+use crate::password::{HashingPool, Password, PasswordPolicy, PoolError, Unfit};
 use crate::revocation::Revocations;
-use crate::store::{Cause, CreateUserError, Push, StoreError, Until, UserStore};
-use crate::token::access::{AccessTokenIssuer, AttributesTooLarge};
+use crate::store::{Cause, CreateUserError, Push, Until, UserStore};
+use crate::token::access::AccessTokenIssuer;
+
+mod ask;
+mod error;
+
+pub use ask::{ChangeUser, CreateUser, UserFilter, UserPage, UserRef};
+pub use error::UserAdminError;
+pub(super) use error::rejected;
 
 /// How long a password may take to be hashed where nobody says how long they wait.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,103 +31,6 @@ const PAGE_READ: u32 = 1000;
 /// The most users that one page is looked for among: what is found so far is the page then, and its end a place to go
 /// on from.
 const PAGE_READS: u32 = 5;
-
-/// Which user is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UserRef {
-    /// The one with this id.
-    Id(UserId),
-    /// The one with this username.
-    Name(Username),
-}
-
-impl From<Username> for UserRef {
-    fn from(username: Username) -> Self {
-        Self::Name(username)
-    }
-}
-
-impl From<UserId> for UserRef {
-    fn from(id: UserId) -> Self {
-        Self::Id(id)
-    }
-}
-
-impl fmt::Display for UserRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => write!(f, "{id}"),
-            Self::Name(username) => write!(f, "{:?}", username.as_str()),
-        }
-    }
-}
-
-/// What was asked for could not be done.
-#[derive(Debug, thiserror::Error)]
-pub enum UserAdminError {
-    /// There is no such user.
-    #[error("there is no user {0}")]
-    NotFound(UserRef),
-    /// There is one already.
-    #[error("there is a user {:?} already", .0.as_str())]
-    Taken(Username),
-    /// The id, or the request that it was made from, is another user's.
-    #[error("there is another user with this id: {:?}", .0.as_str())]
-    IdTaken(Username),
-    /// The user was changed since.
-    #[error("the user was changed in the meantime")]
-    Changed,
-    /// It is not for this caller to do.
-    #[error(transparent)]
-    NotAllowed(#[from] NeedsAdministrator),
-    /// There is no such reserved role.
-    #[error("there is no role {0:?}: those that begin with {prefix:?} are {all}", prefix = Role::RESERVED_PREFIX, all = Role::RESERVED.join(", "))]
-    UnknownRole(String),
-    /// Roles and claims together are too large for a token.
-    #[error(transparent)]
-    Attributes(#[from] AttributesTooLarge),
-    /// The password is not good enough.
-    #[error("the password was refused: {0}")]
-    Password(#[from] InvalidPassword),
-    /// It could not be told whether it is good enough.
-    #[error("the file of breached passwords cannot be read: {0}")]
-    Breached(std::io::Error),
-    /// It could not be hashed.
-    #[error("the password could not be hashed: {0}")]
-    Hashing(#[from] PoolError),
-    /// The store did not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<Unfit> for UserAdminError {
-    fn from(error: Unfit) -> Self {
-        match error {
-            Unfit::Invalid(error) => Self::Password(error),
-            Unfit::Unreadable(error) => Self::Breached(error),
-        }
-    }
-}
-
-impl From<UserAdminError> for AuthError {
-    fn from(error: UserAdminError) -> Self {
-        match error {
-            UserAdminError::NotFound(_) => Self::new(Reason::UserNotFound),
-            UserAdminError::Taken(_) => Self::new(Reason::UsernameTaken),
-            UserAdminError::IdTaken(_) => {
-                Self::invalid_field("user_id", "must not be another user's, nor `request_id` another call's")
-            }
-            UserAdminError::Changed => Self::new(Reason::EtagMismatch),
-            UserAdminError::NotAllowed(error) => error.into(),
-            UserAdminError::UnknownRole(_) => Self::invalid_field("roles", error.to_string()),
-            UserAdminError::Attributes(error) => Self::invalid_field("roles", error.to_string()),
-            UserAdminError::Password(error) => rejected("password", error.into()),
-            UserAdminError::Breached(error) => rejected("password", error.into()),
-            UserAdminError::Hashing(error) => error.into(),
-            UserAdminError::Store(error) => error.into(),
-        }
-    }
-}
 
 /// How the replicas learn that the sessions of a user are over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,71 +52,6 @@ enum Telling {
     Replicas(Arc<dyn Push>),
     /// This replica, which tells the others.
     Ourselves(Revocations),
-}
-
-/// Whom a new user is to be.
-#[derive(Debug)]
-pub struct CreateUser {
-    /// The id, where the caller chooses it: the same call again finds the user that it made.
-    pub id: Option<UserId>,
-    /// The name.
-    pub username: Username,
-    /// The password, good enough or not.
-    pub password: SecretString,
-    /// The roles.
-    pub roles: Vec<Role>,
-    /// The custom claims.
-    pub claims: CustomClaims,
-}
-
-impl CreateUser {
-    /// A user with no roles and no claims, whose id is made here.
-    pub fn new(username: Username, password: impl Into<SecretString>) -> Self {
-        let password = password.into();
-        Self { id: None, username, password, roles: Vec::new(), claims: CustomClaims::default() }
-    }
-}
-
-/// What a user is to have from now on; what is `None` stays as it is.
-#[derive(Debug, Default)]
-pub struct ChangeUser {
-    /// The roles.
-    pub roles: Option<Vec<Role>>,
-    /// The custom claims.
-    pub claims: Option<CustomClaims>,
-    /// [`User::updated_at`] of what the caller has read; nothing is changed if it is another by now.
-    pub unchanged_since: Option<UnixMillis>,
-}
-
-/// Which users are wanted: those of whom everything that is given is true.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UserFilter {
-    /// What the username begins with.
-    pub prefix: Option<Username>,
-    /// A role that they have.
-    pub role: Option<Role>,
-    /// Whether they are disabled.
-    pub disabled: Option<bool>,
-}
-
-impl UserFilter {
-    fn admits(&self, user: &User) -> bool {
-        self.role.as_ref().is_none_or(|role| user.roles.contains(role))
-            && self.disabled.is_none_or(|disabled| user.disabled == disabled)
-    }
-
-    fn is_past(&self, username: &Username) -> bool {
-        self.prefix.as_ref().is_some_and(|prefix| !username.as_str().starts_with(prefix.as_str()))
-    }
-}
-
-/// Some of the users, in order of username.
-#[derive(Debug)]
-pub struct UserPage {
-    /// Those that were found.
-    pub users: Vec<User>,
-    /// Where to go on; `None` when there are no more.
-    pub next: Option<Username>,
 }
 
 /// Changes users.
@@ -472,20 +314,6 @@ impl UserAdmin {
 
     fn cause(&self, by: &Caller, reason: RevocationReason) -> Cause {
         Cause { actor: by.actor, reason, until: Until::For(self.longest_session) }
-    }
-}
-
-/// What is told of a password, in the field of this name, that may not become one.
-pub(super) fn rejected(field: &'static str, error: Unfit) -> AuthError {
-    match error {
-        Unfit::Invalid(error) => {
-            let mut refused = AuthError::new(Reason::PasswordRejected);
-            refused.violations.push(FieldViolation::new(field, error.to_string()));
-            refused.metadata.push(("password", error.name()));
-            refused
-        }
-        // Better none than one that may be known to everybody.
-        Unfit::Unreadable(_) => AuthError::new(Reason::StoreUnavailable).caused_by(error),
     }
 }
 
