@@ -188,7 +188,7 @@ impl Model {
         !chain.revoked && !account.disabled && chain.epoch == account.epoch
     }
 
-    /// The table of the design, in its own order.
+    /// The table of the design, in its own order, after the question whether anything is known at all.
     pub(super) fn worth(
         &self,
         chain: &Chain,
@@ -197,11 +197,12 @@ impl Model {
         monotonic: Monotonic,
     ) -> (Worth, Reach) {
         use Worth::{Current, Next, Over, Refused, Reuse};
-        if chain.expires_at <= now {
-            return (Refused(Reason::RefreshTokenExpired), Reach::Memory);
-        }
+        // A clock that has stepped makes the view stale, and must not tell an honest client that its token has expired.
         if !self.is_fresh(monotonic) {
             return (Refused(Reason::RevocationsStale), Reach::Memory);
+        }
+        if chain.expires_at <= now {
+            return (Refused(Reason::RefreshTokenExpired), Reach::Memory);
         }
         if chain.revoked {
             return (Refused(Reason::SessionRevoked), Reach::MemoryOrStore);
