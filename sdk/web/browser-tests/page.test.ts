@@ -55,6 +55,45 @@ describe("the demonstration page", { skip: missing() ?? false, timeout: 120_000 
     await context.close();
   });
 
+  test("lists where the user is logged in, ends one session, and changes the password without a secret in sight", async () => {
+    const [context, elsewhere] = [await stage.browser.newContext(), await stage.browser.newContext()];
+    const page = await openPage(stage, context);
+    await logInByHand(stage, page);
+    const other = await openPage(stage, elsewhere);
+    await logInByHand(stage, other);
+    await page.click("#devices-show");
+    const ends = page.locator("#devices button");
+    await ends.first().waitFor();
+    assert.match(await page.innerText("#devices"), /Chrome · [\d.:a-f]+[\s\S]*this browser|this browser[\s\S]*Chrome/);
+    // Sessions of other tests may be there, too: the newest is the other browser's.
+    await ends.first().click();
+    await other.waitForSelector("#logged-out:not([hidden])");
+
+    await page.fill("#change [name=current]", "not the password");
+    await page.fill("#change [name=new]", "a new horse battery");
+    await page.click("#change button");
+    const failure = page.locator("#change-failure");
+    await failure.getByText("The username or the password is wrong.").waitFor();
+    await page.fill("#change [name=current]", stage.server.password);
+    await page.fill("#change [name=new]", "short");
+    await page.click("#change button");
+    await failure.getByText("a password is at least 8 bytes long").waitFor();
+    const before = await claimOf(page, "sid");
+    await page.fill("#change [name=new]", "a new horse battery");
+    await page.click("#change button");
+    await page.waitForSelector("#change-done:not([hidden])");
+    await showsAnother(page, "sid", before);
+    assert.equal(await page.isHidden("#logged-out"), true);
+    // As it was, for the other tests.
+    await page.fill("#change [name=current]", "a new horse battery");
+    await page.fill("#change [name=new]", stage.server.password);
+    await page.click("#change button");
+    await page.waitForSelector("#change-done:not([hidden])");
+    const text = await page.evaluate(() => document.body.textContent);
+    assert.ok(!text.includes(stage.server.password) && !text.includes("a new horse battery"));
+    await Promise.all([context.close(), elsewhere.close()]);
+  });
+
   test("says what ended the session on another device, in the language of the page", async () => {
     const [context, elsewhere] = [await stage.browser.newContext(), await stage.browser.newContext()];
     const page = await openPage(stage, context);

@@ -1,4 +1,5 @@
-import { AuthError, createAuthClient, UnavailableError, type LogoutReason } from "@countersign/web";
+import { AuthError, createAuthClient, PasswordRejectedError, UnavailableError, type LogoutReason } from "@countersign/web";
+import { DeviceList } from "./device-list.js";
 import { textElement } from "./elements.js";
 import { byId, SessionView } from "./session-view.js";
 import { stringsIn, type Language, type Strings } from "./strings.js";
@@ -101,6 +102,38 @@ async function login(event: SubmitEvent): Promise<void> {
   }
 }
 
+const devices = new DeviceList(client, byId("devices"), say, onClick);
+
+async function changePassword(event: SubmitEvent): Promise<void> {
+  event.preventDefault();
+  const form = event.target as HTMLFormElement;
+  const fields = new FormData(form);
+  const [failure, done] = [byId("change-failure"), byId("change-done")];
+  const submit = form.querySelector("button")!;
+  if (submit.ariaDisabled === "true") return;
+  submit.ariaDisabled = "true";
+  failure.hidden = true;
+  done.hidden = true;
+  const end = wire.begin("change");
+  try {
+    await client.changePassword(String(fields.get("current")), String(fields.get("new")));
+    form.reset();
+    devices.clear();
+    done.hidden = false;
+  } catch (error) {
+    failure.textContent = error instanceof PasswordRejectedError ? reasonsOf(error) : messageOf(error);
+    failure.hidden = false;
+  } finally {
+    end();
+    submit.ariaDisabled = null;
+  }
+}
+
+/** What is wrong with a password, where the server says it in sentences. */
+function reasonsOf(error: PasswordRejectedError): string {
+  return [error.message, ...error.violations.map((violation) => violation.description)].join(" ");
+}
+
 async function twentyRequests(): Promise<void> {
   watch.spoil = 20;
   await Promise.allSettled(Array.from({ length: 20 }, () => client.fetch("/v1/auth/session")));
@@ -121,6 +154,8 @@ client.onChange((state, cause) => {
 client.onLoggedOut((reason: LogoutReason, endCause) => {
   wire.event(note("eventEnd"), endCause === undefined ? reason : `${reason}, ${endCause}`);
   wire.resetChecks();
+  devices.clear();
+  byId("change-done").hidden = true;
 });
 
 byId("login").addEventListener("submit", (event) => void login(event as SubmitEvent));
@@ -129,6 +164,9 @@ onClick(byId("second-tab"), () => window.open(location.href, "_blank", "noopener
 onClick(byId("twenty"), twentyRequests);
 onClick(byId("renew"), () => client.refresh());
 onClick(byId("elsewhere"), copyCurl);
+byId("change").addEventListener("submit", (event) => void changePassword(event as SubmitEvent));
+onClick(byId("devices-show"), () => devices.show());
+onClick(byId("devices-others"), () => devices.endOthers());
 onClick(byId("logout"), () => client.logout());
 onClick(byId("logout-everywhere"), () => client.logout({ everywhere: true }));
 for (const button of document.querySelectorAll<HTMLElement>("[data-language]")) {

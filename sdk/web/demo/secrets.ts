@@ -1,4 +1,11 @@
-const SECRET_FIELDS = new Set(["password", "accessToken", "refreshToken", "token"]);
+const SECRET_FIELDS = new Set([
+  "password",
+  "currentPassword",
+  "newPassword",
+  "accessToken",
+  "refreshToken",
+  "token",
+]);
 
 /** Shortens a secret: it can be told from another one, and not be used. */
 export function shorten(secret: string): string {

@@ -1,5 +1,5 @@
 // Made from sdk/web by `make web`.
-import { AuthError, createAuthClient, UnavailableError } from "./countersign.js";
+import { AuthError, createAuthClient, PasswordRejectedError, UnavailableError } from "./countersign.js";
 import { decodeAccessToken } from "./countersign.js";
 function element(name, className, ...children) {
     const made = document.createElement(name);
@@ -12,6 +12,51 @@ function textElement(name, className, key, strings) {
     const made = element(name, className, strings[key]);
     made.dataset["text"] = key;
     return made;
+}
+class DeviceList {
+    #client;
+    #list;
+    #say;
+    #onClick;
+    constructor(client, list, say, onClick) {
+        this.#client = client;
+        this.#list = list;
+        this.#say = say;
+        this.#onClick = onClick;
+    }
+    async show() {
+        const sessions = await this.#client.sessions();
+        this.#list.replaceChildren(...sessions.map((session) => this.#row(session)));
+    }
+    async endOthers() {
+        await this.#client.endOtherSessions();
+        await this.show();
+    }
+    clear() {
+        this.#list.replaceChildren();
+    }
+    #row(session) {
+        const since = session.createdAt === undefined ? "" : new Date(session.createdAt).toLocaleString(document.documentElement.lang || undefined);
+        const client = session.clientName || browserIn(session.userAgent);
+        const what = element("span", "", [client, session.address].filter((text) => text !== "").join(" · "));
+        const when = element("span", "muted small", since);
+        const about = element("div", "", what, element("br", ""), when);
+        if (session.current) {
+            return element("li", "", about, textElement("span", "muted", "thisBrowser", this.#say()));
+        }
+        const end = textElement("button", "", "endDevice", this.#say());
+        end.setAttribute("type", "button");
+        this.#onClick(end, async () => {
+            await this.#client.endSession(session.id);
+            await this.show();
+        });
+        return element("li", "", about, end);
+    }
+}
+function browserIn(userAgent) {
+    const known = /(Edg|OPR|Firefox|Chrome|Safari)\/[\d.]+/.exec(userAgent)?.[1];
+    const names = { Edg: "Edge", OPR: "Opera" };
+    return known === undefined ? userAgent.slice(0, 60) : (names[known] ?? known);
 }
 const en = {
     tag: "demonstration",
@@ -36,6 +81,18 @@ const en = {
     notCopied: "The browser does not let this page write to the clipboard.",
     logout: "Log out",
     logoutEverywhere: "Log out everywhere",
+    devicesTitle: "Where you are logged in",
+    devicesHint: "Each login is a session of its own. To end one takes effect at once, wherever it is.",
+    devicesShow: "Show my sessions",
+    devicesOthers: "End all others",
+    thisBrowser: "this browser",
+    endDevice: "End",
+    changeTitle: "Change the password",
+    changeHint: "Every other session ends. This one goes on with new tokens.",
+    currentPassword: "Current password",
+    newPassword: "New password",
+    change: "Change the password",
+    changeDone: "The password is changed. You are logged in here alone.",
     wireTitle: "On the wire",
     wireHint: "What this tab sends and receives. Secrets are shortened. The refresh token never appears: it is in a cookie that scripts cannot read.",
     wireEmpty: "Nothing yet.",
@@ -84,6 +141,18 @@ const zh = {
     notCopied: "浏览器不允许此页面写入剪贴板。",
     logout: "登出",
     logoutEverywhere: "在所有设备登出",
+    devicesTitle: "登录的设备",
+    devicesHint: "每次登录都是一个独立的会话。无论在哪里，结束后立即生效。",
+    devicesShow: "显示我的会话",
+    devicesOthers: "结束其他会话",
+    thisBrowser: "此浏览器",
+    endDevice: "结束",
+    changeTitle: "修改密码",
+    changeHint: "其他会话全部结束，此处换用新的令牌，保持登录。",
+    currentPassword: "当前密码",
+    newPassword: "新密码",
+    change: "修改密码",
+    changeDone: "密码已修改，现在只有此处处于登录状态。",
     wireTitle: "网络记录",
     wireHint: "此标签页收发的内容。机密内容已缩短。刷新令牌不会出现：它保存在脚本无法读取的 cookie 中。",
     wireEmpty: "暂无内容。",
@@ -231,7 +300,14 @@ function showClaim(name, value, language) {
         return new Date(value * 1_000).toLocaleString(language === "zh" ? "zh-CN" : "en-GB");
     return typeof value === "string" ? value : JSON.stringify(value);
 }
-const SECRET_FIELDS = new Set(["password", "accessToken", "refreshToken", "token"]);
+const SECRET_FIELDS = new Set([
+    "password",
+    "currentPassword",
+    "newPassword",
+    "accessToken",
+    "refreshToken",
+    "token",
+]);
 function shorten(secret) {
     return secret.length <= 24 ? "•".repeat(8) : `${secret.slice(0, 10)}…${secret.slice(-6)}`;
 }
@@ -642,6 +718,37 @@ async function login(event) {
         submit.ariaDisabled = null;
     }
 }
+const devices = new DeviceList(client, byId("devices"), say, onClick);
+async function changePassword(event) {
+    event.preventDefault();
+    const form = event.target;
+    const fields = new FormData(form);
+    const [failure, done] = [byId("change-failure"), byId("change-done")];
+    const submit = form.querySelector("button");
+    if (submit.ariaDisabled === "true")
+        return;
+    submit.ariaDisabled = "true";
+    failure.hidden = true;
+    done.hidden = true;
+    const end = wire.begin("change");
+    try {
+        await client.changePassword(String(fields.get("current")), String(fields.get("new")));
+        form.reset();
+        devices.clear();
+        done.hidden = false;
+    }
+    catch (error) {
+        failure.textContent = error instanceof PasswordRejectedError ? reasonsOf(error) : messageOf(error);
+        failure.hidden = false;
+    }
+    finally {
+        end();
+        submit.ariaDisabled = null;
+    }
+}
+function reasonsOf(error) {
+    return [error.message, ...error.violations.map((violation) => violation.description)].join(" ");
+}
 async function twentyRequests() {
     watch.spoil = 20;
     await Promise.allSettled(Array.from({ length: 20 }, () => client.fetch("/v1/auth/session")));
@@ -661,6 +768,8 @@ client.onChange((state, cause) => {
 client.onLoggedOut((reason, endCause) => {
     wire.event(note("eventEnd"), endCause === undefined ? reason : `${reason}, ${endCause}`);
     wire.resetChecks();
+    devices.clear();
+    byId("change-done").hidden = true;
 });
 byId("login").addEventListener("submit", (event) => void login(event));
 byId("clear").addEventListener("click", () => wire.clear());
@@ -668,6 +777,9 @@ onClick(byId("second-tab"), () => window.open(location.href, "_blank", "noopener
 onClick(byId("twenty"), twentyRequests);
 onClick(byId("renew"), () => client.refresh());
 onClick(byId("elsewhere"), copyCurl);
+byId("change").addEventListener("submit", (event) => void changePassword(event));
+onClick(byId("devices-show"), () => devices.show());
+onClick(byId("devices-others"), () => devices.endOthers());
 onClick(byId("logout"), () => client.logout());
 onClick(byId("logout-everywhere"), () => client.logout({ everywhere: true }));
 for (const button of document.querySelectorAll("[data-language]")) {
