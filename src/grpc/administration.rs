@@ -19,7 +19,7 @@ use crate::auth::{
     SessionAdmin, SessionEnd, SessionPage, SessionPlace, UserAdmin, UserAdminError, UserFilter, UserPage,
     UserRef,
 };
-use crate::model::{Role, SessionId, UnixMillis, User, Username};
+use crate::model::{Actor, Role, SessionId, UnixMillis, User, Username};
 use crate::reason::Reason;
 use crate::transport::carry_through;
 
@@ -82,14 +82,37 @@ impl Service {
         F: Future<Output = Result<T, AuthError>> + Send,
     {
         let (administration, allow) = (self.administration.clone(), Arc::clone(&self.allow));
-        let (admitted, language) = (call.admitted.clone(), call.language);
+        let (admitted, language, peer) = (call.admitted.clone(), call.language, call.peer);
+        let by = name_of(admitted.as_ref());
         let work = async move {
             let caller = caller(&administration, &allow, path, admitted).await?;
             work(administration, caller).await
         };
+        let work = async move {
+            work.await.inspect_err(|error| {
+                if error.reason == Reason::CallerNotAllowed {
+                    tracing::warn!(
+                        target: "countersign::audit",
+                        event = "call.not_allowed",
+                        method = path, caller = by, why = error.reason.name(),
+                        peer = peer.map(|peer| peer.to_string()),
+                        "call refused: the caller lacks a role, or the right to touch this user"
+                    );
+                }
+            })
+        };
         let work = async move { work.await.map_err(|error| status::refuse(&error, language)) };
         let outcome = carry_through(&self.tasks, work).await;
         outcome.unwrap_or_else(|panicked| Err(status::refuse(&panicked.into(), language)))
+    }
+}
+
+/// What the audit log calls whoever was let in.
+fn name_of(admitted: Option<&Admitted>) -> String {
+    match admitted {
+        Some(Admitted::Certificate(names)) => names.join(" "),
+        Some(Admitted::Token(token)) => Actor::User(token.subject).to_string(),
+        None => String::new(),
     }
 }
 

@@ -55,3 +55,43 @@ fn every_line_of_the_page_does_what_the_page_says() {
     }
     assert_eq!(dev.terminate(), Some(0));
 }
+
+/// The page says so: each refusal is an event in the audit log.
+#[test]
+fn whoever_is_refused_is_named_in_the_audit_log() {
+    const TEST: &str = "whoever_is_refused_is_named_in_the_audit_log";
+    if tool::find("grpcurl", TEST).is_none() {
+        return;
+    }
+    let data = tempfile::tempdir().unwrap();
+    let dev = Dev::start(data.path());
+    let call = |token: &str, service: &str, body: &str| {
+        let (address, header) = (dev.grpc, format!("-H 'authorization: Bearer {token}'"));
+        tool::try_paste(&format!(
+            "grpcurl -plaintext {header} -d '{body}' {address} countersign.v1.{service}"
+        ))
+        .0
+    };
+    let login = |name: &str, password: &str| {
+        let body = format!(r#"{{"username":"{name}","password":"{password}"}}"#);
+        let answer: serde_json::Value = serde_json::from_str(&call("", "AuthService/Login", &body)).unwrap();
+        answer["tokens"]["accessToken"].as_str().unwrap().to_owned()
+    };
+    let admin = login("admin", &dev.password().unwrap());
+    let body = r#"{"username":"grace","password":"correct horse battery","roles":["countersign:users"]}"#;
+    let made: serde_json::Value =
+        serde_json::from_str(&call(&admin, "UserService/CreateUser", body)).unwrap();
+    let grace = login("grace", "correct horse battery");
+    call(&grace, "UserService/DisableUser", r#"{"user":{"username":"admin"}}"#);
+    call(&grace, "SessionService/ListSessions", r#"{"user":{"username":"admin"}}"#);
+    let log = dev.log();
+    let refused = |with: &[&str]| {
+        let line = |line: &&str| line.contains("call.not_allowed") && with.iter().all(|it| line.contains(it));
+        assert!(log.lines().any(|it| line(&it)), "{with:?} in\n{log}");
+    };
+    let id = format!("user:{}", made["user"]["id"].as_str().unwrap());
+    refused(&["UserService/DisableUser", &id, "CALLER_NOT_ALLOWED"]);
+    refused(&["SessionService/ListSessions", "CALLER_NOT_ALLOWED"]);
+    assert!(login("admin", &dev.password().unwrap()).len() > 100, "nothing was done");
+    assert_eq!(dev.terminate(), Some(0));
+}
