@@ -10,6 +10,7 @@ pub mod bounds;
 mod caller;
 mod change_password;
 pub mod error;
+mod live_sessions;
 mod login;
 mod login_turns;
 mod logout;

@@ -1,6 +1,6 @@
 //! A user changes their own password: every session is over, but for the one that they go on with.
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::audit;
 use super::authenticator::Authenticator;
@@ -8,8 +8,8 @@ use super::error::AuthError;
 use super::login::{begin_session, with_password};
 use super::own_session::own_session;
 use super::types::{CallContext, ChangePassword, Login};
-use super::user_admin::{new_password, rejected};
-use crate::model::{Actor, RevocationReason, SessionLimit, User};
+use super::user_admin;
+use crate::model::{Actor, Epoch, RevocationReason, SessionLimit, User};
 use crate::password::Password;
 use crate::reason::Reason;
 use crate::store::{Cause, SessionPolicy, Until};
@@ -28,24 +28,18 @@ pub(super) async fn change_password(
     let current = Password::new(request.current_password.expose_secret().to_owned())
         .map_err(|_| AuthError::new(Reason::InvalidCredentials))?;
     // Before a guess is counted: whoever chose badly need not have guessed.
-    let new = new_password(&auth.parts.password_policy, &request.new_password, &user.username)
-        .await
-        .map_err(|error| rejected("new_password", error))?;
+    let new = wanted(auth, &request.new_password, &user).await?;
 
     let shown = with_password(auth, &user.username, current, call).await?;
     // The session was ended meanwhile; or the user was deleted, and somebody else has the name.
     if (shown.id, shown.epoch) != (user.id, session.epoch) {
         return Err(Reason::SessionRevoked.into());
     }
-    let hash = auth.parts.passwords.hash(new, call.deadline).await?;
-    let (actor, reason) = (Actor::User(user.id), RevocationReason::PasswordChanged);
-    let cause = Cause { actor, reason, until: Until::For(auth.policy.session.absolute) };
     // In the epoch of the session that asks, in which the old password was shown: if all sessions were ended since, by an
     // operator who shuts somebody out, say, it is the other change that counts.
-    let row = auth.parts.users.set_password(user.id, &hash, Some(session.epoch), cause).await?;
-    let Some(row) = row else { return Err(Reason::SessionRevoked.into()) };
-    auth.parts.revocations.announce(&row);
-    audit::user_changed(user.id, Some(&user.username), reason.as_str(), &actor.to_string());
+    if !set(auth, call, &user, new, session.epoch, RevocationReason::PasswordChanged.as_str()).await? {
+        return Err(Reason::SessionRevoked.into());
+    }
 
     let now = auth.parts.users.find(user.id).await?.filter(|user| !user.disabled);
     let Some(user) = now else { return Err(Reason::SessionRevoked.into()) };
@@ -56,4 +50,35 @@ pub(super) async fn change_password(
     // The session that asked stays in its store until it expires or a login clears it away, as after a Logout everywhere: its
     // epoch says that it is over, and its refresh token is told so.
     begin_session(auth, &user, session.audiences, session.client, &policy, call).await
+}
+
+/// The password that a user wants, if it may become one.
+pub(super) async fn wanted(
+    auth: &Authenticator,
+    new_password: &SecretString,
+    user: &User,
+) -> Result<Password, AuthError> {
+    let new = user_admin::new_password(&auth.parts.password_policy, new_password, &user.username).await;
+    new.map_err(|error| user_admin::rejected("new_password", error))
+}
+
+/// Sets the password, if the user is still in this epoch, and ends every session; `note` says to the audit log what was done.
+/// Says whether it was: then it is durable.
+pub(super) async fn set(
+    auth: &Authenticator,
+    call: &CallContext,
+    user: &User,
+    new: Password,
+    epoch: Epoch,
+    note: &'static str,
+) -> Result<bool, AuthError> {
+    let hash = auth.parts.passwords.hash(new, call.deadline).await?;
+    let (actor, reason) = (Actor::User(user.id), RevocationReason::PasswordChanged);
+    let cause = Cause { actor, reason, until: Until::For(auth.policy.session.absolute) };
+    let Some(row) = auth.parts.users.set_password(user.id, &hash, Some(epoch), cause).await? else {
+        return Ok(false);
+    };
+    auth.parts.revocations.announce(&row);
+    audit::user_changed(user.id, Some(&user.username), note, &actor.to_string());
+    Ok(true)
 }

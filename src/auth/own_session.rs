@@ -10,11 +10,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::audit;
 use super::authenticator::Authenticator;
 use super::error::AuthError;
+use super::live_sessions;
 use super::refresh::{expired, reused, standing, unreadable};
 use super::session_end::{self, Ended};
 use super::types::{CallContext, OwnSessions, RevokeOwnSessions, WhichSessions};
 use crate::model::{Actor, Decision, RevocationReason, Session, User, decide};
-use crate::store::{Cause, SessionRevocation, Until};
 
 /// The user and the session of a refresh token that a Refresh would honour. Nothing is rotated; a token that was left behind
 /// ends its session, as it does at Refresh.
@@ -46,10 +46,9 @@ pub(super) async fn own_session(
 
 /// The sessions that are neither over nor revoked, the newest first.
 async fn alive(auth: &Authenticator, user: &User) -> Result<Vec<Session>, AuthError> {
-    let mut sessions = auth.parts.sessions.list(user.id).await?;
+    let mut sessions = live_sessions::stored(auth.parts.sessions.as_ref(), user).await?;
     let index = &auth.parts.revocations.view().index;
-    sessions.retain(|session| session.epoch >= user.epoch && !index.is_session_revoked(session.id));
-    sessions.sort_unstable_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
+    sessions.retain(|session| !index.is_session_revoked(session.id));
     Ok(sessions)
 }
 
@@ -82,21 +81,13 @@ pub(super) async fn revoke(
         return Ok(0);
     }
     let (actor, reason) = (Actor::User(user.id), RevocationReason::Logout);
-    let revocation = |session: &Session| SessionRevocation {
-        session: session.id,
-        user: user.id,
-        cause: Cause { actor, reason, until: Until::At(session.expires_at) },
-    };
-    let rows = auth.parts.ledger.revoke_sessions(&ending.iter().map(revocation).collect::<Vec<_>>()).await?;
+    let rows = live_sessions::revoke(auth.parts.ledger.as_ref(), &ending, actor, reason).await?;
     for row in &rows {
         auth.parts.revocations.announce(row);
     }
-    let ids: Vec<_> = ending.iter().map(|session| session.id).collect();
-    for id in &ids {
-        audit::session_revoked(user.id, *id, reason, call.peer);
+    for session in &ending {
+        audit::session_revoked(user.id, session.id, reason, call.peer);
     }
-    if let Err(error) = auth.parts.sessions.delete(user.id, &ids).await {
-        tracing::debug!(user = %user.id, %error, "revoked sessions stay in their store until they expire");
-    }
-    Ok(ids.len())
+    live_sessions::forget(auth.parts.sessions.as_ref(), &user, &ending).await;
+    Ok(ending.len())
 }

@@ -9,13 +9,13 @@ use secrecy::ExposeSecret as _;
 use super::audit;
 use super::authenticator::Authenticator;
 use super::caller::Caller;
+use super::change_password::{set, wanted};
 use super::error::AuthError;
 use super::types::{CallContext, ResetPassword};
-use super::user_admin::{UserAdmin, UserRef, new_password, rejected};
-use crate::model::{Actor, RevocationReason, UnixMillis};
+use super::user_admin::{UserAdmin, UserRef};
+use crate::model::{UnixMillis, User};
 use crate::reason::Reason;
 use crate::revocation::Revocations;
-use crate::store::{Cause, Until};
 use crate::token::{Keyring, PasswordReset, ResetClaims};
 
 /// The longest life of a token.
@@ -42,8 +42,7 @@ impl PasswordResets {
         user: &UserRef,
         ttl: Duration,
     ) -> Result<(PasswordReset, UnixMillis), AuthError> {
-        let user = self.users.find(user).await?;
-        by.may_touch(&user)?;
+        let user = self.users.touchable(by, user).await?;
         let now = self.revocations.store_time().now;
         let expires_at = now + ttl.min(LONGEST_RESET);
         let keys = self.keys.current();
@@ -68,17 +67,8 @@ pub(super) async fn reset_password(
         return Err(invalid());
     }
     let user = auth.parts.users.find(claims.user).await?;
-    let good = |user: &crate::model::User| !user.disabled && user.epoch == claims.epoch;
+    let good = |user: &User| !user.disabled && user.epoch == claims.epoch;
     let user = user.filter(good).ok_or_else(invalid)?;
-    let new = new_password(&auth.parts.password_policy, &request.new_password, &user.username)
-        .await
-        .map_err(|error| rejected("new_password", error))?;
-    let hash = auth.parts.passwords.hash(new, call.deadline).await?;
-    let (actor, reason) = (Actor::User(user.id), RevocationReason::PasswordChanged);
-    let cause = Cause { actor, reason, until: Until::For(auth.policy.session.absolute) };
-    let row = auth.parts.users.set_password(user.id, &hash, Some(claims.epoch), cause).await?;
-    let row = row.ok_or_else(invalid)?;
-    auth.parts.revocations.announce(&row);
-    audit::user_changed(user.id, Some(&user.username), "password_reset", &actor.to_string());
-    Ok(())
+    let new = wanted(auth, &request.new_password, &user).await?;
+    if set(auth, call, &user, new, claims.epoch, "password_reset").await? { Ok(()) } else { Err(invalid()) }
 }

@@ -1,15 +1,15 @@
 //! What is done to the sessions of others: looked at, and ended.
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::audit;
 use super::caller::Caller;
+use super::live_sessions;
 use super::user_admin::{UserAdmin, UserAdminError, UserRef};
 use crate::model::{EndCause, RevocationReason, Session, SessionId, UnixMillis, User, UserId};
 use crate::revocation::Revocations;
-use crate::store::{Cause, Ending, Ledger, Lived, SessionRevocation, SessionStore, Until};
+use crate::store::{Ending, Ledger, Lived, SessionStore};
 
 /// The most sessions that can be named at once.
 pub const MOST_SESSIONS_AT_ONCE: usize = 100;
@@ -98,7 +98,6 @@ impl SessionAdmin {
     ) -> Result<SessionPage, UserAdminError> {
         let user = self.users.find(user).await?;
         let mut sessions = self.alive(&user).await?;
-        sessions.sort_unstable_by_key(|session| Reverse(SessionPlace::of(session)));
         sessions.retain(|session| after.is_none_or(|after| SessionPlace::of(session) < after));
         let more = sessions.len() > size;
         sessions.truncate(size);
@@ -114,40 +113,29 @@ impl SessionAdmin {
         user: &UserRef,
         sessions: &BTreeSet<SessionId>,
     ) -> Result<usize, UserAdminError> {
-        let user = self.users.find(user).await?;
-        by.may_touch(&user)?;
-        let mut alive = self.alive(&user).await?;
-        alive.retain(|session| sessions.contains(&session.id));
-        if alive.is_empty() {
+        let user = self.users.touchable(by, user).await?;
+        let mut ending = self.alive(&user).await?;
+        ending.retain(|session| sessions.contains(&session.id));
+        if ending.is_empty() {
             return Ok(0);
         }
         let reason = RevocationReason::Operator;
-        let revocation = |session: &Session| SessionRevocation {
-            session: session.id,
-            user: user.id,
-            cause: Cause { actor: by.actor, reason, until: Until::At(session.expires_at) },
-        };
-        let rows = self.ledger.revoke_sessions(&alive.iter().map(revocation).collect::<Vec<_>>()).await?;
-        for row in &rows {
-            self.users.tell(row).await;
+        let rows = live_sessions::revoke(self.ledger.as_ref(), &ending, by.actor, reason).await?;
+        self.users.tell(&rows).await;
+        for session in &ending {
+            audit::session_revoked_by(user.id, session.id, reason, &by.name);
         }
-        let ids: Vec<SessionId> = alive.iter().map(|session| session.id).collect();
-        for id in &ids {
-            audit::session_revoked_by(user.id, *id, reason, &by.name);
-        }
-        if let Err(error) = self.sessions.delete(user.id, &ids).await {
-            tracing::debug!(user = %user.id, %error, "revoked sessions stay in their store until they expire");
-        }
-        Ok(ids.len())
+        live_sessions::forget(self.sessions.as_ref(), &user, &ending).await;
+        Ok(ending.len())
     }
 
     /// Ends every session of the user, those too that a store has forgotten, and says how many were known to be alive. When
     /// this returns, their end is durable.
     pub async fn revoke_all(&self, by: &Caller, user: &UserRef) -> Result<usize, UserAdminError> {
-        let user = self.users.find(user).await?;
+        let user = self.users.touchable(by, user).await?;
         // How many they are is a service to the caller; that they end does not hang on it.
         let known = self.alive(&user).await.map(|alive| alive.len());
-        self.users.revoke_all(by, &UserRef::Id(user.id)).await?;
+        self.users.revoke_all(by, user).await?;
         known
     }
 
@@ -180,21 +168,20 @@ impl SessionAdmin {
         }
     }
 
-    /// A store lists what it has not forgotten yet, and is told of an end after the ledger.
+    /// The newest first.
     async fn alive(&self, user: &User) -> Result<Vec<Session>, UserAdminError> {
-        let mut sessions = self.sessions.list(user.id).await?;
-        sessions.retain(|session| session.epoch >= user.epoch);
-        let Some(revocations) = &self.revocations else {
-            let mut alive = Vec::new();
-            for session in sessions {
-                if !self.ledger.standing(user.id, session.id).await?.session_revoked {
-                    alive.push(session);
-                }
+        let mut sessions = live_sessions::stored(self.sessions.as_ref(), user).await?;
+        if let Some(revocations) = &self.revocations {
+            let index = &revocations.view().index;
+            sessions.retain(|session| !index.is_session_revoked(session.id));
+            return Ok(sessions);
+        }
+        let mut alive = Vec::new();
+        for session in sessions {
+            if !self.ledger.standing(user.id, session.id).await?.session_revoked {
+                alive.push(session);
             }
-            return Ok(alive);
-        };
-        let index = &revocations.view().index;
-        sessions.retain(|session| !index.is_session_revoked(session.id));
-        Ok(sessions)
+        }
+        Ok(alive)
     }
 }

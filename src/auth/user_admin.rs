@@ -138,6 +138,13 @@ impl UserAdmin {
         found.ok_or_else(|| UserAdminError::NotFound(user.clone()))
     }
 
+    /// The user who is meant, if the caller may change them.
+    pub(super) async fn touchable(&self, by: &Caller, user: &UserRef) -> Result<User, UserAdminError> {
+        let user = self.find(user).await?;
+        by.may_touch(&user)?;
+        Ok(user)
+    }
+
     /// At most `limit` users, those after `after`, in order of username.
     pub async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, UserAdminError> {
         Ok(self.users.list(after, limit).await?)
@@ -196,13 +203,12 @@ impl UserAdmin {
         password: SecretString,
         deadline: Option<Monotonic>,
     ) -> Result<Reach, UserAdminError> {
-        let user = self.find(user).await?;
-        by.may_touch(&user)?;
+        let user = self.touchable(by, user).await?;
         let password = new_password(&self.policy, &password, &user.username).await?;
         let hash = self.hash(password, deadline).await?;
         let cause = self.cause(by, RevocationReason::PasswordChanged);
         let row = self.users.set_password(user.id, &hash, None, cause).await?;
-        Ok(self.tell(&done(by, user, row, cause)?).await)
+        self.ended(by, user, row, cause).await
     }
 
     /// Sets roles and claims; they reach the access tokens with the next Refresh. Returns the user as they are then.
@@ -230,8 +236,7 @@ impl UserAdmin {
         user: &UserRef,
         change: &ChangeUser,
     ) -> Result<User, UserAdminError> {
-        let user = self.find(user).await?;
-        by.may_touch(&user)?;
+        let user = self.touchable(by, user).await?;
         let (roles, claims) = (change.roles.as_deref(), change.claims.as_ref());
         if let Some(roles) = roles {
             check_roles(roles)?;
@@ -256,8 +261,7 @@ impl UserAdmin {
 
     /// Lets a disabled user in again.
     pub async fn enable(&self, by: &Caller, user: &UserRef) -> Result<(), UserAdminError> {
-        let user = self.find(user).await?;
-        by.may_touch(&user)?;
+        let user = self.touchable(by, user).await?;
         if !self.users.enable(user.id).await? {
             return Err(UserAdminError::NotFound(UserRef::Name(user.username)));
         }
@@ -267,40 +271,50 @@ impl UserAdmin {
 
     /// Locks a user out and ends every session.
     pub async fn disable(&self, by: &Caller, user: &UserRef) -> Result<Reach, UserAdminError> {
-        let user = self.find(user).await?;
-        by.may_touch(&user)?;
+        let user = self.touchable(by, user).await?;
         let cause = self.cause(by, RevocationReason::UserDisabled);
         let row = self.users.disable(user.id, cause).await?;
-        Ok(self.tell(&done(by, user, row, cause)?).await)
+        self.ended(by, user, row, cause).await
     }
 
     /// Forgets a user and ends every session.
     pub async fn delete(&self, by: &Caller, user: &UserRef) -> Result<Reach, UserAdminError> {
-        let user = self.find(user).await?;
-        by.may_touch(&user)?;
+        let user = self.touchable(by, user).await?;
         let cause = self.cause(by, RevocationReason::UserDeleted);
         let row = self.users.delete(user.id, cause).await?;
-        Ok(self.tell(&done(by, user, row, cause)?).await)
+        self.ended(by, user, row, cause).await
     }
 
-    /// Ends every session, and nothing else.
-    pub async fn revoke_all(&self, by: &Caller, user: &UserRef) -> Result<Reach, UserAdminError> {
-        let user = self.find(user).await?;
-        by.may_touch(&user)?;
+    /// Ends every session of a user who is [`Self::touchable`], and nothing else.
+    pub(super) async fn revoke_all(&self, by: &Caller, user: User) -> Result<Reach, UserAdminError> {
         let cause = self.cause(by, RevocationReason::Operator);
         let row = self.users.revoke_all(user.id, cause).await?;
-        Ok(self.tell(&done(by, user, row, cause)?).await)
+        self.ended(by, user, row, cause).await
     }
 
-    /// Tells whoever is to be told of a row that is committed.
-    pub(super) async fn tell(&self, row: &Revocation) -> Reach {
+    /// Notes that every session of the user has ended, which is this row, and tells of it.
+    async fn ended(
+        &self,
+        by: &Caller,
+        user: User,
+        row: Option<Revocation>,
+        cause: Cause,
+    ) -> Result<Reach, UserAdminError> {
+        let row = done(by, user, row, cause)?;
+        Ok(self.tell(std::slice::from_ref(&row)).await)
+    }
+
+    /// Tells whoever is to be told of rows that are committed.
+    pub(super) async fn tell(&self, rows: &[Revocation]) -> Reach {
         match &self.telling {
             Telling::Nobody => Reach::Polled,
             Telling::Ourselves(revocations) => {
-                revocations.announce(row);
+                for row in rows {
+                    revocations.announce(row);
+                }
                 Reach::Pushed
             }
-            Telling::Replicas(push) => match push.publish(std::slice::from_ref(row)).await {
+            Telling::Replicas(push) => match push.publish(rows).await {
                 Ok(()) => Reach::Pushed,
                 Err(error) => Reach::NotPushed(error.to_string()),
             },
