@@ -122,7 +122,7 @@ mod tests {
         let algorithms = countersign_verifier::Algorithm::ALL;
         let generate = |number: usize| {
             let id = KeyId::parse(&format!("key-{number}")).unwrap();
-            SigningKey::generate(id, algorithms[number % algorithms.len()]).unwrap()
+            SigningKey::generate(id, algorithms[number % algorithms.len()])
         };
         let keys: Vec<SigningKey> = (0..=KEPT_PER_THREAD).map(generate).collect();
         for key in &keys[..KEPT_PER_THREAD] {

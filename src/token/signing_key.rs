@@ -40,7 +40,6 @@ pub struct GeneratingFailed;
 pub struct SigningKey {
     key: EncodingKey,
     header: Header,
-    pem: Zeroizing<String>,
     verifying: Arc<VerifyingKey>,
     activation: Activation,
 }
@@ -62,47 +61,45 @@ impl SigningKey {
         }
     }
 
-    /// A new key, in use since ever unless [`Self::active_from`] says otherwise. RSA keys get 2048 bits: longer
-    /// ones sign several times slower.
-    pub fn generate(id: KeyId, algorithm: Algorithm) -> Result<Self, GeneratingFailed> {
-        let key = match algorithm {
-            Algorithm::EdDSA => Self::ed25519(id, &Ed25519KeyPair::generate().map_err(|_| GeneratingFailed)?),
+    /// The PEM text of a new private key as PKCS#8 version 1, which OpenSSL reads too. RSA keys get 2048 bits: longer ones
+    /// sign several times slower.
+    pub fn generate_pem(algorithm: Algorithm) -> Result<Zeroizing<String>, GeneratingFailed> {
+        let pem = match algorithm {
+            Algorithm::EdDSA => pkcs8_v1_pem(&Ed25519KeyPair::generate().map_err(|_| GeneratingFailed)?),
             Algorithm::Es256 => {
                 let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
-                Self::p256(id, &pair.map_err(|_| GeneratingFailed)?)
+                p256_pem(&pair.map_err(|_| GeneratingFailed)?)
             }
             Algorithm::Rs256 => {
                 let pair = RsaKeyPair::generate(KeySize::Rsa2048);
-                Self::rsa(id, &pair.map_err(|_| GeneratingFailed)?)
+                pkcs8_v1_pem(&pair.map_err(|_| GeneratingFailed)?)
             }
         };
-        key.map_err(|_| GeneratingFailed)
+        pem.map_err(|_| GeneratingFailed)
     }
 
     fn ed25519(id: KeyId, pair: &Ed25519KeyPair) -> Result<Self, InvalidSigningKey> {
         let pem = pkcs8_v1_pem(pair)?;
         let key = EncodingKey::from_ed_pem(pem.as_bytes());
-        Self::new(id, Algorithm::EdDSA, key, pem, pair.public_key())
+        Self::new(id, Algorithm::EdDSA, key, pair.public_key())
     }
 
     fn p256(id: KeyId, pair: &EcdsaKeyPair) -> Result<Self, InvalidSigningKey> {
-        let der = pair.to_pkcs8v1().map_err(|_| InvalidSigningKey::Unsupported)?;
-        let pem = pem_block::encode(pem_block::PRIVATE_KEY, der.as_ref());
+        let pem = p256_pem(pair)?;
         let key = EncodingKey::from_ec_pem(pem.as_bytes());
-        Self::new(id, Algorithm::Es256, key, pem, pair.public_key())
+        Self::new(id, Algorithm::Es256, key, pair.public_key())
     }
 
     fn rsa(id: KeyId, pair: &RsaKeyPair) -> Result<Self, InvalidSigningKey> {
         let pem = pkcs8_v1_pem(pair)?;
         let key = EncodingKey::from_rsa_pem(pem.as_bytes());
-        Self::new(id, Algorithm::Rs256, key, pem, pair.public_key())
+        Self::new(id, Algorithm::Rs256, key, pair.public_key())
     }
 
     fn new<P: AsDer<PublicKeyX509Der<'static>>>(
         id: KeyId,
         algorithm: Algorithm,
         key: jsonwebtoken::errors::Result<EncodingKey>,
-        pem: Zeroizing<String>,
         public: &P,
     ) -> Result<Self, InvalidSigningKey> {
         let key = key.map_err(|_| InvalidSigningKey::Unsupported)?;
@@ -118,7 +115,7 @@ impl SigningKey {
         };
         let verifying = Arc::new(VerifyingKey::from_spki_der(id, algorithm, spki.as_ref())?);
         signers::keep();
-        Ok(Self { key, header, pem, verifying, activation: Activation::Always })
+        Ok(Self { key, header, verifying, activation: Activation::Always })
     }
 
     /// The same key, in use from then on.
@@ -152,11 +149,11 @@ impl SigningKey {
     pub fn sign<C: Serialize>(&self, claims: &C) -> Result<String, jsonwebtoken::errors::Error> {
         jsonwebtoken::encode(&self.header, claims, &self.key)
     }
+}
 
-    /// The PEM text of the private key as PKCS#8 version 1, which OpenSSL reads too.
-    pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
-        self.pem.clone()
-    }
+fn p256_pem(pair: &EcdsaKeyPair) -> Result<Zeroizing<String>, InvalidSigningKey> {
+    let der = pair.to_pkcs8v1().map_err(|_| InvalidSigningKey::Unsupported)?;
+    Ok(pem_block::encode(pem_block::PRIVATE_KEY, der.as_ref()))
 }
 
 fn pkcs8_v1_pem(pair: &impl AsDer<Pkcs8V1Der<'static>>) -> Result<Zeroizing<String>, InvalidSigningKey> {

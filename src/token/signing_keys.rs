@@ -64,7 +64,7 @@ mod tests {
 
     fn key(id: &str, activation: Activation) -> SigningKey {
         let id = KeyId::parse(id).unwrap();
-        SigningKey::generate(id, Algorithm::EdDSA).unwrap().active_from(activation)
+        SigningKey::generate(id, Algorithm::EdDSA).active_from(activation)
     }
 
     #[test]

@@ -14,7 +14,7 @@ const ISSUER: &str = "https://auth.example";
 const TTL: Duration = Duration::from_mins(15);
 
 fn signer(algorithm: Algorithm) -> SigningKey {
-    SigningKey::generate(KeyId::parse("key-1").unwrap(), algorithm).unwrap()
+    SigningKey::generate(KeyId::parse("key-1").unwrap(), algorithm)
 }
 
 fn keys(signer: &SigningKey) -> KeySet {

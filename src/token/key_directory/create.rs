@@ -65,7 +65,7 @@ impl LockedDirectory {
     ) -> Result<KeyId, KeyDirectoryError> {
         let name = self.free_name(SIGNING, activate_at)?;
         let id = KeyId::parse(&name).map_err(|_| KeyDirectoryError::TimeOutOfRange)?;
-        let pem = SigningKey::generate(id.clone(), algorithm)?.to_pkcs8_pem();
+        let pem = SigningKey::generate_pem(algorithm)?;
         self.write(SIGNING, &format!("{name}.pem"), &pem)?;
         Ok(id)
     }
