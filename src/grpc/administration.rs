@@ -1,6 +1,5 @@
 //! `countersign.v1.UserService` and `countersign.v1.SessionService`: decode, call, encode.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -9,23 +8,20 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use super::allow::AllowList;
-use super::call::{Admitted, Call};
+use super::call::{Admitted, Call, Right};
 use super::proto::v1;
 use super::proto::v1::session_service_server::{SessionService, SessionServiceServer};
 use super::proto::v1::user_service_server::{UserService, UserServiceServer};
-use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
+use super::{MAX_BATCH_RESPONSE_BYTES, convert};
 use crate::auth::{
-    AuthError, Caller, ChangeUser, CreateUser, Explanation, MOST_SESSIONS_AT_ONCE, PasswordResets,
-    SessionAdmin, SessionEnd, SessionPage, SessionPlace, UserAdmin, UserAdminError, UserFilter, UserPage,
-    UserRef,
+    AuthError, Caller, ChangeUser, CreateUser, PasswordResets, SessionAdmin, SessionPage, UserAdmin,
+    UserAdminError, UserFilter, UserPage, UserRef,
 };
-use crate::model::{Actor, Role, SessionId, UnixMillis, User, Username};
+use crate::model::{Actor, Role};
 use crate::reason::Reason;
-use crate::transport::carry_through;
 
 mod message;
 
-pub(super) use message::session_ids;
 use message::{page_size, user_ref};
 
 /// The most users on a page, and how many there are where nobody says.
@@ -74,7 +70,6 @@ impl Service {
     async fn run<T, F>(
         &self,
         call: &Call,
-        path: &'static str,
         work: impl FnOnce(Administration, Caller) -> F + Send + 'static,
     ) -> Result<T, Status>
     where
@@ -82,37 +77,35 @@ impl Service {
         F: Future<Output = Result<T, AuthError>> + Send,
     {
         let (administration, allow) = (self.administration.clone(), Arc::clone(&self.allow));
-        let (admitted, language, peer) = (call.admitted.clone(), call.language, call.peer);
-        let by = name_of(admitted.as_ref());
+        let (admitted, peer) = (call.admitted.clone(), call.peer);
         let work = async move {
-            let caller = caller(&administration, &allow, path, admitted).await?;
-            work(administration, caller).await
-        };
-        let work = async move {
-            work.await.inspect_err(|error| {
+            let admitted =
+                admitted.ok_or_else(|| AuthError::internal("an administrative call was let in by nobody"))?;
+            let done = match caller(&administration, &allow, &admitted).await {
+                Ok(caller) => work(administration, caller).await,
+                Err(error) => Err(error),
+            };
+            done.inspect_err(|error| {
                 if error.reason == Reason::CallerNotAllowed {
                     tracing::warn!(
                         target: "countersign::audit",
                         event = "call.not_allowed",
-                        method = path, caller = by, why = error.reason.name(),
+                        method = admitted.path, caller = name_of(&admitted.right), why = error.reason.name(),
                         peer = peer.map(|peer| peer.to_string()),
                         "call refused: the caller lacks a role, or the right to touch this user"
                     );
                 }
             })
         };
-        let work = async move { work.await.map_err(|error| status::refuse(&error, language)) };
-        let outcome = carry_through(&self.tasks, work).await;
-        outcome.unwrap_or_else(|panicked| Err(status::refuse(&panicked.into(), language)))
+        call.carry_through(&self.tasks, work).await
     }
 }
 
 /// What the audit log calls whoever was let in.
-fn name_of(admitted: Option<&Admitted>) -> String {
-    match admitted {
-        Some(Admitted::Certificate(names)) => names.join(" "),
-        Some(Admitted::Token(token)) => Actor::User(token.subject).to_string(),
-        None => String::new(),
+fn name_of(right: &Right) -> String {
+    match right {
+        Right::Certificate(names) => names.join(" "),
+        Right::Token(token) => Actor::User(token.subject).to_string(),
     }
 }
 
@@ -120,13 +113,11 @@ fn name_of(admitted: Option<&Admitted>) -> String {
 async fn caller(
     administration: &Administration,
     allow: &AllowList,
-    path: &str,
-    admitted: Option<Admitted>,
+    admitted: &Admitted,
 ) -> Result<Caller, AuthError> {
-    let token = match admitted {
-        Some(Admitted::Certificate(names)) => return Ok(Caller::certificate(&names)),
-        Some(Admitted::Token(token)) => token,
-        None => return Err(AuthError::internal("an administrative call was let in by nobody")),
+    let token = match &admitted.right {
+        Right::Certificate(names) => return Ok(Caller::certificate(names)),
+        Right::Token(token) => token,
     };
     let user = match administration.users.find(&UserRef::Id(token.subject)).await {
         Ok(user) => user,
@@ -137,17 +128,11 @@ async fn caller(
     if user.disabled || user.epoch > token.epoch {
         return Err(Reason::SessionRevoked.into());
     }
-    if !allow.permits_roles(path, user.roles.iter().map(Role::as_str)) {
+    if !allow.permits_roles(&admitted.path, user.roles.iter().map(Role::as_str)) {
         let taken_away = format!("user {} has lost the role that their access token tells of", user.id);
         return Err(AuthError::from(Reason::CallerNotAllowed).caused_by(taken_away));
     }
     Ok(Caller::user(&user))
-}
-
-macro_rules! path {
-    ($service:literal, $method:literal) => {
-        concat!("/countersign.v1.", $service, "/", $method)
-    };
 }
 
 #[tonic::async_trait]
@@ -158,7 +143,7 @@ impl UserService for Service {
     ) -> Result<Response<v1::CreateUserResponse>, Status> {
         let (call, message) = Call::split(request);
         let deadline = Some(call.context().deadline);
-        let user = self.run(&call, path!("UserService", "CreateUser"), async move |administration, by| {
+        let user = self.run(&call, async move |administration, by| {
             let new: CreateUser = message::create_user(message)?;
             Ok(administration.users.create(&by, new, deadline).await?)
         });
@@ -171,7 +156,7 @@ impl UserService for Service {
         request: Request<v1::GetUserRequest>,
     ) -> Result<Response<v1::GetUserResponse>, Status> {
         let (call, message) = Call::split(request);
-        let user = self.run(&call, path!("UserService", "GetUser"), async move |administration, _| {
+        let user = self.run(&call, async move |administration, _| {
             Ok(administration.users.find(&user_ref(message.user)?).await?)
         });
         let user = user.await?;
@@ -183,7 +168,7 @@ impl UserService for Service {
         request: Request<v1::ListUsersRequest>,
     ) -> Result<Response<v1::ListUsersResponse>, Status> {
         let (call, message) = Call::split(request);
-        let page = self.run(&call, path!("UserService", "ListUsers"), async move |administration, _| {
+        let page = self.run(&call, async move |administration, _| {
             let size = page_size(message.page_size, USERS_ON_A_PAGE)?;
             let filter: UserFilter = message::filter(message.filter)?;
             let after = message::name_of_place(&message.page_token)?;
@@ -203,7 +188,7 @@ impl UserService for Service {
         request: Request<v1::UpdateUserRequest>,
     ) -> Result<Response<v1::UpdateUserResponse>, Status> {
         let (call, message) = Call::split(request);
-        let user = self.run(&call, path!("UserService", "UpdateUser"), async move |administration, by| {
+        let user = self.run(&call, async move |administration, by| {
             let (user, change): (UserRef, ChangeUser) = message::update_user(message)?;
             Ok(administration.users.change(&by, &user, change).await?)
         });
@@ -217,7 +202,7 @@ impl UserService for Service {
     ) -> Result<Response<v1::SetPasswordResponse>, Status> {
         let (call, message) = Call::split(request);
         let deadline = Some(call.context().deadline);
-        let done = self.run(&call, path!("UserService", "SetPassword"), async move |administration, by| {
+        let done = self.run(&call, async move |administration, by| {
             let user = user_ref(message.user)?;
             administration.users.set_password(&by, &user, message.password.into(), deadline).await?;
             Ok(())
@@ -231,11 +216,10 @@ impl UserService for Service {
         request: Request<v1::CreatePasswordResetRequest>,
     ) -> Result<Response<v1::CreatePasswordResetResponse>, Status> {
         let (call, message) = Call::split(request);
-        let reset =
-            self.run(&call, path!("UserService", "CreatePasswordReset"), async move |administration, by| {
-                let (user, ttl) = (user_ref(message.user)?, message::reset_ttl(message.ttl)?);
-                administration.resets.create(&by, &user, ttl).await
-            });
+        let reset = self.run(&call, async move |administration, by| {
+            let (user, ttl) = (user_ref(message.user)?, message::reset_ttl(message.ttl)?);
+            administration.resets.create(&by, &user, ttl).await
+        });
         let (token, expires_at) = reset.await?;
         Ok(Response::new(v1::CreatePasswordResetResponse {
             reset_token: token.expose().to_owned(),
@@ -248,7 +232,7 @@ impl UserService for Service {
         request: Request<v1::DisableUserRequest>,
     ) -> Result<Response<v1::DisableUserResponse>, Status> {
         let (call, message) = Call::split(request);
-        let done = self.run(&call, path!("UserService", "DisableUser"), async move |administration, by| {
+        let done = self.run(&call, async move |administration, by| {
             administration.users.disable(&by, &user_ref(message.user)?).await?;
             Ok(())
         });
@@ -261,7 +245,7 @@ impl UserService for Service {
         request: Request<v1::EnableUserRequest>,
     ) -> Result<Response<v1::EnableUserResponse>, Status> {
         let (call, message) = Call::split(request);
-        let done = self.run(&call, path!("UserService", "EnableUser"), async move |administration, by| {
+        let done = self.run(&call, async move |administration, by| {
             Ok(administration.users.enable(&by, &user_ref(message.user)?).await?)
         });
         done.await?;
@@ -273,7 +257,7 @@ impl UserService for Service {
         request: Request<v1::DeleteUserRequest>,
     ) -> Result<Response<v1::DeleteUserResponse>, Status> {
         let (call, message) = Call::split(request);
-        let done = self.run(&call, path!("UserService", "DeleteUser"), async move |administration, by| {
+        let done = self.run(&call, async move |administration, by| {
             administration.users.delete(&by, &user_ref(message.user)?).await?;
             Ok(())
         });
@@ -289,13 +273,12 @@ impl SessionService for Service {
         request: Request<v1::ListSessionsRequest>,
     ) -> Result<Response<v1::ListSessionsResponse>, Status> {
         let (call, message) = Call::split(request);
-        let page =
-            self.run(&call, path!("SessionService", "ListSessions"), async move |administration, _| {
-                let user = user_ref(message.user)?;
-                let size = page_size(message.page_size, SESSIONS_ON_A_PAGE)? as usize;
-                let after = message::session_place(&message.page_token)?;
-                Ok(administration.sessions.page(&user, after, size).await?)
-            });
+        let page = self.run(&call, async move |administration, _| {
+            let user = user_ref(message.user)?;
+            let size = page_size(message.page_size, SESSIONS_ON_A_PAGE)? as usize;
+            let after = message::session_place(&message.page_token)?;
+            Ok(administration.sessions.page(&user, after, size).await?)
+        });
         let SessionPage { user, sessions, next } = page.await?;
         Ok(Response::new(v1::ListSessionsResponse {
             user_id: user.to_string(),
@@ -309,15 +292,14 @@ impl SessionService for Service {
         request: Request<v1::RevokeSessionsRequest>,
     ) -> Result<Response<v1::RevokeSessionsResponse>, Status> {
         let (call, message) = Call::split(request);
-        let revoked =
-            self.run(&call, path!("SessionService", "RevokeSessions"), async move |administration, by| {
-                let user = user_ref(message.user)?;
-                let sessions = administration.sessions;
-                match session_ids(&message.session_ids, "all", message.all)? {
-                    Some(ids) => Ok(sessions.revoke(&by, &user, &ids).await?),
-                    None => Ok(sessions.revoke_all(&by, &user).await?),
-                }
-            });
+        let revoked = self.run(&call, async move |administration, by| {
+            let user = user_ref(message.user)?;
+            let sessions = administration.sessions;
+            match convert::session_ids(&message.session_ids, "all", message.all)? {
+                Some(ids) => Ok(sessions.revoke(&by, &user, &ids).await?),
+                None => Ok(sessions.revoke_all(&by, &user).await?),
+            }
+        });
         let revoked = i32::try_from(revoked.await?).unwrap_or(i32::MAX);
         Ok(Response::new(v1::RevokeSessionsResponse { revoked }))
     }
@@ -327,12 +309,11 @@ impl SessionService for Service {
         request: Request<v1::ExplainSessionRequest>,
     ) -> Result<Response<v1::ExplainSessionResponse>, Status> {
         let (call, message) = Call::split(request);
-        let explanation =
-            self.run(&call, path!("SessionService", "ExplainSession"), async move |administration, _| {
-                let user = user_ref(message.user)?;
-                let session = message::session_id("session_id", &message.session_id)?;
-                Ok(administration.sessions.explain(&user, session).await?)
-            });
+        let explanation = self.run(&call, async move |administration, _| {
+            let user = user_ref(message.user)?;
+            let session = convert::session_id("session_id", &message.session_id)?;
+            Ok(administration.sessions.explain(&user, session).await?)
+        });
         Ok(Response::new(explanation.await?.into()))
     }
 }

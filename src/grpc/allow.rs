@@ -128,8 +128,8 @@ impl AllowList {
     /// What one whose certificate has these names must show to call the method at `path`.
     pub(super) fn admission(&self, path: &str, names: Option<&[String]>) -> Admission {
         let method = method_of(path);
-        let mut guarding = self.guarding(method).peekable();
         let by_role = required_roles(method).is_some();
+        let mut guarding = self.guarding(method, by_role).peekable();
         if guarding.peek().is_none() && !by_role {
             return if self.is_closed(method) { Admission::Closed } else { Admission::Open };
         }
@@ -148,22 +148,24 @@ impl AllowList {
     /// Whether one of these roles is enough to call the method at `path`.
     pub(super) fn permits_roles<'r>(&self, path: &str, mut roles: impl Iterator<Item = &'r str>) -> bool {
         let method = method_of(path);
-        let built_in = required_roles(method).unwrap_or_default();
+        let built_in = required_roles(method);
         roles.any(|role| {
-            built_in.contains(&role)
-                || self.guarding(method).any(|rule| rule.roles.iter().any(|allowed| allowed == role))
+            built_in.is_some_and(|built_in| built_in.contains(&role))
+                || self
+                    .guarding(method, built_in.is_some())
+                    .any(|rule| rule.roles.iter().any(|allowed| allowed == role))
         })
     }
 
     /// Whether no rule says who may use the method at `path`, and it is therefore refused to everybody.
     pub(super) fn lacks_a_rule_for(&self, path: &str) -> bool {
         let method = method_of(path);
-        self.is_closed(method) && self.guarding(method).next().is_none()
+        self.is_closed(method) && self.guarding(method, false).next().is_none()
     }
 
     /// The rules that name a method; an administrative one by more than `*`.
-    fn guarding<'a>(&'a self, method: &'a str) -> impl Iterator<Item = &'a Allow> {
-        let meant = if required_roles(method).is_some() { names } else { covers };
+    fn guarding<'a>(&'a self, method: &'a str, administrative: bool) -> impl Iterator<Item = &'a Allow> {
+        let meant = if administrative { names } else { covers };
         self.rules.iter().filter(move |rule| rule.methods.iter().any(|pattern| meant(pattern, method)))
     }
 

@@ -13,8 +13,6 @@ use super::proto::v1;
 use super::stream_end::StreamEnd;
 use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
 use crate::auth::{AuthError, Authenticate, CallContext, ResetPassword, Verify};
-use crate::reason::Language;
-use crate::transport::carry_through;
 
 /// The service, over whatever answers its calls.
 pub(super) struct AuthService {
@@ -31,7 +29,7 @@ impl v1::auth_service_server::AuthService for AuthService {
             convert::login(message, call.peer).map_err(|error| status::refuse(&error, call.language))?;
         let auth = Arc::clone(&self.auth);
         let context = call.context();
-        let login = self.carry_through(call.language, async move { auth.login(context, ask).await }).await?;
+        let login = call.carry_through(&self.tasks, async move { auth.login(context, ask).await }).await?;
         Ok(Response::new(login.into()))
     }
 
@@ -44,7 +42,7 @@ impl v1::auth_service_server::AuthService for AuthService {
         let auth = Arc::clone(&self.auth);
         let context = call.context();
         let answer = async move { auth.refresh(context, ask).await };
-        let refresh = self.carry_through(call.language, answer).await?;
+        let refresh = call.carry_through(&self.tasks, answer).await?;
         Ok(Response::new(v1::RefreshResponse { tokens: Some(refresh.tokens.into()) }))
     }
 
@@ -56,7 +54,7 @@ impl v1::auth_service_server::AuthService for AuthService {
         let ask = convert::logout(message).map_err(|error| status::refuse(&error, call.language))?;
         let auth = Arc::clone(&self.auth);
         let context = call.context();
-        self.carry_through(call.language, async move { auth.logout(context, ask).await }).await?;
+        call.carry_through(&self.tasks, async move { auth.logout(context, ask).await }).await?;
         Ok(Response::new(v1::LogoutResponse {}))
     }
 
@@ -88,7 +86,7 @@ impl v1::auth_service_server::AuthService for AuthService {
         let auth = Arc::clone(&self.auth);
         let context = call.context();
         let change = async move { auth.change_password(context, ask).await };
-        let v1::LoginResponse { tokens, session } = self.carry_through(call.language, change).await?.into();
+        let v1::LoginResponse { tokens, session } = call.carry_through(&self.tasks, change).await?.into();
         Ok(Response::new(v1::ChangePasswordResponse { tokens, session }))
     }
 
@@ -102,7 +100,7 @@ impl v1::auth_service_server::AuthService for AuthService {
         ask.check().map_err(|error| status::refuse(&error, call.language))?;
         let auth = Arc::clone(&self.auth);
         let context = call.context();
-        self.carry_through(call.language, async move { auth.reset_password(context, ask).await }).await?;
+        call.carry_through(&self.tasks, async move { auth.reset_password(context, ask).await }).await?;
         Ok(Response::new(v1::ResetPasswordResponse {}))
     }
 
@@ -120,7 +118,7 @@ impl v1::auth_service_server::AuthService for AuthService {
         let context = call.context();
         // A token that was left behind ends its session, so that this can be a change, too.
         let list = async move { auth.list_own_sessions(context, ask).await };
-        let own = self.carry_through(call.language, list).await?;
+        let own = call.carry_through(&self.tasks, list).await?;
         Ok(Response::new(v1::ListOwnSessionsResponse {
             current_session_id: own.current.to_string(),
             sessions: own.sessions.into_iter().take(MOST).map(Into::into).collect(),
@@ -137,7 +135,7 @@ impl v1::auth_service_server::AuthService for AuthService {
         let auth = Arc::clone(&self.auth);
         let context = call.context();
         let revoke = async move { auth.revoke_own_sessions(context, ask).await };
-        let revoked = self.carry_through(call.language, revoke).await?;
+        let revoked = call.carry_through(&self.tasks, revoke).await?;
         let revoked = i32::try_from(revoked).unwrap_or(i32::MAX);
         Ok(Response::new(v1::RevokeOwnSessionsResponse { revoked }))
     }
@@ -161,17 +159,6 @@ impl v1::auth_service_server::AuthService for AuthService {
 }
 
 impl AuthService {
-    /// Runs a change to its end, whatever becomes of its caller.
-    async fn carry_through<T: Send + 'static>(
-        &self,
-        language: Language,
-        change: impl Future<Output = Result<T, AuthError>> + Send + 'static,
-    ) -> Result<T, Status> {
-        let change = async move { change.await.map_err(|error| status::refuse(&error, language)) };
-        let outcome = carry_through(&self.tasks, change).await;
-        outcome.unwrap_or_else(|panicked| Err(status::refuse(&panicked.into(), language)))
-    }
-
     /// Verifies one token after the other, and lets others have the thread in between: a thousand tokens that were
     /// never seen before are a thousand signatures to check.
     async fn verify_batch(

@@ -13,6 +13,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
+use tokio_util::task::TaskTracker;
+use tonic::Status;
 use tonic::service::AxumBody;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
@@ -24,8 +26,8 @@ use crate::auth::{AuthError, Authenticate, CallContext, VerifiedToken, VerifyReq
 use crate::model::{Clock, Monotonic};
 use crate::reason::{Language, Reason};
 use crate::transport::{
-    Deadlines, Panicked, Peer, PeerNames, RequestId, TrustedProxies, bearer_of, bearer_token, language,
-    refused_as, request_id,
+    Deadlines, Panicked, Peer, PeerNames, RequestId, TrustedProxies, bearer_of, bearer_token, carry_through,
+    language, refused_as, request_id,
 };
 
 /// What the layer has found out about a call, in the extensions of its request.
@@ -39,9 +41,17 @@ pub(super) struct Call {
     pub(super) admitted: Option<Admitted>,
 }
 
-/// By what right somebody may call an administrative method.
+/// Who was let in to call a method that not everybody may call, and by what right.
 #[derive(Debug, Clone)]
-pub(super) enum Admitted {
+pub(super) struct Admitted {
+    /// The method: the path of the call.
+    pub(super) path: String,
+    pub(super) right: Right,
+}
+
+/// By what right somebody was let in.
+#[derive(Debug, Clone)]
+pub(super) enum Right {
     /// By a rule that names their certificate, which has these names.
     Certificate(Vec<String>),
     /// By a role in an access token, which was good when the call came.
@@ -54,6 +64,18 @@ impl Call {
         let (_, mut extensions, message) = request.into_parts();
         let call = extensions.remove::<Self>().expect("routes() puts the layer around every service");
         (call, message)
+    }
+
+    /// Runs a change to its end, whatever becomes of its caller.
+    pub(super) async fn carry_through<T: Send + 'static>(
+        &self,
+        tasks: &TaskTracker,
+        change: impl Future<Output = Result<T, AuthError>> + Send + 'static,
+    ) -> Result<T, Status> {
+        let language = self.language;
+        let change = async move { change.await.map_err(|error| status::refuse(&error, language)) };
+        let outcome = carry_through(tasks, change).await;
+        outcome.unwrap_or_else(|panicked| Err(status::refuse(&panicked.into(), language)))
     }
 
     /// What the use cases are told of it.
@@ -134,12 +156,13 @@ impl<S> CallService<S> {
     ) -> Result<Option<Admitted>, AuthError> {
         let names = request.extensions().get::<PeerNames>().map(|names| names.0.as_ref());
         let path = request.uri().path();
+        let by = |right| Some(Admitted { path: path.to_owned(), right });
         match self.layer.allow.admission(path, names) {
             Admission::Open if is_administrative(path) => {
-                Ok(Some(Admitted::Certificate(names.unwrap_or_default().to_vec())))
+                Ok(by(Right::Certificate(names.unwrap_or_default().to_vec())))
             }
             Admission::Open => Ok(None),
-            Admission::Token => self.admit_token(request, context).map(Some).inspect_err(|error| {
+            Admission::Token => self.admit_token(request, context).map(by).inspect_err(|error| {
                 tracing::warn!(
                     target: "countersign::audit",
                     event = "call.not_allowed",
@@ -166,7 +189,7 @@ impl<S> CallService<S> {
     }
 
     /// Admits whoever has an access token, for the default audience, of a user with a role that is enough.
-    fn admit_token(&self, request: &Request<AxumBody>, context: &CallContext) -> Result<Admitted, AuthError> {
+    fn admit_token(&self, request: &Request<AxumBody>, context: &CallContext) -> Result<Right, AuthError> {
         let token = bearer_token(request.headers())?.ok_or(Reason::TokenMissing)?;
         let ask = VerifyRequest {
             access_token: token.to_owned().into(),
@@ -176,7 +199,7 @@ impl<S> CallService<S> {
         let token = bearer_of(self.layer.auth.verify(context, &ask)?.verification)?;
         let roles = token.roles.iter().map(String::as_str);
         if self.layer.allow.permits_roles(request.uri().path(), roles) {
-            Ok(Admitted::Token(token))
+            Ok(Right::Token(token))
         } else {
             Err(AuthError::from(Reason::CallerNotAllowed)
                 .caused_by(format!("user {} lacks a role", token.subject)))

@@ -1,5 +1,6 @@
 //! Between the contract's messages and the use cases' own types.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,14 +10,13 @@ use prost_types::{ListValue, Struct, Timestamp, Value as ProtoValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
-use super::administration;
 use super::proto::v1;
 use crate::auth::{
     AuthError, ChangePassword, FieldViolation, InvalidReason, Login, LoginRequest, LogoutRequest,
-    LogoutToken, RefreshRequest, RevokeOwnSessions, SessionSummary, TokenPair, Verification, VerifiedToken,
-    Verify, VerifyRequest, WhichSessions, bounds,
+    LogoutToken, MOST_SESSIONS_AT_ONCE, RefreshRequest, RevokeOwnSessions, SessionSummary, TokenPair,
+    Verification, VerifiedToken, Verify, VerifyRequest, WhichSessions, bounds,
 };
-use crate::model::{ClientFacts, UnixMillis};
+use crate::model::{ClientFacts, SessionId, UnixMillis};
 
 /// Reads a change of a password.
 pub(super) fn change_password(message: v1::ChangePasswordRequest) -> Result<ChangePassword, AuthError> {
@@ -30,12 +30,42 @@ pub(super) fn change_password(message: v1::ChangePasswordRequest) -> Result<Chan
     Ok(request)
 }
 
+/// The sessions that are named; `None` where the field `wider` asks for more than can be named.
+pub(super) fn session_ids(
+    ids: &[String],
+    wider: &str,
+    is_wider: bool,
+) -> Result<Option<BTreeSet<SessionId>>, AuthError> {
+    match (ids, is_wider) {
+        ([], true) => return Ok(None),
+        ([], false) => {
+            return Err(AuthError::invalid_field(
+                "session_ids",
+                format!("must not be empty without {wider}"),
+            ));
+        }
+        (_, true) => return Err(AuthError::invalid_field(wider, "must not come together with session_ids")),
+        _ if ids.len() > MOST_SESSIONS_AT_ONCE => {
+            let what = format!("must be at most {MOST_SESSIONS_AT_ONCE}");
+            return Err(AuthError::invalid_field("session_ids", what));
+        }
+        _ => {}
+    }
+    let id = |(place, id): (usize, &String)| session_id(&format!("session_ids[{place}]"), id);
+    ids.iter().enumerate().map(id).collect::<Result<_, _>>().map(Some)
+}
+
+/// The session that is named.
+pub(super) fn session_id(field: &str, id: &str) -> Result<SessionId, AuthError> {
+    id.parse().map_err(|_| AuthError::invalid_field(field, "must be 22 characters of base64url"))
+}
+
 /// Reads which of their own sessions a user wants to end.
 pub(super) fn revoke_own_sessions(
     message: v1::RevokeOwnSessionsRequest,
 ) -> Result<RevokeOwnSessions, AuthError> {
     let v1::RevokeOwnSessionsRequest { refresh_token, session_ids, others } = message;
-    let which = match administration::session_ids(&session_ids, "others", others)? {
+    let which = match self::session_ids(&session_ids, "others", others)? {
         Some(ids) => WhichSessions::These(ids.into_iter().collect()),
         None => WhichSessions::Others,
     };

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use super::*;
 use aws_lc_rs::digest::{SHA256, digest};
-use countersign_verifier::UserId;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 
-use crate::auth::LONGEST_RESET;
-use crate::model::{CustomClaims, EndCause, Session};
+use crate::auth::{
+    AuthError, ChangeUser, CreateUser, Explanation, LONGEST_RESET, SessionEnd, SessionPlace, UserFilter,
+    UserRef,
+};
+use crate::grpc::convert;
+use crate::grpc::proto::v1;
+use crate::model::{CustomClaims, EndCause, Role, Session, SessionId, UnixMillis, User, UserId, Username};
 
 /// The longest `request_id`, in bytes.
 const REQUEST_ID_MAX_BYTES: usize = 128;
@@ -168,36 +173,6 @@ pub(super) fn token_of_place(place: SessionPlace) -> String {
     let mut bytes = place.created_at.0.to_be_bytes().to_vec();
     bytes.extend_from_slice(place.session.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// The sessions that are named; `None` where the field `wider` asks for more than can be named.
-pub(in crate::grpc) fn session_ids(
-    ids: &[String],
-    wider: &str,
-    is_wider: bool,
-) -> Result<Option<BTreeSet<SessionId>>, AuthError> {
-    match (ids, is_wider) {
-        ([], true) => return Ok(None),
-        ([], false) => {
-            return Err(AuthError::invalid_field(
-                "session_ids",
-                format!("must not be empty without {wider}"),
-            ));
-        }
-        (_, true) => return Err(AuthError::invalid_field(wider, "must not come together with session_ids")),
-        _ if ids.len() > MOST_SESSIONS_AT_ONCE => {
-            let what = format!("must be at most {MOST_SESSIONS_AT_ONCE}");
-            return Err(AuthError::invalid_field("session_ids", what));
-        }
-        _ => {}
-    }
-    let id = |(place, id): (usize, &String)| session_id(&format!("session_ids[{place}]"), id);
-    ids.iter().enumerate().map(id).collect::<Result<_, _>>().map(Some)
-}
-
-/// The session that is named.
-pub(super) fn session_id(field: &str, id: &str) -> Result<SessionId, AuthError> {
-    id.parse().map_err(|_| AuthError::invalid_field(field, "must be 22 characters of base64url"))
 }
 
 /// Names what a user was when they were read.
