@@ -17,8 +17,8 @@ use super::refusal::Refused;
 use super::{bearer, body, captcha, convert, csrf};
 use crate::auth::bounds::CLIENT_FACT_MAX_BYTES;
 use crate::auth::{
-    AuthError, ChangePassword, LogoutRequest, LogoutToken, RefreshRequest, ResetPassword, RevokeOwnSessions,
-    TokenPair, WhichSessions,
+    AuthError, ChangePassword, Login, LogoutRequest, LogoutToken, RefreshRequest, ResetPassword,
+    RevokeOwnSessions, TokenPair, WhichSessions,
 };
 use crate::model::ClientFacts;
 use crate::reason::Reason;
@@ -69,12 +69,17 @@ pub(super) async fn login(
     };
     let login = edge.change(budget, login).await;
     let login = login?;
+    Ok(begun(&edge, &headers, login, "LoginResponse"))
+}
+
+/// A session has begun, which the message of this name says.
+fn begun(edge: &Edge, request: &HeaderMap, login: Login, name: &str) -> Response {
     let tokens = convert::tokens(&login.tokens, !edge.has_cookie());
     let fields =
         [("tokens", Value::Message(tokens)), ("session", Value::Message(convert::session(login.session)))];
-    let mut answer = edge.answer(encode(&message("LoginResponse", fields)));
-    keep(&edge, &headers, &mut answer, &login.tokens);
-    Ok(answer)
+    let mut answer = edge.answer(encode(&message(name, fields)));
+    keep(edge, request, &mut answer, &login.tokens);
+    answer
 }
 
 /// What the transport knows of a client, within the bounds of the contract.
@@ -122,16 +127,25 @@ fn presented(edge: &Edge, headers: &HeaderMap) -> Result<Option<Presented>, Refu
     Ok(bearer::find(headers)?.map(Presented::Openly))
 }
 
-/// The refresh token of a request that cannot do without one: out of its body, or from where [`presented`] looks.
-fn refresh_token(edge: &Edge, headers: &HeaderMap, in_body: String) -> Result<SecretString, Refused> {
-    let presented =
-        if in_body.is_empty() { presented(edge, headers)? } else { Some(Presented::Openly(in_body.into())) };
-    match presented {
-        Some(Presented::Openly(token)) => Ok(token),
+/// What [`presented`] finds, for a change: a page of another site can make a browser send the cookie.
+fn presented_for_a_change(edge: &Edge, headers: &HeaderMap) -> Result<Option<SecretString>, Refused> {
+    match presented(edge, headers)? {
+        Some(Presented::Openly(token)) => Ok(Some(token)),
         Some(Presented::ByCookie(token)) => {
             csrf::check(edge, headers)?;
-            Ok(token)
+            Ok(Some(token))
         }
+        None => Ok(None),
+    }
+}
+
+/// The refresh token of a change that cannot do without one: out of its body, or from where [`presented`] looks.
+fn refresh_token(edge: &Edge, headers: &HeaderMap, in_body: String) -> Result<SecretString, Refused> {
+    if !in_body.is_empty() {
+        return Ok(in_body.into());
+    }
+    match presented_for_a_change(edge, headers)? {
+        Some(token) => Ok(token),
         None if edge.has_cookie() => Err(Reason::TokenMissing.into()),
         None => Ok(SecretString::default()),
     }
@@ -224,12 +238,7 @@ pub(super) async fn change_password(
     let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.login);
     let context = edge.context(&call, budget);
     let login = edge.change(budget, async move { auth.change_password(context, ask).await }).await?;
-    let tokens = convert::tokens(&login.tokens, !edge.has_cookie());
-    let fields =
-        [("tokens", Value::Message(tokens)), ("session", Value::Message(convert::session(login.session)))];
-    let mut answer = edge.answer(encode(&message("ChangePasswordResponse", fields)));
-    keep(&edge, &headers, &mut answer, &login.tokens);
-    Ok(answer)
+    Ok(begun(&edge, &headers, login, "ChangePasswordResponse"))
 }
 
 /// `POST /v1/auth/password/reset`
@@ -283,14 +292,8 @@ pub(super) async fn revoke_own_sessions(
                 AuthError::invalid_field("id", "must be others, or 22 characters of base64url")
             })?]),
         };
-    let refresh_token = match presented(&edge, request.headers())? {
-        Some(Presented::Openly(token)) => token,
-        Some(Presented::ByCookie(token)) => {
-            csrf::check(&edge, request.headers())?;
-            token
-        }
-        None => return Err(Reason::TokenMissing.into()),
-    };
+    let presented = presented_for_a_change(&edge, request.headers())?;
+    let refresh_token = presented.ok_or(Reason::TokenMissing)?;
     RefreshRequest { refresh_token: refresh_token.clone() }.check()?;
     let ask = RevokeOwnSessions { refresh_token, which };
     let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.logout);
