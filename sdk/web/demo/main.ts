@@ -77,61 +77,42 @@ function note(key: keyof Strings): HTMLElement {
 }
 
 function messageOf(error: unknown): string {
+  if (error instanceof PasswordRejectedError) {
+    return [error.message, ...error.violations.map((violation) => violation.description)].join(" ");
+  }
   return error instanceof AuthError ? error.message : String(error);
 }
 
-async function login(event: SubmitEvent): Promise<void> {
-  event.preventDefault();
-  const form = event.target as HTMLFormElement;
-  const fields = new FormData(form);
-  const failure = byId("failure");
-  const submit = form.querySelector("button")!;
-  if (submit.ariaDisabled === "true") return;
-  submit.ariaDisabled = "true";
-  failure.hidden = true;
-  const end = wire.begin("login");
-  try {
-    await client.login({ username: String(fields.get("username")), password: String(fields.get("password")) });
-    form.reset();
-  } catch (error) {
-    failure.textContent = messageOf(error);
-    failure.hidden = false;
-  } finally {
-    end();
-    submit.ariaDisabled = null;
-  }
+/** Runs what a form is for, once at a time, and says in `failure` what went wrong. */
+function onSubmit(form: HTMLElement, title: keyof Strings, failure: HTMLElement, run: (fields: FormData) => Promise<void>): void {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const submit = form.querySelector("button")!;
+    if (submit.ariaDisabled === "true") return;
+    submit.ariaDisabled = "true";
+    failure.hidden = true;
+    const end = wire.begin(title);
+    try {
+      await run(new FormData(form as HTMLFormElement));
+      (form as HTMLFormElement).reset();
+    } catch (error) {
+      failure.textContent = messageOf(error);
+      failure.hidden = false;
+    } finally {
+      end();
+      submit.ariaDisabled = null;
+    }
+  });
 }
 
 const devices = new DeviceList(client, byId("devices"), say, onClick);
 
-async function changePassword(event: SubmitEvent): Promise<void> {
-  event.preventDefault();
-  const form = event.target as HTMLFormElement;
-  const fields = new FormData(form);
-  const [failure, done] = [byId("change-failure"), byId("change-done")];
-  const submit = form.querySelector("button")!;
-  if (submit.ariaDisabled === "true") return;
-  submit.ariaDisabled = "true";
-  failure.hidden = true;
+async function changePassword(fields: FormData): Promise<void> {
+  const done = byId("change-done");
   done.hidden = true;
-  const end = wire.begin("change");
-  try {
-    await client.changePassword(String(fields.get("current")), String(fields.get("new")));
-    form.reset();
-    devices.clear();
-    done.hidden = false;
-  } catch (error) {
-    failure.textContent = error instanceof PasswordRejectedError ? reasonsOf(error) : messageOf(error);
-    failure.hidden = false;
-  } finally {
-    end();
-    submit.ariaDisabled = null;
-  }
-}
-
-/** What is wrong with a password, where the server says it in sentences. */
-function reasonsOf(error: PasswordRejectedError): string {
-  return [error.message, ...error.violations.map((violation) => violation.description)].join(" ");
+  await client.changePassword(String(fields.get("current")), String(fields.get("new")));
+  devices.clear();
+  done.hidden = false;
 }
 
 async function twentyRequests(): Promise<void> {
@@ -158,13 +139,15 @@ client.onLoggedOut((reason: LogoutReason, endCause) => {
   byId("change-done").hidden = true;
 });
 
-byId("login").addEventListener("submit", (event) => void login(event as SubmitEvent));
+onSubmit(byId("login"), "login", byId("failure"), (fields) =>
+  client.login({ username: String(fields.get("username")), password: String(fields.get("password")) }),
+);
 byId("clear").addEventListener("click", () => wire.clear());
 onClick(byId("second-tab"), () => window.open(location.href, "_blank", "noopener"));
 onClick(byId("twenty"), twentyRequests);
 onClick(byId("renew"), () => client.refresh());
 onClick(byId("elsewhere"), copyCurl);
-byId("change").addEventListener("submit", (event) => void changePassword(event as SubmitEvent));
+onSubmit(byId("change"), "change", byId("change-failure"), changePassword);
 onClick(byId("devices-show"), () => devices.show());
 onClick(byId("devices-others"), () => devices.endOthers());
 onClick(byId("logout"), () => client.logout());

@@ -102,9 +102,7 @@ export class SessionKeeper {
       // A session that has ended already is what was asked for.
       if (!(error instanceof LoggedOutError)) throw error;
     }
-    const sessionId = this.#held.status === "logged-in" ? this.#held.token.sessionId : undefined;
-    this.#post({ type: "logged-out", reason: "LOGGED_OUT", endCause: undefined, sessionId });
-    this.#end(new LoggedOutError("LOGGED_OUT"));
+    this.#endByUser();
   }
 
   /**
@@ -113,8 +111,7 @@ export class SessionKeeper {
    * refresh would get with the old cookie is the end of its session.
    */
   async changePassword(currentPassword: string, newPassword: string): Promise<void> {
-    this.#life.signal.throwIfAborted();
-    if (this.#held.status === "logged-out") throw new LoggedOutError(this.#held.reason);
+    this.#requireSession();
     await this.#flight?.catch(() => undefined);
     await underLock(this.#environment, this.#name, this.#limits.lockWait, async () => {
       const asked = this.#environment.now();
@@ -127,6 +124,7 @@ export class SessionKeeper {
 
   /** Calls what needs the refresh cookie, and ends the session here when the server says that it has ended. */
   async #ask(path: string, call: Pick<Call, "method" | "body">): Promise<unknown> {
+    this.#requireSession();
     const { callTimeout: deadline } = this.#limits;
     try {
       return await this.#edge.call(path, { ...call, deadline, signal: this.#life.signal });
@@ -138,22 +136,14 @@ export class SessionKeeper {
 
   /** The user's sessions, as the edge lists them. */
   async sessions(): Promise<readonly OwnSession[]> {
-    this.#life.signal.throwIfAborted();
-    if (this.#held.status === "logged-out") throw new LoggedOutError(this.#held.reason);
     return readOwnSessions(await this.#ask("/v1/auth/sessions", { method: "GET" }));
   }
 
   /** Ends one of the user's sessions, or `others`, and answers how many were alive. */
   async endSessions(which: string): Promise<number> {
-    this.#life.signal.throwIfAborted();
-    if (this.#held.status === "logged-out") throw new LoggedOutError(this.#held.reason);
     const path = `/v1/auth/sessions/${encodeURIComponent(which)}`;
     const revoked = readRevoked(await this.#ask(path, { method: "DELETE" }));
-    const sessionId = this.#current()?.sessionId;
-    if (which === sessionId) {
-      this.#post({ type: "logged-out", reason: "LOGGED_OUT", endCause: undefined, sessionId });
-      this.#end(new LoggedOutError("LOGGED_OUT"));
-    }
+    if (which === this.#current()?.sessionId) this.#endByUser();
     return revoked;
   }
 
@@ -179,8 +169,7 @@ export class SessionKeeper {
 
   /** A new token, by one refresh for all who ask while it is under way. */
   async renew(): Promise<HeldToken> {
-    this.#life.signal.throwIfAborted();
-    if (this.#held.status === "logged-out") throw new LoggedOutError(this.#held.reason, { endCause: this.#held.endCause });
+    this.#requireSession();
     if (this.#flight === undefined) {
       const flight = this.#fly();
       this.#flight = flight;
@@ -236,6 +225,19 @@ export class SessionKeeper {
       if (error instanceof LoggedOutError) this.#endByServer(error);
       throw error;
     }
+  }
+
+  /** Rejects what needs a session while none can be had. */
+  #requireSession(): void {
+    this.#life.signal.throwIfAborted();
+    const held = this.#held;
+    if (held.status === "logged-out") throw new LoggedOutError(held.reason, { endCause: held.endCause });
+  }
+
+  #endByUser(): void {
+    const sessionId = this.#current()?.sessionId;
+    this.#post({ type: "logged-out", reason: "LOGGED_OUT", endCause: undefined, sessionId });
+    this.#end(new LoggedOutError("LOGGED_OUT"));
   }
 
   #endByServer(error: LoggedOutError): void {

@@ -685,14 +685,10 @@ class SessionKeeper {
             if (!(error instanceof LoggedOutError))
                 throw error;
         }
-        const sessionId = this.#held.status === "logged-in" ? this.#held.token.sessionId : undefined;
-        this.#post({ type: "logged-out", reason: "LOGGED_OUT", endCause: undefined, sessionId });
-        this.#end(new LoggedOutError("LOGGED_OUT"));
+        this.#endByUser();
     }
     async changePassword(currentPassword, newPassword) {
-        this.#life.signal.throwIfAborted();
-        if (this.#held.status === "logged-out")
-            throw new LoggedOutError(this.#held.reason);
+        this.#requireSession();
         await this.#flight?.catch(() => undefined);
         await underLock(this.#environment, this.#name, this.#limits.lockWait, async () => {
             const asked = this.#environment.now();
@@ -702,6 +698,7 @@ class SessionKeeper {
         });
     }
     async #ask(path, call) {
+        this.#requireSession();
         const { callTimeout: deadline } = this.#limits;
         try {
             return await this.#edge.call(path, { ...call, deadline, signal: this.#life.signal });
@@ -713,22 +710,13 @@ class SessionKeeper {
         }
     }
     async sessions() {
-        this.#life.signal.throwIfAborted();
-        if (this.#held.status === "logged-out")
-            throw new LoggedOutError(this.#held.reason);
         return readOwnSessions(await this.#ask("/v1/auth/sessions", { method: "GET" }));
     }
     async endSessions(which) {
-        this.#life.signal.throwIfAborted();
-        if (this.#held.status === "logged-out")
-            throw new LoggedOutError(this.#held.reason);
         const path = `/v1/auth/sessions/${encodeURIComponent(which)}`;
         const revoked = readRevoked(await this.#ask(path, { method: "DELETE" }));
-        const sessionId = this.#current()?.sessionId;
-        if (which === sessionId) {
-            this.#post({ type: "logged-out", reason: "LOGGED_OUT", endCause: undefined, sessionId });
-            this.#end(new LoggedOutError("LOGGED_OUT"));
-        }
+        if (which === this.#current()?.sessionId)
+            this.#endByUser();
         return revoked;
     }
     async token(refused) {
@@ -747,9 +735,7 @@ class SessionKeeper {
         this.#refusedOnReplay = { accessToken, at: this.#environment.now() };
     }
     async renew() {
-        this.#life.signal.throwIfAborted();
-        if (this.#held.status === "logged-out")
-            throw new LoggedOutError(this.#held.reason, { endCause: this.#held.endCause });
+        this.#requireSession();
         if (this.#flight === undefined) {
             const flight = this.#fly();
             this.#flight = flight;
@@ -803,6 +789,17 @@ class SessionKeeper {
                 this.#endByServer(error);
             throw error;
         }
+    }
+    #requireSession() {
+        this.#life.signal.throwIfAborted();
+        const held = this.#held;
+        if (held.status === "logged-out")
+            throw new LoggedOutError(held.reason, { endCause: held.endCause });
+    }
+    #endByUser() {
+        const sessionId = this.#current()?.sessionId;
+        this.#post({ type: "logged-out", reason: "LOGGED_OUT", endCause: undefined, sessionId });
+        this.#end(new LoggedOutError("LOGGED_OUT"));
     }
     #endByServer(error) {
         if (this.#held.status === "logged-in" && error.logoutReason !== null) {
