@@ -1,23 +1,18 @@
 //! `UserService` and `SessionService` against the whole service: who may call what, what each call does, and what is over
 //! when it has answered.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-
-use countersign::app::App;
-use countersign::auth::{Caller, CreateUser};
-use countersign::config::Config;
+use countersign::auth::CreateUser;
 use countersign::grpc::proto::v1;
 use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
 use countersign::grpc::proto::v1::session_service_client::SessionServiceClient;
 use countersign::grpc::proto::v1::user_service_client::UserServiceClient;
 use countersign::model::{Role, Username};
 use prost_types::FieldMask;
-use tempfile::TempDir;
-use tokio::sync::oneshot;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt as _;
+
+use crate::support::http::{Service, service_with_users};
 
 mod grpcurl;
 mod own;
@@ -34,8 +29,7 @@ struct World {
     auth: AuthServiceClient<Channel>,
     users: UserServiceClient<Channel>,
     sessions: SessionServiceClient<Channel>,
-    data: TempDir,
-    _stop: oneshot::Sender<()>,
+    service: Service,
 }
 
 fn name_of(role: &str) -> String {
@@ -43,52 +37,25 @@ fn name_of(role: &str) -> String {
 }
 
 async fn world(settings: &[(&str, &str)]) -> World {
-    let data = tempfile::tempdir().unwrap();
-    let usual = [
-        ("GRPC__LISTEN", "127.0.0.1:0"),
-        ("EDGE__LISTEN", "127.0.0.1:0"),
-        ("OPERATIONS__LISTEN", "127.0.0.1:0"),
-        ("PASSWORDS__MEMORY_KIB", "8"),
-        ("PASSWORDS__ITERATIONS", "1"),
-        ("PASSWORDS__THREADS", "1"),
-    ];
-    let environment: BTreeMap<_, _> = usual.into_iter().chain(settings.iter().copied()).collect();
-    let environment =
-        environment.into_iter().map(|(key, value)| (format!("COUNTERSIGN__{key}"), value.to_owned()));
-    let config = Config::load_dev(data.path(), environment, &[]).unwrap();
-    let app = App::build(config, true).await.unwrap();
-    let admin = app.user_admin().unwrap();
-    for role in [ADMIN, USERS, SESSIONS, AUDITOR, "ops"] {
+    let users = [ADMIN, USERS, SESSIONS, AUDITOR, "ops"].map(|role| {
         let username = Username::parse(&name_of(role)).unwrap();
         let roles = Role::parse_all([role]).unwrap();
-        let new = CreateUser { roles, ..CreateUser::new(username, PASSWORD.to_owned()) };
-        admin.create(&Caller::operator(), new, None).await.unwrap();
-    }
-    let address: SocketAddr = app.grpc_address().unwrap();
-    let mut ready = app.readiness().subscribe();
-    let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(app.run(async move {
-        let _ = stopped.await;
-    }));
-    ready.wait_for(|ready| *ready).await.unwrap();
+        CreateUser { roles, ..CreateUser::new(username, PASSWORD.to_owned()) }
+    });
+    let service = service_with_users(settings, users).await;
+    let address = service.grpc;
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     World {
         auth: AuthServiceClient::new(channel.clone()),
         users: UserServiceClient::new(channel.clone()),
         sessions: SessionServiceClient::new(channel),
-        data,
-        _stop: stop,
+        service,
     }
 }
 
 impl World {
     async fn tokens(&mut self, username: &str, password: &str) -> v1::Tokens {
-        let login = v1::LoginRequest {
-            username: username.to_owned(),
-            password: password.to_owned(),
-            ..v1::LoginRequest::default()
-        };
-        self.auth.login(login).await.unwrap().into_inner().tokens.unwrap()
+        self.auth.login(login_as(username, password)).await.unwrap().into_inner().tokens.unwrap()
     }
 
     /// An access token of the user who has this role.
@@ -124,12 +91,7 @@ impl World {
 
     /// What comes of a login: `OK`, or the reason that it was refused for.
     async fn login(&mut self, (username, password): (&str, &str)) -> String {
-        let login = v1::LoginRequest {
-            username: username.to_owned(),
-            password: password.to_owned(),
-            ..v1::LoginRequest::default()
-        };
-        outcome(self.auth.login(login).await)
+        outcome(self.auth.login(login_as(username, password)).await)
     }
 
     /// Whether the password is theirs. Nothing else may stand in the way.
@@ -147,6 +109,14 @@ fn with<T>(token: &str, message: T) -> Request<T> {
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     }
     request
+}
+
+fn login_as(username: &str, password: &str) -> v1::LoginRequest {
+    v1::LoginRequest {
+        username: username.to_owned(),
+        password: password.to_owned(),
+        ..v1::LoginRequest::default()
+    }
 }
 
 fn named(username: &str) -> v1::UserRef {

@@ -327,7 +327,7 @@ async fn what_is_known_from_a_breach_is_set_nowhere() {
     // The list as it is published is not the file, and the start says what to do.
     let refused = std::process::Command::new(env!("CARGO_BIN_EXE_countersign"))
         .args(["user", "list", "--data-dir"])
-        .arg(world.data.path())
+        .arg(world.service.data.path())
         .env("COUNTERSIGN__PASSWORDS__BREACHED_FILE", &list)
         .output()
         .unwrap();

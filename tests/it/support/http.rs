@@ -151,6 +151,18 @@ pub(crate) struct Service {
 
 /// Starts the service of `dev`, with these settings: `EDGE__CSRF` say.
 pub(crate) async fn service(settings: &[(&str, &str)]) -> Service {
+    let claims = CustomClaims::parse(r#"{"tenant":"acme","seats":7,"share":0.5}"#).unwrap();
+    let roles = vec![Role::parse("admin").unwrap(), Role::parse("ops").unwrap()];
+    let password = PASSWORD.to_owned();
+    let new = CreateUser { roles, claims, ..CreateUser::new(Username::parse(USERNAME).unwrap(), password) };
+    service_with_users(settings, [new]).await
+}
+
+/// The same with these users in the place of the one.
+pub(crate) async fn service_with_users(
+    settings: &[(&str, &str)],
+    users: impl IntoIterator<Item = CreateUser>,
+) -> Service {
     let data = tempfile::tempdir().unwrap();
     let usual = [
         ("GRPC__LISTEN", "127.0.0.1:0"),
@@ -168,12 +180,10 @@ pub(crate) async fn service(settings: &[(&str, &str)]) -> Service {
         environment.into_iter().map(|(key, value)| (format!("COUNTERSIGN__{key}"), value.to_owned()));
     let config = Config::load_dev(data.path(), environment, &[]).unwrap();
     let app = App::build(config, true).await.unwrap();
-    let users = app.user_admin().unwrap();
-    let claims = CustomClaims::parse(r#"{"tenant":"acme","seats":7,"share":0.5}"#).unwrap();
-    let roles = vec![Role::parse("admin").unwrap(), Role::parse("ops").unwrap()];
-    let password = PASSWORD.to_owned();
-    let new = CreateUser { roles, claims, ..CreateUser::new(Username::parse(USERNAME).unwrap(), password) };
-    users.create(&Caller::operator(), new, None).await.unwrap();
+    let admin = app.user_admin().unwrap();
+    for new in users {
+        admin.create(&Caller::operator(), new, None).await.unwrap();
+    }
 
     let (grpc, http) = (app.grpc_address().unwrap(), Http(app.http_address().unwrap().unwrap()));
     let operations = Http(app.operations_address().unwrap());
