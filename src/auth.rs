@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::model::Position;
+use crate::reason::Reason;
+
 mod audit;
 mod authenticator;
 pub mod bounds;
@@ -31,12 +34,12 @@ pub use session_admin::{
     Explanation, MOST_SESSIONS_AT_ONCE, SessionAdmin, SessionEnd, SessionPage, SessionPlace,
 };
 pub use types::{
-    CallContext, ChangePassword, InvalidReason, Login, LoginRequest, LogoutRequest, LogoutToken, OwnSessions,
-    Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, SessionSummary, TokenPair, Verification,
-    VerifiedToken, Verify, VerifyRequest, WhichSessions,
+    CallContext, ChangePassword, ChangedPassword, InvalidReason, Login, LoginRequest, LogoutRequest,
+    LogoutToken, OwnSessions, Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, RevokedSessions,
+    SessionSummary, TokenPair, Verification, VerifiedToken, Verify, VerifyRequest, WhichSessions,
 };
 pub use user_admin::{
-    ChangeUser, CreateUser, Reach, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
+    ChangeUser, CreateUser, Reach, SessionsEnded, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
 };
 
 /// What the transports call. A request has passed its `violations` (see [`bounds`]) before it gets here.
@@ -51,18 +54,27 @@ pub trait Authenticate: Send + Sync + 'static {
     /// Exchanges a refresh token for the next tokens of its session.
     async fn refresh(&self, context: CallContext, request: RefreshRequest) -> Result<Refresh, AuthError>;
 
-    /// Ends a session, or all sessions of its user. An unknown token succeeds.
-    async fn logout(&self, context: CallContext, request: LogoutRequest) -> Result<(), AuthError>;
+    /// Ends a session, or all sessions of its user. An unknown token succeeds. Returns where the ledger tells of the end;
+    /// `None` where nothing had to be ended, or where that had ended before and the ledger cannot be asked.
+    async fn logout(
+        &self,
+        context: CallContext,
+        request: LogoutRequest,
+    ) -> Result<Option<Position>, AuthError>;
 
     /// Sets another password for the user of a refresh token, ends every session, and begins one to go on with.
     async fn change_password(
         &self,
         context: CallContext,
         request: ChangePassword,
-    ) -> Result<Login, AuthError>;
+    ) -> Result<ChangedPassword, AuthError>;
 
-    /// Sets another password for the user of a reset token, and ends every session.
-    async fn reset_password(&self, context: CallContext, request: ResetPassword) -> Result<(), AuthError>;
+    /// Sets another password for the user of a reset token, and ends every session. Returns where the ledger tells of it.
+    async fn reset_password(
+        &self,
+        context: CallContext,
+        request: ResetPassword,
+    ) -> Result<Position, AuthError>;
 
     /// The sessions of the user of a refresh token.
     async fn list_own_sessions(
@@ -76,10 +88,30 @@ pub trait Authenticate: Send + Sync + 'static {
         &self,
         context: CallContext,
         request: RevokeOwnSessions,
-    ) -> Result<usize, AuthError>;
+    ) -> Result<RevokedSessions, AuthError>;
 
     /// Says whether an access token may be used, and whose it is. Does no I/O, and so has nothing to wait for.
     fn verify(&self, context: &CallContext, request: &VerifyRequest) -> Result<Verify, AuthError>;
+
+    /// Waits until everything up to this position of the ledger is known here, so that the next [`Authenticate::verify`]
+    /// takes it into account. `REVOCATIONS_STALE` where that is not so in time, or where the ledger does not have it.
+    async fn reach(&self, context: &CallContext, position: Position) -> Result<(), AuthError> {
+        let _ = (context, position);
+        Err(Reason::RevocationsStale.into())
+    }
+
+    /// [`Authenticate::verify`], once everything up to `at_least` is known here; at once where there is none.
+    async fn verify_at_least(
+        &self,
+        context: &CallContext,
+        request: &VerifyRequest,
+        at_least: Option<Position>,
+    ) -> Result<Verify, AuthError> {
+        if let Some(position) = at_least {
+            self.reach(context, position).await?;
+        }
+        self.verify(context, request)
+    }
 
     /// What [`Authenticate::verify`] answers, where that takes nothing but the token itself: for a transport that has
     /// it in a buffer of its own. `None` where the answer is an error, or where there is no such short cut; the

@@ -2,6 +2,7 @@
 //! decides what a refresh token is worth. Nothing here does I/O, asks the time or knows a transport.
 
 pub mod id;
+mod position;
 pub mod revocation;
 pub mod rotation;
 pub mod session;
@@ -13,7 +14,8 @@ pub use countersign_verifier::{
     Clock, Epoch, ManualClock, Monotonic, SessionId, SystemClock, UnixMillis, UserId,
 };
 pub use id::{MacKeyId, new_user_id};
-pub use revocation::{Actor, Cursor, EndCause, Revocation, RevocationReason, RevocationScope};
+pub use position::{NotAPosition, Position};
+pub use revocation::{Actor, EndCause, Revocation, RevocationReason, RevocationScope};
 pub use rotation::{Decision, Generation, Line, Presented, RotationPolicy, decide};
 pub use session::{ClientFacts, NewSession, Session, SessionLimit};
 pub use user::{Credential, CustomClaims, NewUser, PasswordHash, Role, User};

@@ -6,22 +6,23 @@
 
 pub mod feed;
 pub mod follower;
+mod progress;
 pub mod recorder;
 pub mod store_time;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign_verifier::{CLOCK_STEP, RevocationView, Revoked};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
-use crate::model::{Clock, Revocation, RevocationScope, UnixMillis};
+use crate::model::{Clock, Position, Revocation, RevocationScope, UnixMillis};
 use crate::store::{Ledger, Push, SessionRevocation, StoreError};
 use crate::telemetry::traces;
 
 use feed::{Feed, Snapshot};
+use progress::Progress;
 use recorder::Recorder;
 use store_time::{Reading, StoreTime};
 
@@ -35,8 +36,7 @@ pub struct Revocations {
     recorder: Recorder,
     push: Option<Arc<dyn Push>>,
     horizon: Duration,
-    /// The number of the last row of the ledger that is known here, and all before it.
-    sequence: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     store_time: Arc<StoreTime>,
 }
 
@@ -52,8 +52,8 @@ impl Revocations {
     ) -> Self {
         let view = Arc::new(RevocationView::new());
         let recorder = Recorder::start(ledger.clone());
-        let (feed, sequence, store_time) = (Arc::default(), Arc::default(), Arc::default());
-        Self { view, feed, ledger, clock, recorder, push, horizon, sequence, store_time }
+        let (feed, progress, store_time) = (Arc::default(), Arc::default(), Arc::default());
+        Self { view, feed, ledger, clock, recorder, push, horizon, progress, store_time }
     }
 
     /// What this replica knows.
@@ -68,7 +68,23 @@ impl Revocations {
 
     /// The number of the last row of the ledger up to which everything is known here; 0 before it was loaded.
     pub fn sequence(&self) -> u64 {
-        self.sequence.load(Ordering::Relaxed)
+        self.progress.sequence()
+    }
+
+    /// The last row of the ledger as its database has it now: everything that was revoked before this was asked is up to
+    /// here.
+    pub async fn head(&self) -> Result<Position, StoreError> {
+        self.ledger.head().await
+    }
+
+    /// Whether this replica knows of everything up to a position. Where it does not yet, the ledger is polled at once, and
+    /// its answer waited for as long as `wait`. `false`: the ledger does not have the position, or could not be asked in time.
+    pub async fn reach_within(&self, position: Position, wait: Duration) -> bool {
+        let reached = tokio::time::timeout(wait, self.progress.reach(position, self.ledger.as_ref())).await;
+        reached.unwrap_or(Ok(false)).unwrap_or_else(|error| {
+            tracing::debug!(%position, %error, "the ledger could not be asked for a position");
+            false
+        })
     }
 
     /// What time it is by the stores' clock; by this machine's before the ledger was loaded.
@@ -102,13 +118,14 @@ impl Revocations {
         taken.unwrap_or_else(|_| self.feed.snapshot(&self.view.index))
     }
 
-    /// Revokes a session. When this returns, the row is durable and this replica refuses the session.
-    pub async fn revoke_session(&self, session: SessionRevocation) -> Result<(), StoreError> {
+    /// Revokes a session. When this returns, the row is durable and this replica refuses the session. Returns the position of
+    /// the row.
+    pub async fn revoke_session(&self, session: SessionRevocation) -> Result<Position, StoreError> {
         // The task that writes is nobody's child, so the wait for it is what a trace shows.
         let row =
             self.recorder.record(session).instrument(traces::step("other_sql", "ledger.record")).await?;
         self.announce(&row);
-        Ok(())
+        Ok(row.position())
     }
 
     /// Takes a row that this replica has just committed into the view, and tells the other replicas. Nobody waits

@@ -14,9 +14,9 @@ use async_trait::async_trait;
 
 use crate::model::throttle::{Admission, LoginAttempt};
 use crate::model::{
-    Actor, Credential, Cursor, CustomClaims, Epoch, Generation, MacKeyId, NewSession, NewUser, PasswordHash,
-    Presented, Revocation, RevocationReason, Role, RotationPolicy, Session, SessionId, SessionLimit,
-    UnixMillis, User, UserId, Username,
+    Actor, Credential, CustomClaims, Epoch, Generation, MacKeyId, NewSession, NewUser, PasswordHash,
+    Position, Presented, Revocation, RevocationReason, Role, RotationPolicy, Session, SessionId,
+    SessionLimit, UnixMillis, User, UserId, Username,
 };
 
 pub mod in_process;
@@ -195,7 +195,7 @@ pub struct LedgerSnapshot {
     /// The rows that were asked for, in order.
     pub rows: Vec<Revocation>,
     /// Where to go on from.
-    pub cursor: Cursor,
+    pub cursor: Position,
 }
 
 /// What has come since a cursor.
@@ -203,7 +203,7 @@ pub struct LedgerSnapshot {
 pub enum LedgerPoll {
     /// These rows, in commit order with none left out, and where to go on from. Fewer than the limit: there
     /// are no more.
-    Rows(Vec<Revocation>, Cursor),
+    Rows(Vec<Revocation>, Position),
     /// The ledger does not contain what the cursor points at: it was restored from a backup, or lost a
     /// failover, or the row was purged since. Everything must be loaded again.
     AnotherIncarnation,
@@ -234,7 +234,10 @@ pub trait Ledger: Send + Sync + 'static {
     async fn snapshot(&self, since: UnixMillis) -> Result<LedgerSnapshot, StoreError>;
 
     /// At most `limit` rows after the cursor.
-    async fn poll(&self, cursor: Cursor, limit: u32) -> Result<LedgerPoll, StoreError>;
+    async fn poll(&self, cursor: Position, limit: u32) -> Result<LedgerPoll, StoreError>;
+
+    /// The last row, or the empty ledger of an incarnation.
+    async fn head(&self) -> Result<Position, StoreError>;
 
     /// What time it is by the store's clock.
     async fn time(&self) -> Result<UnixMillis, StoreError>;

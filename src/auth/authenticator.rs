@@ -10,11 +10,11 @@ use secrecy::ExposeSecret as _;
 use super::error::AuthError;
 use super::login_turns::LoginTurns;
 use super::types::{
-    CallContext, ChangePassword, Login, LoginRequest, LogoutRequest, OwnSessions, Refresh, RefreshRequest,
-    ResetPassword, RevokeOwnSessions, TokenPair, Verify, VerifyRequest,
+    CallContext, ChangePassword, ChangedPassword, Login, LoginRequest, LogoutRequest, OwnSessions, Refresh,
+    RefreshRequest, ResetPassword, RevokeOwnSessions, RevokedSessions, TokenPair, Verify, VerifyRequest,
 };
 use super::{Authenticate, change_password, login, logout, own_session, password_reset, refresh, verify};
-use crate::model::{Clock, Session, SessionId, User, UserId};
+use crate::model::{Clock, Position, Session, SessionId, User, UserId};
 use crate::password::{HashingPool, PasswordPolicy};
 use crate::reason::Reason;
 use crate::revocation::Revocations;
@@ -22,6 +22,9 @@ use crate::revocation::store_time::Reading;
 use crate::store::{Ledger, LoginThrottle, SessionPolicy, SessionStore, UserStore};
 use crate::token::access::{AccessGrant, AccessTokenIssuer};
 use crate::token::{Keyring, SessionSecret};
+
+/// How long a call without a deadline waits for a position: a stream has none.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the operator decided.
 #[derive(Debug, Clone)]
@@ -179,7 +182,11 @@ impl Authenticate for Authenticator {
         refresh::refresh(self, &context, &request).await
     }
 
-    async fn logout(&self, context: CallContext, request: LogoutRequest) -> Result<(), AuthError> {
+    async fn logout(
+        &self,
+        context: CallContext,
+        request: LogoutRequest,
+    ) -> Result<Option<Position>, AuthError> {
         logout::logout(self, &context, &request).await
     }
 
@@ -187,11 +194,15 @@ impl Authenticate for Authenticator {
         &self,
         context: CallContext,
         request: ChangePassword,
-    ) -> Result<Login, AuthError> {
+    ) -> Result<ChangedPassword, AuthError> {
         change_password::change_password(self, &context, request).await
     }
 
-    async fn reset_password(&self, context: CallContext, request: ResetPassword) -> Result<(), AuthError> {
+    async fn reset_password(
+        &self,
+        context: CallContext,
+        request: ResetPassword,
+    ) -> Result<Position, AuthError> {
         password_reset::reset_password(self, &context, request).await
     }
 
@@ -207,13 +218,21 @@ impl Authenticate for Authenticator {
         &self,
         context: CallContext,
         request: RevokeOwnSessions,
-    ) -> Result<usize, AuthError> {
+    ) -> Result<RevokedSessions, AuthError> {
         own_session::revoke(self, &context, &request).await
     }
 
     fn verify(&self, _: &CallContext, request: &VerifyRequest) -> Result<Verify, AuthError> {
         let token = request.access_token.expose_secret();
         verify::verify(self, token, &request.audiences, request.max_staleness)
+    }
+
+    async fn reach(&self, context: &CallContext, position: Position) -> Result<(), AuthError> {
+        // So long that the answer, that it is not known, still comes in time.
+        let left = context.deadline.since(self.parts.clock.monotonic());
+        let wait = left.min(LONGEST_WAIT) * 9 / 10;
+        let reached = self.parts.revocations.reach_within(position, wait).await;
+        if reached { Ok(()) } else { Err(Reason::RevocationsStale.into()) }
     }
 
     fn verify_at_once(

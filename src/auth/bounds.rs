@@ -6,7 +6,7 @@ use super::error::{AuthError, FieldViolation};
 use super::types::{
     ChangePassword, LoginRequest, LogoutRequest, LogoutToken, RefreshRequest, ResetPassword, VerifyRequest,
 };
-use crate::model::ClientFacts;
+use crate::model::{ClientFacts, NotAPosition, Position};
 use crate::reason::Reason;
 
 /// The longest username as typed, in bytes.
@@ -125,6 +125,17 @@ pub fn expected_audiences(names: &[String]) -> Vec<FieldViolation> {
     let mut violations = Vec::new();
     audiences(&mut violations, names);
     violations
+}
+
+/// The position that must be known before a verification; `None` where none is asked for.
+pub fn at_least(text: &str, violations: &mut Vec<FieldViolation>) -> Option<Position> {
+    if text.is_empty() {
+        return None;
+    }
+    let position = text.parse();
+    position
+        .map_err(|error: NotAPosition| violations.push(FieldViolation::new("at_least", error.to_string())))
+        .ok()
 }
 
 /// An error when there are any.

@@ -7,9 +7,9 @@ use super::authenticator::Authenticator;
 use super::error::AuthError;
 use super::login::{begin_session, with_password};
 use super::own_session::own_session;
-use super::types::{CallContext, ChangePassword, Login};
+use super::types::{CallContext, ChangePassword, ChangedPassword};
 use super::user_admin;
-use crate::model::{Actor, Epoch, RevocationReason, SessionLimit, User};
+use crate::model::{Actor, Epoch, Position, RevocationReason, SessionLimit, User};
 use crate::password::Password;
 use crate::reason::Reason;
 use crate::store::{Cause, SessionPolicy, Until};
@@ -23,7 +23,7 @@ pub(super) async fn change_password(
     auth: &Authenticator,
     call: &CallContext,
     request: ChangePassword,
-) -> Result<Login, AuthError> {
+) -> Result<ChangedPassword, AuthError> {
     let (user, session) = own_session(auth, call, &request.refresh_token).await?;
     let current = Password::new(request.current_password.expose_secret().to_owned())
         .map_err(|_| AuthError::new(Reason::InvalidCredentials))?;
@@ -37,9 +37,9 @@ pub(super) async fn change_password(
     }
     // In the epoch of the session that asks, in which the old password was shown: if all sessions were ended since, by an
     // operator who shuts somebody out, say, it is the other change that counts.
-    if !set(auth, call, &user, new, session.epoch, RevocationReason::PasswordChanged.as_str()).await? {
-        return Err(Reason::SessionRevoked.into());
-    }
+    let note = RevocationReason::PasswordChanged.as_str();
+    let position = set(auth, call, &user, new, session.epoch, note).await?;
+    let position = position.ok_or(Reason::SessionRevoked)?;
 
     let now = auth.parts.users.find(user.id).await?.filter(|user| !user.disabled);
     let Some(user) = now else { return Err(Reason::SessionRevoked.into()) };
@@ -49,7 +49,8 @@ pub(super) async fn change_password(
     let user = User { epoch: session.epoch.next(), ..user };
     // The session that asked stays in its store until it expires or a login clears it away, as after a Logout everywhere: its
     // epoch says that it is over, and its refresh token is told so.
-    begin_session(auth, &user, session.audiences, session.client, &policy, call).await
+    let login = begin_session(auth, &user, session.audiences, session.client, &policy, call).await?;
+    Ok(ChangedPassword { login, position })
 }
 
 /// The password that a user wants, if it may become one.
@@ -63,7 +64,7 @@ pub(super) async fn wanted(
 }
 
 /// Sets the password, if the user is still in this epoch, and ends every session; `note` says to the audit log what was done.
-/// Says whether it was: then it is durable.
+/// Returns where the ledger tells of it: then it is durable. `None`: the user is not in this epoch any more.
 pub(super) async fn set(
     auth: &Authenticator,
     call: &CallContext,
@@ -71,14 +72,14 @@ pub(super) async fn set(
     new: Password,
     epoch: Epoch,
     note: &'static str,
-) -> Result<bool, AuthError> {
+) -> Result<Option<Position>, AuthError> {
     let hash = auth.parts.passwords.hash(new, call.deadline).await?;
     let (actor, reason) = (Actor::User(user.id), RevocationReason::PasswordChanged);
     let cause = Cause { actor, reason, until: Until::For(auth.policy.session.absolute) };
     let Some(row) = auth.parts.users.set_password(user.id, &hash, Some(epoch), cause).await? else {
-        return Ok(false);
+        return Ok(None);
     };
     auth.parts.revocations.announce(&row);
     audit::user_changed(user.id, Some(&user.username), note, &actor.to_string());
-    Ok(true)
+    Ok(Some(row.position()))
 }

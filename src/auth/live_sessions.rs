@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::model::{Actor, Revocation, RevocationReason, Session, SessionId, User};
+use crate::model::{Actor, Position, Revocation, RevocationReason, Session, SessionId, User};
 use crate::store::{Cause, Ledger, SessionRevocation, SessionStore, StoreError, Until};
 
 /// Those that the store has not forgotten and that did not end with all others, the newest first. A store is told of the end of
@@ -14,19 +14,25 @@ pub(super) async fn stored(sessions: &dyn SessionStore, user: &User) -> Result<V
     Ok(stored)
 }
 
-/// Writes into the ledger that these sessions of a user have ended. When this returns, that is durable, and has still to be told.
+/// Writes into the ledger that these sessions of a user, one at least, have ended. When this returns, that is durable, and
+/// has still to be told. The position is that of the last row.
 pub(super) async fn revoke(
     ledger: &dyn Ledger,
     ending: &[Session],
     actor: Actor,
     reason: RevocationReason,
-) -> Result<Vec<Revocation>, StoreError> {
+) -> Result<(Vec<Revocation>, Position), StoreError> {
     let revocation = |session: &Session| SessionRevocation {
         session: session.id,
         user: session.user,
         cause: Cause { actor, reason, until: Until::At(session.expires_at) },
     };
-    ledger.revoke_sessions(&ending.iter().map(revocation).collect::<Vec<_>>()).await
+    let rows = ledger.revoke_sessions(&ending.iter().map(revocation).collect::<Vec<_>>()).await?;
+    let position = match rows.last() {
+        Some(last) => last.position(),
+        None => ledger.head().await?,
+    };
+    Ok((rows, position))
 }
 
 /// Frees what the session store holds of sessions of a user that the ledger has ended already.

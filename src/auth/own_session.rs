@@ -13,7 +13,7 @@ use super::error::AuthError;
 use super::live_sessions;
 use super::refresh::{expired, reused, standing, unreadable};
 use super::session_end::{self, Ended};
-use super::types::{CallContext, OwnSessions, RevokeOwnSessions, WhichSessions};
+use super::types::{CallContext, OwnSessions, RevokeOwnSessions, RevokedSessions, WhichSessions};
 use crate::model::{Actor, Decision, RevocationReason, Session, User, decide};
 
 /// The user and the session of a refresh token that a Refresh would honour. Nothing is rotated; a token that was left behind
@@ -67,7 +67,7 @@ pub(super) async fn revoke(
     auth: &Authenticator,
     call: &CallContext,
     request: &RevokeOwnSessions,
-) -> Result<usize, AuthError> {
+) -> Result<RevokedSessions, AuthError> {
     let (user, current) = own_session(auth, call, &request.refresh_token).await?;
     let mut ending = alive(auth, &user).await?;
     match &request.which {
@@ -78,10 +78,12 @@ pub(super) async fn revoke(
         }
     }
     if ending.is_empty() {
-        return Ok(0);
+        // What was named may have ended before.
+        return Ok(RevokedSessions { count: 0, position: auth.parts.revocations.head().await? });
     }
     let (actor, reason) = (Actor::User(user.id), RevocationReason::Logout);
-    let rows = live_sessions::revoke(auth.parts.ledger.as_ref(), &ending, actor, reason).await?;
+    let ledger = auth.parts.ledger.as_ref();
+    let (rows, position) = live_sessions::revoke(ledger, &ending, actor, reason).await?;
     for row in &rows {
         auth.parts.revocations.announce(row);
     }
@@ -89,5 +91,5 @@ pub(super) async fn revoke(
         audit::session_revoked(user.id, session.id, reason, call.peer);
     }
     live_sessions::forget(auth.parts.sessions.as_ref(), &user, &ending).await;
-    Ok(ending.len())
+    Ok(RevokedSessions { count: ending.len(), position })
 }

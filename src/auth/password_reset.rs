@@ -13,7 +13,7 @@ use super::change_password::{set, wanted};
 use super::error::AuthError;
 use super::types::{CallContext, ResetPassword};
 use super::user_admin::{UserAdmin, UserRef};
-use crate::model::{UnixMillis, User};
+use crate::model::{Position, UnixMillis, User};
 use crate::reason::Reason;
 use crate::revocation::Revocations;
 use crate::token::{Keyring, PasswordReset, ResetClaims};
@@ -59,7 +59,7 @@ pub(super) async fn reset_password(
     auth: &Authenticator,
     call: &CallContext,
     request: ResetPassword,
-) -> Result<(), AuthError> {
+) -> Result<Position, AuthError> {
     let invalid = || AuthError::new(Reason::ResetTokenInvalid);
     let keys = auth.parts.keys.current();
     let claims = keys.mac.open_reset(request.reset_token.expose_secret()).ok_or_else(invalid)?;
@@ -70,5 +70,5 @@ pub(super) async fn reset_password(
     let good = |user: &User| !user.disabled && user.epoch == claims.epoch;
     let user = user.filter(good).ok_or_else(invalid)?;
     let new = wanted(auth, &request.new_password, &user).await?;
-    if set(auth, call, &user, new, claims.epoch, "password_reset").await? { Ok(()) } else { Err(invalid()) }
+    set(auth, call, &user, new, claims.epoch, "password_reset").await?.ok_or_else(invalid)
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::audit;
 use super::caller::Caller;
 use super::live_sessions;
-use super::user_admin::{UserAdmin, UserAdminError, UserRef};
+use super::types::RevokedSessions;
+use super::user_admin::{SessionsEnded, UserAdmin, UserAdminError, UserRef};
 use crate::model::{EndCause, RevocationReason, Session, SessionId, UnixMillis, User, UserId};
 use crate::revocation::Revocations;
 use crate::store::{Ending, Ledger, Lived, SessionStore};
@@ -112,31 +113,32 @@ impl SessionAdmin {
         by: &Caller,
         user: &UserRef,
         sessions: &BTreeSet<SessionId>,
-    ) -> Result<usize, UserAdminError> {
+    ) -> Result<RevokedSessions, UserAdminError> {
         let user = self.users.touchable(by, user).await?;
         let mut ending = self.alive(&user).await?;
         ending.retain(|session| sessions.contains(&session.id));
         if ending.is_empty() {
-            return Ok(0);
+            // What was named may have ended before.
+            return Ok(RevokedSessions { count: 0, position: self.ledger.head().await? });
         }
         let reason = RevocationReason::Operator;
-        let rows = live_sessions::revoke(self.ledger.as_ref(), &ending, by.actor, reason).await?;
+        let (rows, position) = live_sessions::revoke(self.ledger.as_ref(), &ending, by.actor, reason).await?;
         self.users.tell(&rows).await;
         for session in &ending {
             audit::session_revoked_by(user.id, session.id, reason, &by.name);
         }
         live_sessions::forget(self.sessions.as_ref(), &user, &ending).await;
-        Ok(ending.len())
+        Ok(RevokedSessions { count: ending.len(), position })
     }
 
     /// Ends every session of the user, those too that a store has forgotten, and says how many were known to be alive. When
     /// this returns, their end is durable.
-    pub async fn revoke_all(&self, by: &Caller, user: &UserRef) -> Result<usize, UserAdminError> {
+    pub async fn revoke_all(&self, by: &Caller, user: &UserRef) -> Result<RevokedSessions, UserAdminError> {
         let user = self.users.touchable(by, user).await?;
         // How many they are is a service to the caller; that they end does not hang on it.
         let known = self.alive(&user).await.map(|alive| alive.len());
-        self.users.revoke_all(by, user).await?;
-        known
+        let SessionsEnded { position, .. } = self.users.revoke_all(by, user).await?;
+        Ok(RevokedSessions { count: known?, position })
     }
 
     /// Whether a session of the user goes on and, if it was revoked, why. A user who was deleted is found by their id, as

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 pub use countersign_verifier::{InvalidReason, VerifiedToken};
 
-use crate::model::{ClientFacts, Monotonic, Session, SessionId, UnixMillis, UserId};
+use crate::model::{ClientFacts, Monotonic, Position, Session, SessionId, UnixMillis, UserId};
 
 /// What the transport knows about a call, beside the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +154,24 @@ pub struct Login {
     pub tokens: TokenPair,
     /// The session.
     pub session: SessionSummary,
+}
+
+/// Sessions have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokedSessions {
+    /// How many of them were known to be alive.
+    pub count: usize,
+    /// Up to where the ledger is to be known by whoever is to refuse them.
+    pub position: Position,
+}
+
+/// A user has another password, and a session has begun in the place of all others.
+#[derive(Debug)]
+pub struct ChangedPassword {
+    /// What the user goes on with.
+    pub login: Login,
+    /// Up to where the ledger is to be known by whoever is to refuse the sessions of before.
+    pub position: Position,
 }
 
 /// A session goes on.

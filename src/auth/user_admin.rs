@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::audit;
 use super::caller::Caller;
 use crate::model::{
-    Clock, Credential, Monotonic, NewUser, PasswordHash, Revocation, RevocationReason, Role, User, Username,
-    new_user_id,
+    Clock, Credential, Monotonic, NewUser, PasswordHash, Position, Revocation, RevocationReason, Role, User,
+    Username, new_user_id,
 };
 use crate::password::{HashingPool, Password, PasswordPolicy, PoolError, Unfit};
 use crate::revocation::Revocations;
@@ -41,6 +41,15 @@ pub enum Reach {
     NotPushed(String),
     /// Each polls the ledger: there is nothing to tell them over.
     Polled,
+}
+
+/// Every session of a user has ended, which is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionsEnded {
+    /// How the replicas learn of it.
+    pub reach: Reach,
+    /// Where the ledger tells of it.
+    pub position: Position,
 }
 
 /// Who is told of a row that is committed. What is lost on the way is found by polling.
@@ -202,7 +211,7 @@ impl UserAdmin {
         user: &UserRef,
         password: SecretString,
         deadline: Option<Monotonic>,
-    ) -> Result<Reach, UserAdminError> {
+    ) -> Result<SessionsEnded, UserAdminError> {
         let user = self.touchable(by, user).await?;
         let password = new_password(&self.policy, &password, &user.username).await?;
         let hash = self.hash(password, deadline).await?;
@@ -270,7 +279,7 @@ impl UserAdmin {
     }
 
     /// Locks a user out and ends every session.
-    pub async fn disable(&self, by: &Caller, user: &UserRef) -> Result<Reach, UserAdminError> {
+    pub async fn disable(&self, by: &Caller, user: &UserRef) -> Result<SessionsEnded, UserAdminError> {
         let user = self.touchable(by, user).await?;
         let cause = self.cause(by, RevocationReason::UserDisabled);
         let row = self.users.disable(user.id, cause).await?;
@@ -278,7 +287,7 @@ impl UserAdmin {
     }
 
     /// Forgets a user and ends every session.
-    pub async fn delete(&self, by: &Caller, user: &UserRef) -> Result<Reach, UserAdminError> {
+    pub async fn delete(&self, by: &Caller, user: &UserRef) -> Result<SessionsEnded, UserAdminError> {
         let user = self.touchable(by, user).await?;
         let cause = self.cause(by, RevocationReason::UserDeleted);
         let row = self.users.delete(user.id, cause).await?;
@@ -286,7 +295,7 @@ impl UserAdmin {
     }
 
     /// Ends every session of a user who is [`Self::touchable`], and nothing else.
-    pub(super) async fn revoke_all(&self, by: &Caller, user: User) -> Result<Reach, UserAdminError> {
+    pub(super) async fn revoke_all(&self, by: &Caller, user: User) -> Result<SessionsEnded, UserAdminError> {
         let cause = self.cause(by, RevocationReason::Operator);
         let row = self.users.revoke_all(user.id, cause).await?;
         self.ended(by, user, row, cause).await
@@ -299,9 +308,10 @@ impl UserAdmin {
         user: User,
         row: Option<Revocation>,
         cause: Cause,
-    ) -> Result<Reach, UserAdminError> {
+    ) -> Result<SessionsEnded, UserAdminError> {
         let row = done(by, user, row, cause)?;
-        Ok(self.tell(std::slice::from_ref(&row)).await)
+        let reach = self.tell(std::slice::from_ref(&row)).await;
+        Ok(SessionsEnded { reach, position: row.position() })
     }
 
     /// Tells whoever is to be told of rows that are committed.

@@ -172,7 +172,7 @@ impl UserAdministration for Arc<UserAdmin> {
         username: &Username,
         password: SecretString,
     ) -> Result<Reach, UserAdminError> {
-        UserAdmin::set_password(self, &Caller::operator(), &named(username), password, None).await
+        Ok(UserAdmin::set_password(self, &Caller::operator(), &named(username), password, None).await?.reach)
     }
 
     async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdminError> {
@@ -190,11 +190,11 @@ impl UserAdministration for Arc<UserAdmin> {
     }
 
     async fn disable(&self, username: &Username) -> Result<Reach, UserAdminError> {
-        UserAdmin::disable(self, &Caller::operator(), &named(username)).await
+        Ok(UserAdmin::disable(self, &Caller::operator(), &named(username)).await?.reach)
     }
 
     async fn delete(&self, username: &Username) -> Result<Reach, UserAdminError> {
-        UserAdmin::delete(self, &Caller::operator(), &named(username)).await
+        Ok(UserAdmin::delete(self, &Caller::operator(), &named(username)).await?.reach)
     }
 }
 
@@ -209,11 +209,11 @@ impl SessionAdministration for SessionAdmin {
         username: &Username,
         sessions: &BTreeSet<SessionId>,
     ) -> Result<usize, UserAdminError> {
-        SessionAdmin::revoke(self, &Caller::operator(), &named(username), sessions).await
+        Ok(SessionAdmin::revoke(self, &Caller::operator(), &named(username), sessions).await?.count)
     }
 
     async fn revoke_all(&self, username: &Username) -> Result<usize, UserAdminError> {
-        SessionAdmin::revoke_all(self, &Caller::operator(), &named(username)).await
+        Ok(SessionAdmin::revoke_all(self, &Caller::operator(), &named(username)).await?.count)
     }
 
     async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, UserAdminError> {

@@ -14,8 +14,8 @@ use super::proto::v1::session_service_server::{SessionService, SessionServiceSer
 use super::proto::v1::user_service_server::{UserService, UserServiceServer};
 use super::{MAX_BATCH_RESPONSE_BYTES, convert};
 use crate::auth::{
-    AuthError, Caller, ChangeUser, CreateUser, PasswordResets, SessionAdmin, SessionPage, UserAdmin,
-    UserAdminError, UserFilter, UserPage, UserRef,
+    AuthError, Caller, ChangeUser, CreateUser, PasswordResets, RevokedSessions, SessionAdmin, SessionPage,
+    UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
 };
 use crate::model::{Actor, Role};
 use crate::reason::Reason;
@@ -204,11 +204,14 @@ impl UserService for Service {
         let deadline = Some(call.context().deadline);
         let done = self.run(&call, async move |administration, by| {
             let user = user_ref(message.user)?;
-            administration.users.set_password(&by, &user, message.password.into(), deadline).await?;
-            Ok(())
+            Ok(administration
+                .users
+                .set_password(&by, &user, message.password.into(), deadline)
+                .await?
+                .position)
         });
-        done.await?;
-        Ok(Response::new(v1::SetPasswordResponse {}))
+        let position = done.await?.to_string();
+        Ok(Response::new(v1::SetPasswordResponse { position }))
     }
 
     async fn create_password_reset(
@@ -233,11 +236,10 @@ impl UserService for Service {
     ) -> Result<Response<v1::DisableUserResponse>, Status> {
         let (call, message) = Call::split(request);
         let done = self.run(&call, async move |administration, by| {
-            administration.users.disable(&by, &user_ref(message.user)?).await?;
-            Ok(())
+            Ok(administration.users.disable(&by, &user_ref(message.user)?).await?.position)
         });
-        done.await?;
-        Ok(Response::new(v1::DisableUserResponse {}))
+        let position = done.await?.to_string();
+        Ok(Response::new(v1::DisableUserResponse { position }))
     }
 
     async fn enable_user(
@@ -258,11 +260,10 @@ impl UserService for Service {
     ) -> Result<Response<v1::DeleteUserResponse>, Status> {
         let (call, message) = Call::split(request);
         let done = self.run(&call, async move |administration, by| {
-            administration.users.delete(&by, &user_ref(message.user)?).await?;
-            Ok(())
+            Ok(administration.users.delete(&by, &user_ref(message.user)?).await?.position)
         });
-        done.await?;
-        Ok(Response::new(v1::DeleteUserResponse {}))
+        let position = done.await?.to_string();
+        Ok(Response::new(v1::DeleteUserResponse { position }))
     }
 }
 
@@ -300,8 +301,9 @@ impl SessionService for Service {
                 None => Ok(sessions.revoke_all(&by, &user).await?),
             }
         });
-        let revoked = i32::try_from(revoked.await?).unwrap_or(i32::MAX);
-        Ok(Response::new(v1::RevokeSessionsResponse { revoked }))
+        let RevokedSessions { count, position } = revoked.await?;
+        let (revoked, position) = (i32::try_from(count).unwrap_or(i32::MAX), position.to_string());
+        Ok(Response::new(v1::RevokeSessionsResponse { revoked, position }))
     }
 
     async fn explain_session(

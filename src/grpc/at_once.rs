@@ -88,7 +88,11 @@ impl<S> VerifyAtOnce<S> {
     fn answer(&self, frame: &Bytes) -> Option<Bytes> {
         // A panic is the ordinary way's to tell of.
         catch_unwind(AssertUnwindSafe(|| {
-            let Question { access_token, audiences, max_staleness } = self.read(frame)?;
+            let Question { access_token, audiences, max_staleness, at_least } = self.read(frame)?;
+            if !at_least.is_empty() {
+                // There may be something to wait for.
+                return None;
+            }
             let token = std::str::from_utf8(&access_token).ok()?;
             let max_staleness = match max_staleness {
                 Some(duration) => Some(convert::duration(duration).ok()?),
@@ -135,6 +139,8 @@ struct Question {
     audiences: Vec<String>,
     #[prost(message, optional, tag = "3")]
     max_staleness: Option<prost_types::Duration>,
+    #[prost(bytes = "bytes", tag = "4")]
+    at_least: Bytes,
 }
 
 /// The body, if it has arrived and is one piece; otherwise a body that reads the same.

@@ -12,7 +12,9 @@ use super::call::Call;
 use super::proto::v1;
 use super::stream_end::StreamEnd;
 use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
-use crate::auth::{AuthError, Authenticate, CallContext, ResetPassword, Verify};
+use crate::auth::{
+    AuthError, Authenticate, CallContext, ChangedPassword, ResetPassword, RevokedSessions, Verify,
+};
 
 /// The service, over whatever answers its calls.
 pub(super) struct AuthService {
@@ -54,8 +56,10 @@ impl v1::auth_service_server::AuthService for AuthService {
         let ask = convert::logout(message).map_err(|error| status::refuse(&error, call.language))?;
         let auth = Arc::clone(&self.auth);
         let context = call.context();
-        call.carry_through(&self.tasks, async move { auth.logout(context, ask).await }).await?;
-        Ok(Response::new(v1::LogoutResponse {}))
+        let position =
+            call.carry_through(&self.tasks, async move { auth.logout(context, ask).await }).await?;
+        let position = position.map(|position| position.to_string()).unwrap_or_default();
+        Ok(Response::new(v1::LogoutResponse { position }))
     }
 
     async fn verify_access_token(
@@ -63,7 +67,10 @@ impl v1::auth_service_server::AuthService for AuthService {
         request: Request<v1::VerifyAccessTokenRequest>,
     ) -> Result<Response<v1::VerifyAccessTokenResponse>, Status> {
         let (call, message) = Call::split(request);
-        let answer = convert::verify(message).and_then(|ask| self.auth.verify(&call.context(), &ask));
+        let answer = match convert::verify(message) {
+            Ok((ask, at_least)) => self.auth.verify_at_least(&call.context(), &ask, at_least).await,
+            Err(error) => Err(error),
+        };
         let verify = answer.map_err(|error| status::refuse(&error, call.language))?;
         Ok(Response::new(verify.into()))
     }
@@ -86,8 +93,10 @@ impl v1::auth_service_server::AuthService for AuthService {
         let auth = Arc::clone(&self.auth);
         let context = call.context();
         let change = async move { auth.change_password(context, ask).await };
-        let v1::LoginResponse { tokens, session } = call.carry_through(&self.tasks, change).await?.into();
-        Ok(Response::new(v1::ChangePasswordResponse { tokens, session }))
+        let ChangedPassword { login, position } = call.carry_through(&self.tasks, change).await?;
+        let v1::LoginResponse { tokens, session } = login.into();
+        let position = position.to_string();
+        Ok(Response::new(v1::ChangePasswordResponse { tokens, session, position }))
     }
 
     async fn reset_password(
@@ -100,8 +109,9 @@ impl v1::auth_service_server::AuthService for AuthService {
         ask.check().map_err(|error| status::refuse(&error, call.language))?;
         let auth = Arc::clone(&self.auth);
         let context = call.context();
-        call.carry_through(&self.tasks, async move { auth.reset_password(context, ask).await }).await?;
-        Ok(Response::new(v1::ResetPasswordResponse {}))
+        let reset = async move { auth.reset_password(context, ask).await };
+        let position = call.carry_through(&self.tasks, reset).await?.to_string();
+        Ok(Response::new(v1::ResetPasswordResponse { position }))
     }
 
     async fn list_own_sessions(
@@ -135,9 +145,9 @@ impl v1::auth_service_server::AuthService for AuthService {
         let auth = Arc::clone(&self.auth);
         let context = call.context();
         let revoke = async move { auth.revoke_own_sessions(context, ask).await };
-        let revoked = call.carry_through(&self.tasks, revoke).await?;
-        let revoked = i32::try_from(revoked).unwrap_or(i32::MAX);
-        Ok(Response::new(v1::RevokeOwnSessionsResponse { revoked }))
+        let RevokedSessions { count, position } = call.carry_through(&self.tasks, revoke).await?;
+        let (revoked, position) = (i32::try_from(count).unwrap_or(i32::MAX), position.to_string());
+        Ok(Response::new(v1::RevokeOwnSessionsResponse { revoked, position }))
     }
 
     type VerifyStreamStream = Pin<Box<dyn Stream<Item = Result<v1::VerifyStreamResponse, Status>> + Send>>;
@@ -151,10 +161,16 @@ impl v1::auth_service_server::AuthService for AuthService {
         let (call, messages) = Call::split(request);
         let (auth, context, language) = (Arc::clone(&self.auth), call.context(), call.language);
         let answer = move |message: Result<v1::VerifyStreamRequest, Status>| {
-            let answer = convert::verify(message?.into()).and_then(|ask| auth.verify(&context, &ask));
-            answer.map(Into::into).map_err(|error| status::refuse(&error, language))
+            let (auth, context) = (Arc::clone(&auth), context.clone());
+            async move {
+                let answer = match convert::verify(message?.into()) {
+                    Ok((ask, at_least)) => auth.verify_at_least(&context, &ask, at_least).await,
+                    Err(error) => Err(error),
+                };
+                answer.map(Into::into).map_err(|error| status::refuse(&error, language))
+            }
         };
-        Ok(Response::new(Box::pin(messages.map(answer).take_until(self.end.reached()))))
+        Ok(Response::new(Box::pin(messages.then(answer).take_until(self.end.reached()))))
     }
 }
 
@@ -170,7 +186,11 @@ impl AuthService {
 
         let mut response = v1::BatchVerifyAccessTokensResponse::default();
         let mut bytes = 0;
-        for (place, ask) in convert::batch(message)?.enumerate() {
+        let (requests, at_least) = convert::batch(message)?;
+        if let Some(position) = at_least {
+            self.auth.reach(context, position).await?;
+        }
+        for (place, ask) in requests.enumerate() {
             if place % TOKENS_AT_ONCE == TOKENS_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
             }

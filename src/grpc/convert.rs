@@ -16,7 +16,7 @@ use crate::auth::{
     LogoutToken, MOST_SESSIONS_AT_ONCE, RefreshRequest, RevokeOwnSessions, SessionSummary, TokenPair,
     Verification, VerifiedToken, Verify, VerifyRequest, WhichSessions, bounds,
 };
-use crate::model::{ClientFacts, SessionId, UnixMillis};
+use crate::model::{ClientFacts, Position, SessionId, UnixMillis};
 
 /// Reads a change of a password.
 pub(super) fn change_password(message: v1::ChangePasswordRequest) -> Result<ChangePassword, AuthError> {
@@ -111,8 +111,10 @@ pub(super) fn logout(message: v1::LogoutRequest) -> Result<LogoutRequest, AuthEr
     Ok(request)
 }
 
-/// Reads a verification.
-pub(super) fn verify(message: v1::VerifyAccessTokenRequest) -> Result<VerifyRequest, AuthError> {
+/// Reads a verification, and the position that must be known first.
+pub(super) fn verify(
+    message: v1::VerifyAccessTokenRequest,
+) -> Result<(VerifyRequest, Option<Position>), AuthError> {
     let mut request = VerifyRequest {
         access_token: message.access_token.into(),
         audiences: message.audiences,
@@ -120,8 +122,9 @@ pub(super) fn verify(message: v1::VerifyAccessTokenRequest) -> Result<VerifyRequ
     };
     let mut violations = request.violations();
     request.max_staleness = max_staleness(message.max_staleness, &mut violations);
+    let position = bounds::at_least(&message.at_least, &mut violations);
     bounds::verdict(violations)?;
-    Ok(request)
+    Ok((request, position))
 }
 
 fn max_staleness(
@@ -136,8 +139,8 @@ fn max_staleness(
 
 impl From<v1::VerifyStreamRequest> for v1::VerifyAccessTokenRequest {
     fn from(message: v1::VerifyStreamRequest) -> Self {
-        let v1::VerifyStreamRequest { access_token, audiences, max_staleness } = message;
-        Self { access_token, audiences, max_staleness }
+        let v1::VerifyStreamRequest { access_token, audiences, max_staleness, at_least } = message;
+        Self { access_token, audiences, max_staleness, at_least }
     }
 }
 
@@ -146,15 +149,17 @@ pub(super) const BATCH_MAX_TOKENS: usize = 1_000;
 /// The most bytes that the tokens of one batch take together.
 pub(super) const BATCH_MAX_TOKEN_BYTES: usize = 1024 * 1024;
 
-/// Reads a batch of verifications.
+/// Reads a batch of verifications, and the position that must be known first.
 pub(super) fn batch(
     message: v1::BatchVerifyAccessTokensRequest,
-) -> Result<impl Iterator<Item = VerifyRequest>, AuthError> {
-    let v1::BatchVerifyAccessTokensRequest { access_tokens, audiences, max_staleness: asked } = message;
+) -> Result<(impl Iterator<Item = VerifyRequest>, Option<Position>), AuthError> {
+    let v1::BatchVerifyAccessTokensRequest { access_tokens, audiences, max_staleness: asked, at_least } =
+        message;
     // What all of them share is checked once.
     let shared = VerifyRequest { access_token: SecretString::default(), audiences, max_staleness: None };
     let mut violations = shared.violations();
     let max_staleness = max_staleness(asked, &mut violations);
+    let position = bounds::at_least(&at_least, &mut violations);
     if access_tokens.len() > BATCH_MAX_TOKENS {
         let what = format!("must have at most {BATCH_MAX_TOKENS} entries");
         violations.push(FieldViolation::new("access_tokens", what));
@@ -164,11 +169,12 @@ pub(super) fn batch(
     }
     bounds::verdict(violations)?;
     let audiences = shared.audiences;
-    Ok(access_tokens.into_iter().map(move |token| VerifyRequest {
+    let requests = access_tokens.into_iter().map(move |token| VerifyRequest {
         access_token: token.into(),
         audiences: audiences.clone(),
         max_staleness,
-    }))
+    });
+    Ok((requests, position))
 }
 
 /// The longer of two durations that are not negative.

@@ -52,17 +52,18 @@ impl ExtAuthzService {
     }
 
     /// Whom the request comes from, or why it goes no further.
-    fn decide(
+    async fn decide(
         &self,
         context: &CallContext,
         http: &HttpRequest,
         extensions: &[Entry],
     ) -> Result<Arc<VerifiedToken>, AuthError> {
-        let Required { audiences, roles } = Required::parse(extensions)?;
+        let Required { audiences, roles, at_least } = Required::parse(extensions)?;
         let access_token = http.token(self.options.cookie.as_deref(), &self.options.allowed_origins)?;
         let request = VerifyRequest { access_token, audiences, max_staleness: None };
         request.check()?;
-        let token = bearer_of(self.auth.verify(context, &request)?.verification)?;
+        let verify = self.auth.verify_at_least(context, &request, at_least).await?;
+        let token = bearer_of(verify.verification)?;
         if roles.iter().any(|role| !token.roles.contains(role)) {
             return Err(Reason::RoleRequired.into());
         }
@@ -76,7 +77,7 @@ impl Authorization for ExtAuthzService {
         let (call, message) = Call::split(request);
         let AttributeContext { request, context_extensions } = message.attributes.unwrap_or_default();
         let http = request.and_then(|request| request.http).unwrap_or_default();
-        let error = match self.decide(&call.context(), &http, &context_extensions) {
+        let error = match self.decide(&call.context(), &http, &context_extensions).await {
             Ok(token) => return Ok(Response::new(told::allowed(&token, &http))),
             Err(error) => error,
         };

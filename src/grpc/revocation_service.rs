@@ -1,9 +1,12 @@
 //! `countersign.v1.RevocationService`: what this replica knows, to those who verify in their own process.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_verifier::KeySet;
+use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
@@ -14,12 +17,17 @@ use super::proto::v1::watch_revocations_request::Message as Said;
 use super::stream_end::StreamEnd;
 use super::{convert, status};
 use crate::auth::AuthError;
+use crate::model::NotAPosition;
 use crate::reason::{Language, Reason};
 use crate::revocation::Revocations;
 use crate::revocation::feed::Snapshot;
 
 /// The most entries in one message: some 40 KiB.
 const CHUNK: usize = 1_000;
+/// The most pings of one client that wait for a position.
+const POSITIONS_ASKED: usize = 64;
+/// How long a position is looked for.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// What [`super::routes`] lets others follow.
 #[derive(Clone)]
@@ -69,6 +77,7 @@ struct Watch {
     language: Language,
     phase: Phase,
     due: Option<Due>,
+    positions: Positions,
 }
 
 enum Phase {
@@ -87,6 +96,51 @@ struct Due {
     nonce: u64,
     staleness: Option<prost_types::Duration>,
     head: u64,
+    /// Whether the position is known that the ping asks for, if it asks for one.
+    reached: Option<bool>,
+}
+
+/// The pings that ask for positions: looked for one after the other, for they share the poll that finds them.
+#[derive(Default)]
+struct Positions {
+    asked: VecDeque<v1::WatchPing>,
+    looking: Option<BoxFuture<'static, (u64, bool)>>,
+    /// The answer to the one that was looked for last, which is still to be told.
+    found: Option<Due>,
+}
+
+impl Positions {
+    /// Takes a ping in. One too many takes the place of the oldest that waits, which goes unanswered.
+    fn ask(&mut self, ping: v1::WatchPing) {
+        if self.asked.len() == POSITIONS_ASKED {
+            self.asked.pop_front();
+        }
+        self.asked.push_back(ping);
+    }
+
+    /// The nonce of the next ping, and whether its position is known, as soon as that is clear; does not return as long as
+    /// there is none or the last answer is not told.
+    async fn next(&mut self, revocations: &Revocations) -> (u64, bool) {
+        if self.found.is_some() {
+            return std::future::pending().await;
+        }
+        if self.looking.is_none()
+            && let Some(v1::WatchPing { nonce, at_least }) = self.asked.pop_front()
+        {
+            let revocations = revocations.clone();
+            let look = async move {
+                match at_least.parse() {
+                    Ok(position) => (nonce, revocations.reach_within(position, LONGEST_LOOK).await),
+                    Err(NotAPosition) => (nonce, false),
+                }
+            };
+            self.looking = Some(look.boxed());
+        }
+        let Some(looking) = &mut self.looking else { return std::future::pending().await };
+        let found = looking.await;
+        self.looking = None;
+        found
+    }
 }
 
 impl Watch {
@@ -97,7 +151,8 @@ impl Watch {
     ) -> Self {
         published.keys.mark_changed();
         let head = published.revocations.feed().subscribe();
-        Self { published, said, head, language, phase: Phase::Silent, due: None }
+        let positions = Positions::default();
+        Self { published, said, head, language, phase: Phase::Silent, due: None, positions }
     }
 
     /// The next message, as soon as there is one; none at the end.
@@ -115,12 +170,19 @@ impl Watch {
                 }
                 continue;
             }
+            if let Some((nonce, reached)) = self.positions.next(&self.published.revocations).now_or_never() {
+                self.positions.found = Some(self.due(nonce, Some(reached)));
+                continue;
+            }
             if let Some(message) = self.told_at_once() {
                 return Some(Ok(v1::WatchRevocationsResponse { message: Some(message) }));
             }
             // Whoever wakes us, the next round looks at everything.
             tokio::select! {
                 _ = self.head.changed() => {}
+                (nonce, reached) = self.positions.next(&self.published.revocations) => {
+                    self.positions.found = Some(self.due(nonce, Some(reached)));
+                }
                 changed = self.published.keys.changed() => match changed {
                     Ok(()) => self.published.keys.mark_changed(),
                     Err(_) => return None,
@@ -136,7 +198,8 @@ impl Watch {
     fn hear(&mut self, said: Option<v1::WatchRevocationsRequest>) -> Result<(), Option<Answer>> {
         let Some(v1::WatchRevocationsRequest { message }) = said else { return Err(None) };
         match message {
-            Some(Said::Ping(ping)) => self.note(ping),
+            Some(Said::Ping(ping)) if ping.at_least.is_empty() => self.due = Some(self.due(ping.nonce, None)),
+            Some(Said::Ping(ping)) => self.positions.ask(ping),
             Some(Said::Start(_)) => return Err(Some(Err(self.refuse("must not be sent twice")))),
             // A newer client says something that we do not know.
             None => {}
@@ -167,13 +230,13 @@ impl Watch {
         status::refuse(&AuthError::invalid_field("start", why), self.language)
     }
 
-    /// Notes a ping. What is known is looked at after how fresh it is, so that the heartbeat never promises more
-    /// than was told. A later ping takes the place of one that was not answered yet.
-    fn note(&mut self, ping: v1::WatchPing) {
+    /// The answer to a ping. What is known is looked at after how fresh it is, so that the heartbeat never promises more
+    /// than was told. A later ping takes the place of one that was not answered yet, unless that asks for a position.
+    fn due(&self, nonce: u64, reached: Option<bool>) -> Due {
         let staleness = self.published.revocations.staleness();
         let staleness = staleness.and_then(|staleness| staleness.try_into().ok());
         let head = self.published.revocations.feed().head();
-        self.due = Some(Due { nonce: ping.nonce, staleness, head });
+        Due { nonce, staleness, head, reached }
     }
 
     /// What can be told without waiting: keys first, for what follows may need them.
@@ -193,9 +256,10 @@ impl Watch {
                 Some(revoked.into())
             }
             Phase::Following(told) => {
-                if let Some(due) = self.due.take_if(|due| due.head <= *told) {
-                    let (nonce, staleness, sequence) = (due.nonce, due.staleness, *told);
-                    return Some(v1::WatchHeartbeat { nonce, sequence, staleness }.into());
+                let is_told = |due: &mut Due| due.head <= *told;
+                let due = self.due.take_if(is_told).or_else(|| self.positions.found.take_if(is_told));
+                if let Some(Due { nonce, staleness, reached, .. }) = due {
+                    return Some(v1::WatchHeartbeat { nonce, sequence: *told, staleness, reached }.into());
                 }
                 match self.published.revocations.feed().read(*told, CHUNK) {
                     Ok(news) if news.is_empty() => None,

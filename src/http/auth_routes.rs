@@ -8,7 +8,6 @@ use axum::response::Response;
 use http::HeaderMap;
 use prost_reflect::{DynamicMessage, Value};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::json;
 
 use super::call::Call;
 use super::contract::{decode, encode, message};
@@ -17,10 +16,10 @@ use super::refusal::Refused;
 use super::{bearer, body, captcha, convert, csrf};
 use crate::auth::bounds::CLIENT_FACT_MAX_BYTES;
 use crate::auth::{
-    AuthError, ChangePassword, Login, LogoutRequest, LogoutToken, RefreshRequest, ResetPassword,
-    RevokeOwnSessions, TokenPair, WhichSessions,
+    AuthError, ChangePassword, ChangedPassword, Login, LogoutRequest, LogoutToken, RefreshRequest,
+    ResetPassword, RevokeOwnSessions, RevokedSessions, TokenPair, WhichSessions,
 };
-use crate::model::ClientFacts;
+use crate::model::{ClientFacts, Position};
 use crate::reason::Reason;
 use crate::transport::HeaderFields as _;
 
@@ -69,14 +68,15 @@ pub(super) async fn login(
     };
     let login = edge.change(budget, login).await;
     let login = login?;
-    Ok(begun(&edge, &headers, login, "LoginResponse"))
+    Ok(begun(&edge, &headers, login, "LoginResponse", None))
 }
 
-/// A session has begun, which the message of this name says.
-fn begun(edge: &Edge, request: &HeaderMap, login: Login, name: &str) -> Response {
+/// A session has begun, which the message of this name says; with where the ledger tells of the end of others.
+fn begun(edge: &Edge, request: &HeaderMap, login: Login, name: &str, position: Option<Position>) -> Response {
     let tokens = convert::tokens(&login.tokens, !edge.has_cookie());
     let fields =
         [("tokens", Value::Message(tokens)), ("session", Value::Message(convert::session(login.session)))];
+    let fields = fields.into_iter().chain(position.map(convert::position));
     let mut answer = edge.answer(encode(&message(name, fields)));
     keep(edge, request, &mut answer, &login.tokens);
     answer
@@ -194,18 +194,19 @@ pub(super) async fn logout(
             None => None,
         },
     };
+    let mut position = None;
     if let Some(token) = token {
         let ask = LogoutRequest { token, everywhere };
         ask.check()?;
         let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.logout);
         let context = edge.context(&call, budget);
-        edge.change(budget, async move { auth.logout(context, ask).await }).await?;
+        position = edge.change(budget, async move { auth.logout(context, ask).await }).await?;
     } else if !edge.has_cookie() {
         let what = "must be one of refresh_token, access_token";
         return Err(AuthError::invalid_field("token", what).into());
     }
     // With cookies, none is the state that was asked for: another tab was faster.
-    let mut answer = edge.answer(json!({}));
+    let mut answer = edge.answer(encode(&message("LogoutResponse", position.map(convert::position))));
     if edge.has_cookie() {
         edge.refresh_cookie.delete(answer.headers_mut());
     }
@@ -237,8 +238,9 @@ pub(super) async fn change_password(
     ask.check()?;
     let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.login);
     let context = edge.context(&call, budget);
-    let login = edge.change(budget, async move { auth.change_password(context, ask).await }).await?;
-    Ok(begun(&edge, &headers, login, "ChangePasswordResponse"))
+    let change = async move { auth.change_password(context, ask).await };
+    let ChangedPassword { login, position } = edge.change(budget, change).await?;
+    Ok(begun(&edge, &headers, login, "ChangePasswordResponse", Some(position)))
 }
 
 /// `POST /v1/auth/password/reset`
@@ -255,8 +257,8 @@ pub(super) async fn reset_password(
     ask.check()?;
     let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.login);
     let context = edge.context(&call, budget);
-    edge.change(budget, async move { auth.reset_password(context, ask).await }).await?;
-    Ok(edge.answer(json!({})))
+    let position = edge.change(budget, async move { auth.reset_password(context, ask).await }).await?;
+    Ok(edge.answer(encode(&message("ResetPasswordResponse", [convert::position(position)]))))
 }
 
 /// `GET /v1/auth/sessions`: where else the user is logged in. Changes nothing, so a page of another site that makes a browser
@@ -298,9 +300,10 @@ pub(super) async fn revoke_own_sessions(
     let ask = RevokeOwnSessions { refresh_token, which };
     let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.logout);
     let context = edge.context(&call, budget);
-    let revoked = edge.change(budget, async move { auth.revoke_own_sessions(context, ask).await }).await?;
-    let revoked = i32::try_from(revoked).unwrap_or(i32::MAX);
-    Ok(edge.answer(encode(&message("RevokeOwnSessionsResponse", [("revoked", Value::I32(revoked))]))))
+    let revoke = async move { auth.revoke_own_sessions(context, ask).await };
+    let RevokedSessions { count, position } = edge.change(budget, revoke).await?;
+    let revoked = ("revoked", Value::I32(i32::try_from(count).unwrap_or(i32::MAX)));
+    Ok(edge.answer(encode(&message("RevokeOwnSessionsResponse", [revoked, convert::position(position)]))))
 }
 
 /// `POST /v1/auth/verify`
@@ -310,8 +313,9 @@ pub(super) async fn verify(
     request: Request,
 ) -> Outcome {
     let (_, message_in) = read(&edge, "VerifyAccessTokenRequest", request).await?;
-    let ask = convert::verify(message_in)?;
-    let verify = edge.auth.verify(&edge.context(&call, edge.options.deadlines.verify), &ask)?;
+    let (ask, at_least) = convert::verify(message_in)?;
+    let context = edge.context(&call, edge.options.deadlines.verify);
+    let verify = edge.auth.verify_at_least(&context, &ask, at_least).await?;
     Ok(edge.answer(encode(&convert::verification(verify))))
 }
 

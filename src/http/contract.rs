@@ -106,7 +106,7 @@ fn shorten_numbers(json: &mut serde_json::Value) {
 }
 
 /// Makes a message of its fields.
-pub(super) fn message<const N: usize>(name: &str, fields: [(&str, Value); N]) -> DynamicMessage {
+pub(super) fn message<'a>(name: &str, fields: impl IntoIterator<Item = (&'a str, Value)>) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor(name));
     for (field, value) in fields {
         message.set_field_by_name(field, value);

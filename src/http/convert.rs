@@ -11,7 +11,7 @@ use crate::auth::{
     AuthError, FieldViolation, InvalidReason, LoginRequest, LogoutToken, OwnSessions, SessionSummary,
     TokenPair, Verification, VerifiedToken, Verify, VerifyRequest, bounds,
 };
-use crate::model::{ClientFacts, Session, UnixMillis};
+use crate::model::{ClientFacts, Position, Session, UnixMillis};
 
 /// Takes a string out of a message; empty when it has none.
 pub(super) fn text(message: &mut DynamicMessage, field: &str) -> String {
@@ -67,8 +67,8 @@ pub(super) fn logout(mut message: DynamicMessage) -> (Option<LogoutToken>, bool)
     (token, everywhere)
 }
 
-/// Reads a `VerifyAccessTokenRequest`.
-pub(super) fn verify(mut message: DynamicMessage) -> Result<VerifyRequest, AuthError> {
+/// Reads a `VerifyAccessTokenRequest`, and the position that must be known first.
+pub(super) fn verify(mut message: DynamicMessage) -> Result<(VerifyRequest, Option<Position>), AuthError> {
     let bound = part(&mut message, "max_staleness").map(|bound| duration_of(&bound)).transpose();
     let mut request = VerifyRequest {
         access_token: text(&mut message, "access_token").into(),
@@ -80,8 +80,14 @@ pub(super) fn verify(mut message: DynamicMessage) -> Result<VerifyRequest, AuthE
         Ok(bound) => request.max_staleness = bound,
         Err(description) => violations.push(FieldViolation::new("max_staleness", description)),
     }
+    let position = bounds::at_least(&text(&mut message, "at_least"), &mut violations);
     bounds::verdict(violations)?;
-    Ok(request)
+    Ok((request, position))
+}
+
+/// The field that says where the ledger tells of a change.
+pub(super) fn position(position: Position) -> (&'static str, Value) {
+    ("position", Value::String(position.to_string()))
 }
 
 /// A duration that has not run backwards; the JSON mapping has checked its range.

@@ -1,5 +1,6 @@
 //! `POST /oauth2/introspect` (RFC 7662).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -12,7 +13,8 @@ use super::body;
 use super::call::Call;
 use super::edge::Edge;
 use super::refusal::Refused;
-use crate::auth::{AuthError, Verification, VerifiedToken, VerifyRequest};
+use crate::auth::{AuthError, Verification, VerifiedToken, VerifyRequest, bounds};
+use crate::model::Position;
 
 /// Tells an authenticated client of an access token that is meant for it. Every other token is merely inactive: a
 /// refresh token, one of another audience, one that is no token at all (RFC 7662 §2.2).
@@ -26,7 +28,7 @@ pub(super) async fn introspect(
     let form = body::read(&parts.headers, body::FORM, body, edge.options.body_timeout).await?;
     let ask = VerifyRequest { access_token: token(&form)?, audiences, max_staleness: None };
     let context = edge.context(&call, edge.options.deadlines.verify);
-    let answer = match edge.auth.verify(&context, &ask)?.verification {
+    let answer = match edge.auth.verify_at_least(&context, &ask, at_least(&form)?).await?.verification {
         Verification::Verified(token) => active(Arc::unwrap_or_clone(token), &edge.options.issuer),
         Verification::Invalid(_) => json!({ "active": false }),
     };
@@ -35,11 +37,26 @@ pub(super) async fn introspect(
 
 /// The parameter `token` of a form, which must stand there once (RFC 6749 §3.1).
 pub(super) fn token(form: &[u8]) -> Result<SecretString, AuthError> {
-    let mut tokens = form_urlencoded::parse(form).filter(|(name, _)| name == "token");
-    match (tokens.next(), tokens.next()) {
-        (Some((_, token)), None) if !token.is_empty() => Ok(token.into_owned().into()),
+    match (values(form, "token").next(), values(form, "token").nth(1)) {
+        (Some(token), None) if !token.is_empty() => Ok(token.into_owned().into()),
         _ => Err(AuthError::invalid_field("token", "must be given once")),
     }
+}
+
+/// The parameter `at_least` of a form, an extension of ours: the position that must be known before the answer.
+fn at_least(form: &[u8]) -> Result<Option<Position>, AuthError> {
+    let mut violations = Vec::new();
+    let position = match (values(form, "at_least").next(), values(form, "at_least").nth(1)) {
+        (None, _) => None,
+        (Some(text), None) => bounds::at_least(&text, &mut violations),
+        (Some(_), Some(_)) => return Err(AuthError::invalid_field("at_least", "must be given once at most")),
+    };
+    bounds::verdict(violations)?;
+    Ok(position)
+}
+
+fn values<'a>(form: &'a [u8], parameter: &'static str) -> impl Iterator<Item = Cow<'a, str>> {
+    form_urlencoded::parse(form).filter(move |(name, _)| name == parameter).map(|(_, value)| value)
 }
 
 /// The claims of the token, as it has them.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use countersign_verifier::{Epoch, SessionId, UnixMillis, UserId};
 
+use super::Position;
+
 /// What a ledger row ends or announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RevocationScope {
@@ -189,11 +191,9 @@ pub struct Revocation {
     pub until: UnixMillis,
 }
 
-/// How far a reader has followed the ledger: the last row that it saw, or the empty ledger of an incarnation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    /// The number of the last row seen; 0 before the first.
-    pub seq: u64,
-    /// The mark of the last row seen; before the first, that of the ledger's birth.
-    pub mark: u64,
+impl Revocation {
+    /// Its place in the ledger.
+    pub const fn position(&self) -> Position {
+        Position { seq: self.seq, mark: self.mark }
+    }
 }

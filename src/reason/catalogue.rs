@@ -163,7 +163,8 @@ pub(super) static ENTRIES: [Entry; 36] = [
         en: "The service is not available right now. Please try again in a moment.",
         zh_cn: "服务暂时不可用，请稍后重试。",
         meaning: "What this replica knows of revocations is older than the configured bound, or than the \
-                  `max_staleness` that was asked for, so that it cannot say whether a token is still good.",
+                  `max_staleness` that was asked for, or it does not know of the position that was \
+                  asked for with `at_least`; so it cannot say whether a token is still good.",
         remedy: "Keep the tokens. Try again, where possible on another replica; do not take the token for \
                  verified.",
     },

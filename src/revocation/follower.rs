@@ -1,13 +1,13 @@
 //! Follows the ledger: loads it, polls it, and proves how fresh the view is.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use countersign_verifier::CLOCK_STEP;
 use tokio_util::sync::CancellationToken;
 
 use super::Revocations;
-use crate::model::{Cursor, Monotonic, UnixMillis};
+use super::progress::POLLS_APART;
+use crate::model::{Monotonic, Position, Revocation, UnixMillis};
 use crate::readiness::Readiness;
 use crate::store::{LedgerPoll, StoreError};
 
@@ -22,7 +22,7 @@ pub struct Follower {
     revocations: Revocations,
     readiness: Readiness,
     every: Duration,
-    cursor: Option<Cursor>,
+    cursor: Option<Position>,
     /// From when on revocations are forgotten again: after a step of the clock, none is before every access token that
     /// was alive then has expired.
     forget_from: Monotonic,
@@ -34,8 +34,9 @@ impl Follower {
         Self { revocations, readiness, every, cursor: None, forget_from: Monotonic(Duration::ZERO) }
     }
 
-    /// Follows until `stop` is cancelled: at every interval, and whenever listening to the other replicas begins,
-    /// for what they told before that was missed. So between what is loaded and what is pushed there is no gap.
+    /// Follows until `stop` is cancelled: at every interval, whenever listening to the other replicas begins, for what they
+    /// told before that was missed, and whenever a caller waits for a position. So between what is loaded and what is pushed
+    /// there is no gap.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut listening = self.revocations.listening();
         let heard = async { listening.wait_for(|times| *times > 0).await.is_ok() };
@@ -45,13 +46,21 @@ impl Follower {
         }
         let mut tick = tokio::time::interval(self.every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut earliest = tokio::time::Instant::now();
         loop {
+            let progress = &self.revocations.progress;
+            let wanted = async {
+                progress.wanted().await;
+                tokio::time::sleep_until(earliest).await;
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = tick.tick() => {}
                 Ok(()) = listening.changed() => {}
+                () = wanted => {}
             }
             self.step().await;
+            earliest = tokio::time::Instant::now() + POLLS_APART;
         }
     }
 
@@ -60,6 +69,7 @@ impl Follower {
         // Freshness is proven by a request: what counts is when it was sent, not when its answer came.
         let sent = self.revocations.clock.monotonic();
         let wall = self.look_at_the_clock(sent);
+        let number = self.revocations.progress.begin();
         let result = match self.cursor {
             Some(cursor) => self.poll(cursor).await,
             None => self.load().await,
@@ -68,8 +78,9 @@ impl Follower {
         match result {
             Ok(()) => {
                 view.freshness.record_poll_sent(sent);
-                let sequence = self.cursor.map_or(0, |cursor| cursor.seq);
-                self.revocations.sequence.store(sequence, Ordering::Relaxed);
+                if let Some(cursor) = self.cursor {
+                    self.revocations.progress.succeed(number, cursor);
+                }
                 self.readiness.set_ledger_loaded(self.cursor.is_some());
                 self.readiness.set_store("ledger", Ok(()));
             }
@@ -114,28 +125,32 @@ impl Follower {
         self.poll(from).await
     }
 
-    async fn begin(&mut self) -> Result<Cursor, StoreError> {
+    async fn begin(&mut self) -> Result<Position, StoreError> {
         let (wall, monotonic) = (self.revocations.clock.now(), self.revocations.clock.monotonic());
         let since = self.revocations.learn_store_time().await? - self.revocations.horizon;
         let snapshot = self.revocations.ledger.snapshot(since).await?;
         // Nothing is taken out: what was revoked before the ledger was replaced by an older one stays revoked.
-        for row in &snapshot.rows {
-            self.revocations.apply(row);
-        }
+        self.revocations.progress.start_over();
+        self.take_in(&snapshot.rows);
         // Not before it was loaded: until then what is known is what was known by the time before.
         self.revocations.view().freshness.anchor(wall, monotonic);
         self.cursor = Some(snapshot.cursor);
         Ok(snapshot.cursor)
     }
 
-    async fn poll(&mut self, from: Cursor) -> Result<(), StoreError> {
+    fn take_in(&self, rows: &[Revocation]) {
+        for row in rows {
+            self.revocations.apply(row);
+            self.revocations.progress.read(row.position());
+        }
+    }
+
+    async fn poll(&mut self, from: Position) -> Result<(), StoreError> {
         let mut from = from;
         loop {
             match self.revocations.ledger.poll(from, PAGE).await? {
                 LedgerPoll::Rows(rows, next) => {
-                    for row in &rows {
-                        self.revocations.apply(row);
-                    }
+                    self.take_in(&rows);
                     self.cursor = Some(next);
                     if rows.len() < PAGE as usize {
                         return Ok(());

@@ -10,6 +10,7 @@ use countersign::auth::{
     Verify, VerifyRequest,
 };
 use countersign::grpc::Health;
+use countersign::model::Position;
 use countersign::reason::Reason;
 use countersign_verifier::client::{AuthClient, CallOptions, reason};
 use tonic::Code;
@@ -58,7 +59,11 @@ impl Authenticate for Unwell {
         self.stub.refresh(context, request).await
     }
 
-    async fn logout(&self, context: CallContext, request: LogoutRequest) -> Result<(), AuthError> {
+    async fn logout(
+        &self,
+        context: CallContext,
+        request: LogoutRequest,
+    ) -> Result<Option<Position>, AuthError> {
         self.fail()?;
         self.stub.logout(context, request).await
     }
@@ -67,7 +72,7 @@ impl Authenticate for Unwell {
         &self,
         _: CallContext,
         _: countersign::auth::ChangePassword,
-    ) -> Result<Login, AuthError> {
+    ) -> Result<countersign::auth::ChangedPassword, AuthError> {
         Err(countersign::reason::Reason::Internal.into())
     }
 
@@ -75,7 +80,7 @@ impl Authenticate for Unwell {
         &self,
         _: CallContext,
         _: countersign::auth::ResetPassword,
-    ) -> Result<(), AuthError> {
+    ) -> Result<Position, AuthError> {
         Err(countersign::reason::Reason::Internal.into())
     }
 
@@ -91,7 +96,7 @@ impl Authenticate for Unwell {
         &self,
         _: CallContext,
         _: countersign::auth::RevokeOwnSessions,
-    ) -> Result<usize, AuthError> {
+    ) -> Result<countersign::auth::RevokedSessions, AuthError> {
         Err(countersign::reason::Reason::Internal.into())
     }
 

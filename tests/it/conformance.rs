@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::model::{
-    Actor, ClientFacts, Cursor, CustomClaims, Epoch, MacKeyId, ManualClock, NewSession, NewUser,
-    PasswordHash, Presented, Revocation, RevocationReason, Role, RotationPolicy, Session, SessionId,
+    Actor, ClientFacts, CustomClaims, Epoch, MacKeyId, ManualClock, NewSession, NewUser, PasswordHash,
+    Position, Presented, Revocation, RevocationReason, Role, RotationPolicy, Session, SessionId,
     SessionLimit, UnixMillis, User, UserId, Username, new_user_id,
 };
 use countersign::secret;
@@ -204,12 +204,12 @@ impl World {
     }
 
     /// The end of the ledger.
-    pub(crate) async fn head(&self) -> Cursor {
-        self.ledger.snapshot(UnixMillis(i64::MAX)).await.unwrap().cursor
+    pub(crate) async fn head(&self) -> Position {
+        self.ledger.head().await.unwrap()
     }
 
     /// Every row after a cursor.
-    pub(crate) async fn rows_after(&self, cursor: Cursor) -> Vec<Revocation> {
+    pub(crate) async fn rows_after(&self, cursor: Position) -> Vec<Revocation> {
         match self.ledger.poll(cursor, 10_000).await.unwrap() {
             LedgerPoll::Rows(rows, _) => rows,
             LedgerPoll::AnotherIncarnation => panic!("the ledger is the same"),

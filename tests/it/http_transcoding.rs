@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use countersign::model::Position;
 use countersign::transport::DESCRIPTORS;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -174,6 +175,7 @@ fn without_chance(json: &mut Value) {
                     ("refreshToken" | "id" | "sessionId" | "tokenId", Some(text)) => {
                         *value = text.len().into();
                     }
+                    ("position", Some(position)) => *value = position.parse::<Position>().is_ok().into(),
                     ("revocationStaleness", Some(text)) => *value = text.ends_with('s').into(),
                     (name, Some(time)) if name.ends_with("At") || name == "authTime" => {
                         *value = shape(time).into();

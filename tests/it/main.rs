@@ -44,6 +44,7 @@ mod misspelt;
 mod monitoring;
 mod mysql_store;
 mod pasting;
+mod positions;
 mod postgres_store;
 mod proto3_json;
 mod redis_store;

@@ -106,7 +106,7 @@ async fn a_heartbeat_echoes_its_ping_after_all_that_was_known_when_it_came() {
     for round in 0..50 {
         (0..30).for_each(|number| replica.revoke(session(round * 30 + number)));
         let nonce = u64::from(round) + 7;
-        watcher.say(Say::Ping(v1::WatchPing { nonce })).await;
+        watcher.say(Say::Ping(v1::WatchPing { nonce, ..Default::default() })).await;
         let mut known = Vec::new();
         let heartbeat = loop {
             match watcher.told().await {
@@ -184,7 +184,7 @@ async fn the_first_message_is_the_start_and_no_later_one_is() {
     let folder = tempfile::tempdir().unwrap();
     let replica = Replica::start(folder.path()).await;
     let mut watcher = Watcher::open(&replica).await;
-    watcher.say(Say::Ping(v1::WatchPing { nonce: 1 })).await;
+    watcher.say(Say::Ping(v1::WatchPing { nonce: 1, ..Default::default() })).await;
     assert_refused(&watcher.next().await.unwrap_err(), Code::InvalidArgument, "INVALID_REQUEST");
 
     let mut watcher = Watcher::start(&replica, None).await;

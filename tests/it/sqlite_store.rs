@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use countersign::model::{Cursor, Epoch, ManualClock, RevocationScope, UnixMillis, new_user_id};
+use countersign::model::{Epoch, ManualClock, Position, RevocationScope, UnixMillis, new_user_id};
 use countersign::store::sqlite::{OpenError, SchemaError, SqliteOptions, SqliteStore};
 use countersign::store::{
     Ledger, LedgerPoll, Probe as _, SessionRevocation, SessionStore, StoreError, UserStore,
@@ -344,7 +344,7 @@ async fn poll_after_a_restore(rows_after: usize) -> (LedgerPoll, LedgerPoll) {
         store.revoke_sessions(&[revoking()]).await.unwrap();
     }
     let poll = async |row: countersign::model::Revocation| {
-        store.poll(Cursor { seq: row.seq, mark: row.mark }, 100).await.unwrap()
+        store.poll(Position { seq: row.seq, mark: row.mark }, 100).await.unwrap()
     };
     (poll(saved).await, poll(lost).await)
 }

@@ -10,6 +10,7 @@ mod follower;
 mod layer;
 mod live_verifier;
 mod options;
+mod positions;
 mod proto;
 mod server;
 

@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use countersign_verifier::InvalidReason;
 
 use crate::auth::{
-    AuthError, Authenticate, CallContext, ChangePassword, Login, LoginRequest, LogoutRequest, OwnSessions,
-    Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, Verification, Verify, VerifyRequest,
+    AuthError, Authenticate, CallContext, ChangePassword, ChangedPassword, Login, LoginRequest,
+    LogoutRequest, OwnSessions, Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, RevokedSessions,
+    Verification, Verify, VerifyRequest,
 };
+use crate::model::Position;
 use crate::reason::Reason;
 use crate::telemetry::Metrics;
 use crate::telemetry::tables::Counters;
@@ -87,7 +89,11 @@ impl Authenticate for Observed {
         outcome
     }
 
-    async fn logout(&self, context: CallContext, request: LogoutRequest) -> Result<(), AuthError> {
+    async fn logout(
+        &self,
+        context: CallContext,
+        request: LogoutRequest,
+    ) -> Result<Option<Position>, AuthError> {
         let outcome = self.inner.logout(context, request).await;
         count(&self.logouts, &outcome);
         outcome
@@ -97,13 +103,17 @@ impl Authenticate for Observed {
         &self,
         context: CallContext,
         request: ChangePassword,
-    ) -> Result<Login, AuthError> {
+    ) -> Result<ChangedPassword, AuthError> {
         let outcome = self.inner.change_password(context, request).await;
         count(&self.password_changes, &outcome);
         outcome
     }
 
-    async fn reset_password(&self, context: CallContext, request: ResetPassword) -> Result<(), AuthError> {
+    async fn reset_password(
+        &self,
+        context: CallContext,
+        request: ResetPassword,
+    ) -> Result<Position, AuthError> {
         let outcome = self.inner.reset_password(context, request).await;
         count(&self.password_changes, &outcome);
         outcome
@@ -121,7 +131,7 @@ impl Authenticate for Observed {
         &self,
         context: CallContext,
         request: RevokeOwnSessions,
-    ) -> Result<usize, AuthError> {
+    ) -> Result<RevokedSessions, AuthError> {
         self.inner.revoke_own_sessions(context, request).await
     }
 
@@ -131,6 +141,14 @@ impl Authenticate for Observed {
             Ok(verify) => answer(verify),
             Err(error) => FIRST_REASON_OF_VERIFY + error.reason as usize,
         });
+        outcome
+    }
+
+    async fn reach(&self, context: &CallContext, position: Position) -> Result<(), AuthError> {
+        let outcome = self.inner.reach(context, position).await;
+        if let Err(error) = &outcome {
+            self.verifications.count(FIRST_REASON_OF_VERIFY + error.reason as usize);
+        }
         outcome
     }
 

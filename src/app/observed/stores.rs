@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 
 use crate::model::throttle::{Admission, LoginAttempt};
 use crate::model::{
-    Clock, Credential, Cursor, CustomClaims, Epoch, NewSession, NewUser, PasswordHash, Revocation,
+    Clock, Credential, CustomClaims, Epoch, NewSession, NewUser, PasswordHash, Position, Revocation,
     RevocationReason, Role, Session, SessionId, UnixMillis, User, UserId, Username,
 };
 use crate::store::{
@@ -22,13 +22,14 @@ use crate::telemetry::traces;
 
 /// The operations that are told apart. What only operators do is `users.other`.
 pub(super) const USERS: [&str; 4] = ["users.credential", "users.rehash", "users.revoke_all", "users.other"];
-pub(super) const LEDGER: [&str; 6] = [
+pub(super) const LEDGER: [&str; 7] = [
     "ledger.standing",
     "ledger.revoke_sessions",
     "ledger.poll",
     "ledger.snapshot",
     "ledger.purge",
     "ledger.ending",
+    "ledger.head",
 ];
 pub(super) const SESSIONS: [&str; 5] =
     ["sessions.create", "sessions.rotate", "sessions.find", "sessions.delete", "sessions.other"];
@@ -236,8 +237,12 @@ impl Ledger for Observed<dyn Ledger> {
         self.watch.time(3, self.inner.snapshot(since)).await
     }
 
-    async fn poll(&self, cursor: Cursor, limit: u32) -> Result<LedgerPoll, StoreError> {
+    async fn poll(&self, cursor: Position, limit: u32) -> Result<LedgerPoll, StoreError> {
         self.watch.time(2, self.inner.poll(cursor, limit)).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.watch.time(6, self.inner.head()).await
     }
 
     async fn time(&self) -> Result<UnixMillis, StoreError> {

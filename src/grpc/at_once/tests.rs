@@ -7,11 +7,12 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::auth::{
-    AuthError, CallContext, ChangePassword, InvalidReason, Login, LoginRequest, LogoutRequest, OwnSessions,
-    Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, VerifyRequest,
+    AuthError, CallContext, ChangePassword, ChangedPassword, InvalidReason, Login, LoginRequest,
+    LogoutRequest, OwnSessions, Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, RevokedSessions,
+    VerifyRequest,
 };
 use crate::grpc::Allow;
-use crate::model::{ManualClock, UnixMillis};
+use crate::model::{ManualClock, Position, UnixMillis};
 use crate::reason::Reason;
 
 /// Knows the token `known`, panics at `panic`, and has no short cut for `slow`.
@@ -27,15 +28,15 @@ impl Authenticate for Stub {
         Err(Reason::Internal.into())
     }
 
-    async fn logout(&self, _: CallContext, _: LogoutRequest) -> Result<(), AuthError> {
+    async fn logout(&self, _: CallContext, _: LogoutRequest) -> Result<Option<Position>, AuthError> {
         Err(Reason::Internal.into())
     }
 
-    async fn change_password(&self, _: CallContext, _: ChangePassword) -> Result<Login, AuthError> {
+    async fn change_password(&self, _: CallContext, _: ChangePassword) -> Result<ChangedPassword, AuthError> {
         Err(Reason::Internal.into())
     }
 
-    async fn reset_password(&self, _: CallContext, _: ResetPassword) -> Result<(), AuthError> {
+    async fn reset_password(&self, _: CallContext, _: ResetPassword) -> Result<Position, AuthError> {
         Err(Reason::Internal.into())
     }
 
@@ -43,7 +44,11 @@ impl Authenticate for Stub {
         Err(Reason::Internal.into())
     }
 
-    async fn revoke_own_sessions(&self, _: CallContext, _: RevokeOwnSessions) -> Result<usize, AuthError> {
+    async fn revoke_own_sessions(
+        &self,
+        _: CallContext,
+        _: RevokeOwnSessions,
+    ) -> Result<RevokedSessions, AuthError> {
         Err(Reason::Internal.into())
     }
 
@@ -116,6 +121,7 @@ async fn a_plain_call_is_answered_with_its_message_and_trailers() {
         access_token: "known".to_owned(),
         audiences: vec!["orders".to_owned()],
         max_staleness: Some(prost_types::Duration { seconds: 3, nanos: 0 }),
+        at_least: String::new(),
     });
     for body in [AxumBody::from(body.clone()), in_pieces([body])] {
         let mut request = request(body);
@@ -153,6 +159,7 @@ async fn whatever_is_not_plain_goes_the_ordinary_way_as_it_came() {
     let negative = Some(prost_types::Duration { seconds: -1, nanos: 0 });
     let stale = v1::VerifyAccessTokenRequest { max_staleness: negative, ..asking("known") };
     let nobody = v1::VerifyAccessTokenRequest { audiences: vec![String::new()], ..asking("known") };
+    let after = v1::VerifyAccessTokenRequest { at_least: "1-00000000000000fe".to_owned(), ..asking("known") };
     let of = |message: &v1::VerifyAccessTokenRequest| request(frame(message).into());
 
     let mut other_path = request(plain.clone().into());
@@ -174,6 +181,7 @@ async fn whatever_is_not_plain_goes_the_ordinary_way_as_it_came() {
         ("too long", of(&asking(&"t".repeat(300))), frame(&asking(&"t".repeat(300)))),
         ("a negative bound", of(&stale), frame(&stale)),
         ("an empty audience", of(&nobody), frame(&nobody)),
+        ("a position", of(&after), frame(&after)),
         ("no short cut", of(&asking("slow")), frame(&asking("slow"))),
         ("a panic", of(&asking("panic")), frame(&asking("panic"))),
     ];
@@ -222,8 +230,10 @@ fn the_question_is_the_contracts_message() {
         access_token: "token".to_owned(),
         audiences: vec!["a".to_owned(), "b".to_owned()],
         max_staleness: Some(prost_types::Duration { seconds: 1, nanos: 2 }),
+        at_least: "1-00000000000000fe".to_owned(),
     };
     let read = Question::decode(asked.encode_to_vec().as_slice()).unwrap();
     assert_eq!(read.access_token, asked.access_token.as_bytes());
+    assert_eq!(read.at_least, asked.at_least.as_bytes());
     assert_eq!((read.audiences, read.max_staleness), (asked.audiences, asked.max_staleness));
 }

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use super::wire::{Entry, HttpRequest};
 use crate::auth::AuthError;
 use crate::auth::bounds::AUDIENCES_MAX;
+use crate::model::{NotAPosition, Position};
 use crate::reason::Reason;
 use crate::transport::{
     self, AllowedOrigins, HeaderFields, IDENTITY_HEADERS, REQUIRED_ROLES_MAX, Sent, bearer_token,
@@ -77,21 +78,31 @@ pub(super) struct Required {
     pub(super) audiences: Vec<String>,
     /// All of them.
     pub(super) roles: Vec<String>,
+    /// The position that must be known before the answer.
+    pub(super) at_least: Option<Position>,
 }
 
 impl Required {
-    /// Reads lists with commas in between. A key that is not known would be a rule that does not hold, so there is
-    /// none.
+    /// Reads lists with commas in between, and a position. A key that is not known would be a rule that does not hold, so
+    /// there is none.
     pub(super) fn parse(extensions: &[Entry]) -> Result<Self, AuthError> {
         let mut required = Self::default();
         for Entry { key, value } in extensions {
             let (name, list, most) = match key.as_slice() {
                 b"audiences" => ("audiences", &mut required.audiences, AUDIENCES_MAX),
                 b"roles" => ("roles", &mut required.roles, REQUIRED_ROLES_MAX),
+                b"at_least" => {
+                    let position = std::str::from_utf8(value).map_err(|_| NotAPosition);
+                    let position = position.and_then(str::parse).map_err(|error| {
+                        AuthError::invalid_field("context_extensions.at_least", error.to_string())
+                    })?;
+                    required.at_least = Some(position);
+                    continue;
+                }
                 _ => {
                     return Err(AuthError::invalid_field(
                         "context_extensions",
-                        "may have audiences and roles only",
+                        "may have audiences, roles and at_least only",
                     ));
                 }
             };

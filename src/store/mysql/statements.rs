@@ -73,7 +73,7 @@ pub(super) const STATEMENTS: Statements = Statements {
         INSERT INTO ledger_head (only_row, seq, mark, birth_mark) VALUES (1, 0, ?, ?)
         ON DUPLICATE KEY UPDATE seq = seq",
     advance_head: "UPDATE ledger_head SET seq = seq + ?, mark = ? WHERE only_row = 1",
-    head: concat!("SELECT seq, ", time!(), " AS now FROM ledger_head WHERE only_row = 1"),
+    head: concat!("SELECT seq, mark, ", time!(), " AS now FROM ledger_head WHERE only_row = 1"),
     append: "
         INSERT INTO ledger
             (seq, mark, scope, user_id, session_id, epoch, reason, actor, written_at, matters_until)

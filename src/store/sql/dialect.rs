@@ -130,7 +130,7 @@ pub struct Statements {
     pub give_birth: &'static str,
     /// Locks the head until the commit and moves it: by how many, the last mark
     pub advance_head: &'static str,
-    /// The head's `seq`, and `now`: time?
+    /// The head's `seq` and `mark`, and `now`: time?
     pub head: &'static str,
     /// Inserts rows: a JSON array of them, ids in hexadecimal
     pub append: &'static str,

@@ -8,7 +8,7 @@ use super::driver::{Record as _, values};
 use super::failure::Failure;
 use super::pool::Connection;
 use super::{Mode, SqlStore, rows};
-use crate::model::{Cursor, Revocation, RevocationScope, SessionId, UnixMillis, UserId};
+use crate::model::{Position, Revocation, RevocationScope, SessionId, UnixMillis, UserId};
 use crate::secret;
 use crate::store::{
     Cause, Ending, Ledger, LedgerPoll, LedgerSnapshot, Lived, SNAPSHOT_ROWS, SessionRevocation, Standing,
@@ -74,13 +74,11 @@ impl<D: Dialect> Ledger for SqlStore<D> {
                 let found = connection.fetch(D::STATEMENTS.snapshot, values![since, SNAPSHOT_ROWS]).await?;
                 let head = found.first().ok_or(NO_HEAD)?;
                 let head =
-                    Cursor { seq: rows::unsigned(head, "head_seq")?, mark: rows::mark(head, "head_mark")? };
+                    Position { seq: rows::unsigned(head, "head_seq")?, mark: rows::mark(head, "head_mark")? };
                 // No row's time lies before that of an earlier one, so the times' order is the rows'.
                 let rows = rows::joined(&found, "seq", rows::revocation)?;
                 let cursor = match rows.last() {
-                    Some(last) if rows.len() == SNAPSHOT_ROWS as usize => {
-                        Cursor { seq: last.seq, mark: last.mark }
-                    }
+                    Some(last) if rows.len() == SNAPSHOT_ROWS as usize => last.position(),
                     _ => head,
                 };
                 Ok(LedgerSnapshot { rows, cursor })
@@ -89,7 +87,7 @@ impl<D: Dialect> Ledger for SqlStore<D> {
         .await
     }
 
-    async fn poll(&self, cursor: Cursor, limit: u32) -> Result<LedgerPoll, StoreError> {
+    async fn poll(&self, cursor: Position, limit: u32) -> Result<LedgerPoll, StoreError> {
         self.run(Mode::Read, (cursor, limit.max(1)), |&(cursor, limit), connection| {
             Box::pin(async move {
                 let from = values![cursor.seq, cursor.seq, cursor.seq, limit];
@@ -99,8 +97,20 @@ impl<D: Dialect> Ledger for SqlStore<D> {
                     return Ok(LedgerPoll::AnotherIncarnation);
                 }
                 let rows = rows::joined(&found, "seq", rows::revocation)?;
-                let cursor = rows.last().map_or(cursor, |last| Cursor { seq: last.seq, mark: last.mark });
+                let cursor = rows.last().map_or(cursor, Revocation::position);
                 Ok(LedgerPoll::Rows(rows, cursor))
+            })
+        })
+        .await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.run(Mode::Read, (), |(), connection| {
+            Box::pin(async move {
+                let time = vec![connection.time()];
+                let head = connection.fetch(D::STATEMENTS.head, time).await?;
+                let head = head.first().ok_or(NO_HEAD)?;
+                Ok(Position { seq: rows::unsigned(head, "seq")?, mark: rows::mark(head, "mark")? })
             })
         })
         .await

@@ -48,7 +48,7 @@ pub(super) const STATEMENTS: Statements = Statements {
         INSERT INTO ledger_head (only_row, seq, mark, birth_mark) VALUES (1, 0, ?1, ?2)
         ON CONFLICT DO NOTHING",
     advance_head: "UPDATE ledger_head SET seq = seq + ?1, mark = ?2 WHERE only_row = 1",
-    head: "SELECT seq, ?1 AS now FROM ledger_head WHERE only_row = 1",
+    head: "SELECT seq, mark, ?1 AS now FROM ledger_head WHERE only_row = 1",
     append: "
         INSERT INTO ledger
             (seq, mark, scope, user_id, session_id, epoch, reason, actor, written_at, matters_until)

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use countersign::model::{Cursor, Epoch, RevocationScope, SessionId, SessionLimit, new_user_id};
+use countersign::model::{Epoch, Position, RevocationScope, SessionId, SessionLimit, new_user_id};
 use countersign::store::{
     CreateUserError, Created, Honoured, LedgerPoll, Rotation, SessionPolicy, SessionRevocation,
 };
@@ -97,7 +97,7 @@ pub(crate) async fn the_order_of_numbers_is_the_order_of_commits(world: World) {
         assert_eq!(seen[usize::try_from(row.seq).unwrap() - 1], *row);
     }
     let last = seen[seen.len() - 1];
-    assert_eq!(world.head().await, Cursor { seq: last.seq, mark: last.mark });
+    assert_eq!(world.head().await, Position { seq: last.seq, mark: last.mark });
 }
 
 pub(crate) async fn one_of_many_presentations_rotates(world: World) {

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use countersign::model::{
-    Actor, Cursor, Epoch, RevocationReason, RevocationScope, SessionId, UnixMillis, UserId, new_user_id,
+    Actor, Epoch, Position, Revocation, RevocationReason, RevocationScope, SessionId, UnixMillis, UserId,
+    new_user_id,
 };
 use countersign::store::{
     Cause, Ending, LedgerPoll, LedgerSnapshot, Lived, SNAPSHOT_ROWS, SessionRevocation, Until,
@@ -139,24 +140,26 @@ pub(crate) async fn a_long_ledger_is_loaded_in_pieces(world: World) {
 
 pub(crate) async fn a_cursor_of_another_incarnation_is_found_out(world: World) {
     let birth = world.head().await;
-    let another_birth = Cursor { seq: 0, mark: birth.mark ^ 1 };
+    let another_birth = Position { seq: 0, mark: birth.mark ^ 1 };
     assert_eq!(world.ledger.poll(another_birth, 9).await.unwrap(), LedgerPoll::AnotherIncarnation);
 
     let batch = [revoking(START + HOUR), revoking(START + HOUR), revoking(START + HOUR)];
     let rows = world.ledger.revoke_sessions(&batch).await.unwrap();
+    assert_eq!(world.head().await, rows[2].position());
+    assert_eq!(world.ledger.snapshot(UnixMillis(i64::MAX)).await.unwrap().cursor, rows[2].position());
     assert_eq!(world.rows_after(birth).await, rows, "the ledger's birth stays known");
     assert_eq!(world.ledger.poll(another_birth, 9).await.unwrap(), LedgerPoll::AnotherIncarnation);
     for row in &rows {
-        let cursor = Cursor { seq: row.seq, mark: row.mark };
+        let cursor = row.position();
         let after = &rows[usize::try_from(row.seq).unwrap()..];
         assert_eq!(world.rows_after(cursor).await, after);
         for wrong in [row.mark ^ 1, row.mark ^ (1 << 63), birth.mark] {
-            let cursor = Cursor { seq: row.seq, mark: wrong };
+            let cursor = Position { seq: row.seq, mark: wrong };
             assert_eq!(world.ledger.poll(cursor, 9).await.unwrap(), LedgerPoll::AnotherIncarnation);
         }
     }
     for seq in [4, 5, u64::MAX] {
-        let ahead = Cursor { seq, mark: rows[2].mark };
+        let ahead = Position { seq, mark: rows[2].mark };
         assert_eq!(world.ledger.poll(ahead, 9).await.unwrap(), LedgerPoll::AnotherIncarnation);
     }
 }
@@ -210,14 +213,14 @@ pub(crate) async fn a_reader_behind_a_purge_is_told_or_misses_nothing_that_is_le
     let batch: Vec<_> = (0..4).map(|_| revoking(START + HOUR)).collect();
     let rows = world.ledger.revoke_sessions(&batch).await.unwrap();
     assert_eq!(world.ledger.purge(START + 2 * HOUR, 10).await.unwrap(), 3);
-    let behind = rows[..3].iter().map(|row| Cursor { seq: row.seq, mark: row.mark });
+    let behind = rows[..3].iter().map(Revocation::position);
     for cursor in behind.chain([birth]) {
         match world.ledger.poll(cursor, 10).await.unwrap() {
             LedgerPoll::Rows(left, _) => assert_eq!(left, rows[3..]),
             LedgerPoll::AnotherIncarnation => {}
         }
     }
-    assert_eq!(world.rows_after(Cursor { seq: 4, mark: rows[3].mark }).await, []);
+    assert_eq!(world.rows_after(rows[3].position()).await, []);
 }
 
 const ANY_LIFE: [Lived; 3] = [Lived::InEpoch(Epoch(0)), Lived::At(UnixMillis(0)), Lived::Unknown];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use countersign::model::{Cursor, NewSession, Revocation, Session, SessionId, UnixMillis, UserId};
+use countersign::model::{NewSession, Position, Revocation, Session, SessionId, UnixMillis, UserId};
 use countersign::store::{
     Created, Ending, Ledger, LedgerPoll, LedgerSnapshot, Lived, Presentation, Rotation, SessionPolicy,
     SessionRevocation, SessionStore, Standing, StoreError,
@@ -54,7 +54,11 @@ impl<M: Meanwhile> Ledger for Interposed<dyn Ledger, M> {
         self.0.snapshot(since).await
     }
 
-    async fn poll(&self, cursor: Cursor, limit: u32) -> Result<LedgerPoll, StoreError> {
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.0.head().await
+    }
+
+    async fn poll(&self, cursor: Position, limit: u32) -> Result<LedgerPoll, StoreError> {
         self.0.poll(cursor, limit).await
     }
 

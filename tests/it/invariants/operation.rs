@@ -164,6 +164,7 @@ impl<L: Landscape> Run<L> {
         let answer = attempt(patience, self.service.auth.logout(call(&self.clock), request)).await;
         let Some(answer) = answer else { return self.look(chain).await };
         let Some(answer) = self.told(answer, reach) else { return };
+        let answer = answer.map(drop);
         let session = &mut self.model.chains[chain];
         let account = &mut self.model.accounts[session.account];
         match end {

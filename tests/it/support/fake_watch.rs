@@ -57,7 +57,7 @@ impl Conversation {
 
     pub(crate) async fn beat(&self, nonce: u64, sequence: u64, staleness: Duration) {
         let staleness = Some(staleness.try_into().unwrap());
-        self.tell(Tell::Heartbeat(v1::WatchHeartbeat { nonce, sequence, staleness })).await;
+        self.tell(Tell::Heartbeat(v1::WatchHeartbeat { nonce, sequence, staleness, reached: None })).await;
     }
 }
 

@@ -8,7 +8,7 @@ use countersign::auth::{Authenticate, Caller, CreateUser};
 use countersign::config::Config;
 use countersign::http::{HttpOptions, router};
 use countersign::listener::{self, Limits};
-use countersign::model::{CustomClaims, ManualClock, Role, UnixMillis, Username};
+use countersign::model::{CustomClaims, ManualClock, Position, Role, UnixMillis, Username};
 use countersign::transport::Peer;
 use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{HeaderMap, Request, StatusCode};
@@ -35,6 +35,15 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// What the answer to a change says beside its position in the ledger, which must be there.
+    pub(crate) fn changed(&self) -> Value {
+        let mut json = self.json();
+        let position = json.as_object_mut().and_then(|members| members.remove("position"));
+        let is_position = |text: &str| text.parse::<Position>().is_ok();
+        assert!(position.as_ref().and_then(Value::as_str).is_some_and(is_position), "{self:?}");
+        json
     }
 
     /// The value of a header, empty when it is not there.

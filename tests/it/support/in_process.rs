@@ -17,8 +17,8 @@ use countersign::password::{HashParameters, HashingPool, PoolOptions};
 use countersign::readiness::Readiness;
 use countersign::revocation::Revocations;
 use countersign::revocation::follower::Follower;
-use countersign::store::SessionPolicy;
 use countersign::store::sqlite::{SqliteOptions, SqliteStore};
+use countersign::store::{Ledger, SessionPolicy};
 use countersign::token::{AccessGrant, AccessTokenIssuer, KeyDirectory, Keyring, Permissions};
 use countersign_verifier::client::{ConnectOptions, LiveVerifier};
 use countersign_verifier::{Algorithm, Rules, Verifier};
@@ -137,6 +137,11 @@ impl Replica {
 
     fn reload_keys(&self) {
         self.keys.replace(KeyDirectory::open(&self.keys_directory, Permissions::Strict).unwrap());
+    }
+
+    /// The ledger, as another replica has it.
+    pub(crate) fn ledger(&self) -> &dyn Ledger {
+        self.store.as_ref()
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {

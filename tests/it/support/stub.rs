@@ -8,7 +8,7 @@ use countersign::auth::{
     AuthError, Authenticate, CallContext, Login, LoginRequest, LogoutRequest, Refresh, RefreshRequest,
     SessionSummary, TokenPair, Verification, VerifiedToken, Verify, VerifyRequest,
 };
-use countersign::model::{Epoch, SessionId, UnixMillis, UserId};
+use countersign::model::{Epoch, Position, SessionId, UnixMillis, UserId};
 use countersign_verifier::Memo;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -116,15 +116,16 @@ impl Authenticate for Stub {
         Ok(Refresh { tokens: tokens(), unchanged: false })
     }
 
-    async fn logout(&self, context: CallContext, _: LogoutRequest) -> Result<(), AuthError> {
-        self.change(&context).await
+    async fn logout(&self, context: CallContext, _: LogoutRequest) -> Result<Option<Position>, AuthError> {
+        self.change(&context).await?;
+        Ok(None)
     }
 
     async fn change_password(
         &self,
         _: CallContext,
         _: countersign::auth::ChangePassword,
-    ) -> Result<Login, AuthError> {
+    ) -> Result<countersign::auth::ChangedPassword, AuthError> {
         Err(countersign::reason::Reason::Internal.into())
     }
 
@@ -132,7 +133,7 @@ impl Authenticate for Stub {
         &self,
         _: CallContext,
         _: countersign::auth::ResetPassword,
-    ) -> Result<(), AuthError> {
+    ) -> Result<Position, AuthError> {
         Err(countersign::reason::Reason::Internal.into())
     }
 
@@ -148,7 +149,7 @@ impl Authenticate for Stub {
         &self,
         _: CallContext,
         _: countersign::auth::RevokeOwnSessions,
-    ) -> Result<usize, AuthError> {
+    ) -> Result<countersign::auth::RevokedSessions, AuthError> {
         Err(countersign::reason::Reason::Internal.into())
     }
 

@@ -44,7 +44,7 @@ impl Watch {
     /// Asks for a heartbeat and waits for it; returns the sessions that were told as revoked before it came.
     pub(super) async fn beats(&mut self) -> usize {
         self.nonce += 1;
-        self.say(Say::Ping(v1::WatchPing { nonce: self.nonce })).await;
+        self.say(Say::Ping(v1::WatchPing { nonce: self.nonce, ..Default::default() })).await;
         let mut revoked = 0;
         loop {
             let told = tokio::time::timeout(PATIENCE, self.told.message()).await.expect("an answer");

@@ -118,13 +118,15 @@ impl AuthClient {
         tokens(answer.tokens)
     }
 
-    /// Ends the session of a refresh token, or all sessions of its user. When it returns, the end is durable.
-    pub async fn logout(&self, refresh_token: &str, everywhere: bool) -> Result<(), Status> {
+    /// Ends the session of a refresh token, or all sessions of its user. When it returns, the end is durable. Returns the
+    /// position of it in the ledger, for [`LiveVerifier::verify_at_least`](super::LiveVerifier::verify_at_least); empty where
+    /// there is none to tell.
+    pub async fn logout(&self, refresh_token: &str, everywhere: bool) -> Result<String, Status> {
         let token = Some(Token::RefreshToken(refresh_token.to_owned()));
         let request = v1::LogoutRequest { token, everywhere };
         let call =
             |mut server: AuthServiceClient<Channel>, request| async move { server.logout(request).await };
-        self.call(Repeatable::Always, request, call).await.map(|_| ())
+        Ok(self.call(Repeatable::Always, request, call).await?.position)
     }
 
     async fn call<M: Clone, R, F>(

@@ -12,6 +12,7 @@ use tonic::transport::Channel;
 
 use super::backoff::Backoff;
 use super::options::ConnectOptions;
+use super::positions::{Asked, WAITING};
 use super::proto::v1;
 use super::proto::v1::revocation_service_client::RevocationServiceClient;
 use super::proto::v1::watch_revocations_request::Message as Say;
@@ -57,6 +58,8 @@ pub(super) struct Follower {
     loading: watch::Sender<bool>,
     /// What has been taken in completely; none when a stream must begin anew.
     position: Option<v1::WatchPosition>,
+    /// Positions of the ledger that somebody waits for.
+    asked: mpsc::Receiver<Asked>,
     backoff: Backoff,
 }
 
@@ -66,10 +69,11 @@ impl Follower {
         verifier: Arc<Verifier>,
         options: ConnectOptions,
         loading: watch::Sender<bool>,
+        asked: mpsc::Receiver<Asked>,
     ) -> Self {
         let server = RevocationServiceClient::new(channel).max_decoding_message_size(16 * 1024 * 1024);
         let backoff = Backoff::new(options.max_backoff);
-        Self { server, verifier, options, loading, position: None, backoff }
+        Self { server, verifier, options, loading, position: None, asked, backoff }
     }
 
     /// Follows for ever.
@@ -105,7 +109,7 @@ impl Follower {
             Ok(Err(status)) => return status.into(),
             Err(_elapsed) => return Ended::Silent,
         };
-        let mut session = Session { incarnation: None, pings: VecDeque::new(), nonce: 0, begun };
+        let mut session = Session::new(begun);
         let mut tick = interval(self.options.ping_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut purge = interval(PURGE_EVERY);
@@ -118,6 +122,10 @@ impl Follower {
                     Err(status) => Err(status.into()),
                 },
                 _ = tick.tick() => self.ping(&say, &mut session),
+                Some(asked) = self.asked.recv() => {
+                    session.ask(&say, asked);
+                    Ok(())
+                }
                 _ = purge.tick() => {
                     self.verifier.revocations().index.purge(self.options.clock.now());
                     Ok(())
@@ -141,7 +149,7 @@ impl Follower {
             return Err(Ended::Silent);
         }
         session.nonce += 1;
-        let ping = v1::WatchPing { nonce: session.nonce };
+        let ping = v1::WatchPing { nonce: session.nonce, at_least: String::new() };
         // With no room to send it in, the earlier ones stand for it.
         if say.try_send(v1::WatchRevocationsRequest { message: Some(Say::Ping(ping)) }).is_ok() {
             session.pings.push_back((session.nonce, sent));
@@ -205,11 +213,16 @@ impl Follower {
     /// The answer to a ping proves that everything is known that the server knew when it came: as of when the
     /// ping was *sent*, less what the server's own knowledge lagged behind.
     fn prove(&mut self, heartbeat: &v1::WatchHeartbeat, session: &mut Session) -> Result<(), Ended> {
-        let sent = session.answered(heartbeat.nonce).ok_or(Ended::Nonsense("an answer to no ping"))?;
-        let reached = self.position.map(|position| position.sequence);
-        if reached.is_none_or(|reached| reached < heartbeat.sequence) {
+        let taken_in = self.position.map(|position| position.sequence);
+        if taken_in.is_none_or(|taken_in| taken_in < heartbeat.sequence) {
             return Err(Ended::Nonsense("of more than it had sent"));
         }
+        if let Some(asked) = session.asked(heartbeat.nonce) {
+            // Nobody may wait for it any more.
+            let _ = asked.answer.send(heartbeat.reached.unwrap_or(false));
+            return Ok(());
+        }
+        let sent = session.answered(heartbeat.nonce).ok_or(Ended::Nonsense("an answer to no ping"))?;
         if let Some(age) = heartbeat.staleness.and_then(|age| Duration::try_from(age).ok()) {
             self.verifier.revocations().freshness.record_answer(sent, age);
             self.loading.send_if_modified(|loaded| !std::mem::replace(loaded, true));
@@ -224,12 +237,37 @@ struct Session {
     incarnation: Option<u64>,
     /// The pings that were not answered yet, and when they were sent.
     pings: VecDeque<(u64, Monotonic)>,
+    /// The pings that ask for a position and were not answered yet.
+    positions: VecDeque<(u64, Asked)>,
     nonce: u64,
     /// The time when the stream began, by both clocks.
     begun: (UnixMillis, Monotonic),
 }
 
 impl Session {
+    const fn new(begun: (UnixMillis, Monotonic)) -> Self {
+        Self { incarnation: None, pings: VecDeque::new(), positions: VecDeque::new(), nonce: 0, begun }
+    }
+
+    /// Asks the server for a position. One too many takes the place of the oldest, as it does at the server.
+    fn ask(&mut self, say: &mpsc::Sender<v1::WatchRevocationsRequest>, asked: Asked) {
+        self.nonce += 1;
+        let ping = v1::WatchPing { nonce: self.nonce, at_least: asked.position.clone() };
+        // With no room to send it in, the connection hangs: it is dropped, which is an answer.
+        if say.try_send(v1::WatchRevocationsRequest { message: Some(Say::Ping(ping)) }).is_ok() {
+            if self.positions.len() == WAITING {
+                self.positions.pop_front();
+            }
+            self.positions.push_back((self.nonce, asked));
+        }
+    }
+
+    /// Who asked for the position of this ping; `None` where it asked for none, or is not waited for any more.
+    fn asked(&mut self, nonce: u64) -> Option<Asked> {
+        let place = self.positions.iter().position(|(ping, _)| *ping == nonce)?;
+        self.positions.remove(place).map(|(_, asked)| asked)
+    }
+
     /// When the ping was sent. The earlier ones need no answer any more.
     fn answered(&mut self, nonce: u64) -> Option<Monotonic> {
         let place = self.pings.iter().position(|(ping, _)| *ping == nonce)?;

@@ -9,6 +9,7 @@ use tonic::transport::Channel;
 use super::error::VerifyError;
 use super::follower::Follower;
 use super::options::{ConnectOptions, OnStale};
+use super::positions::Positions;
 use super::proto::v1;
 use super::proto::v1::auth_service_client::AuthServiceClient;
 use super::proto::v1::verify_access_token_response::Result as Answer;
@@ -39,6 +40,7 @@ struct Shared {
     options: ConnectOptions,
     server: AuthServiceClient<Channel>,
     loaded: watch::Receiver<bool>,
+    positions: Positions,
     _follows_until_dropped: DropGuard,
 }
 
@@ -65,10 +67,12 @@ impl LiveVerifier {
         let verifier = Arc::new(verifier);
         let (loading, loaded) = watch::channel(false);
         let stop = CancellationToken::new();
-        let follower = Follower::new(channel.clone(), verifier.clone(), options.clone(), loading);
+        let (positions, asked) = Positions::new();
+        let follower = Follower::new(channel.clone(), verifier.clone(), options.clone(), loading, asked);
         tokio::spawn(stop.clone().run_until_cancelled_owned(follower.run()));
         let server = AuthServiceClient::new(channel);
-        let shared = Shared { verifier, options, server, loaded, _follows_until_dropped: stop.drop_guard() };
+        let _follows_until_dropped = stop.drop_guard();
+        let shared = Shared { verifier, options, server, loaded, positions, _follows_until_dropped };
         Self { shared: Arc::new(shared) }
     }
 
@@ -97,9 +101,31 @@ impl LiveVerifier {
     pub async fn verify(&self, token: &str, audiences: &[String]) -> Result<Arc<VerifiedToken>, VerifyError> {
         match self.verify_here(token, audiences) {
             Err(VerifyError::Stale { .. }) if self.shared.options.on_stale == OnStale::AskServer => {
-                self.ask(token, audiences).await
+                self.ask(token, audiences, "").await
             }
             answer => answer,
+        }
+    }
+
+    /// As [`LiveVerifier::verify`], once everything is known here up to a position of the ledger: the text that the answer to
+    /// a Logout, to a change of a password or to the end of sessions told. Takes a round trip to the server, and nothing the
+    /// next time with the same position. Waits for `ask_timeout` at most.
+    ///
+    /// [`VerifyError::Stale`] where the position is not reached in time, or is none of the server's ledger, whatever
+    /// [`OnStale::Serve`] says; with [`OnStale::AskServer`] the server is asked for the token then.
+    pub async fn verify_at_least(
+        &self,
+        token: &str,
+        audiences: &[String],
+        position: &str,
+    ) -> Result<Arc<VerifiedToken>, VerifyError> {
+        let options = &self.shared.options;
+        if position.is_empty() || self.shared.positions.reach(position, options.ask_timeout).await {
+            return self.verify(token, audiences).await;
+        }
+        match options.on_stale {
+            OnStale::AskServer => self.ask(token, audiences, position).await,
+            OnStale::FailClosed | OnStale::Serve => Err(VerifyError::Stale { staleness: self.staleness() }),
         }
     }
 
@@ -117,13 +143,19 @@ impl LiveVerifier {
         }
     }
 
-    async fn ask(&self, token: &str, audiences: &[String]) -> Result<Arc<VerifiedToken>, VerifyError> {
+    async fn ask(
+        &self,
+        token: &str,
+        audiences: &[String],
+        at_least: &str,
+    ) -> Result<Arc<VerifiedToken>, VerifyError> {
         let options = &self.shared.options;
         let audiences = if audiences.is_empty() { &options.rules.default_audiences } else { audiences };
         let mut request = tonic::Request::new(v1::VerifyAccessTokenRequest {
             access_token: token.to_owned(),
             audiences: audiences.to_vec(),
             max_staleness: options.max_staleness.try_into().ok(),
+            at_least: at_least.to_owned(),
         });
         request.set_timeout(options.ask_timeout);
         let answer = self.shared.server.clone().verify_access_token(request).await;
