@@ -83,7 +83,8 @@ fn http_2_is_spoken_as_hyper_speaks_it() {
     for (port, path, explained) in [
         (service.grpc, "/", &GRPC_ANSWERS_WITHOUT_DATA[..]),
         (service.http, "/openapi.json", &[]),
-        (service.operations, "/metrics", &[]),
+        // Not /metrics: a hundred of them at once take longer to render than h2spec waits.
+        (service.operations, "/readyz", &[]),
     ] {
         let unexplained = || {
             let mut failing = failing(&h2spec, port, path);
