@@ -5,6 +5,7 @@ pub mod id;
 mod position;
 pub mod revocation;
 pub mod rotation;
+pub mod service_account;
 pub mod session;
 pub mod throttle;
 pub mod user;
@@ -13,10 +14,14 @@ pub mod username;
 pub use countersign_verifier::{
     Clock, Epoch, ManualClock, Monotonic, SessionId, SystemClock, UnixMillis, UserId,
 };
-pub use id::{MacKeyId, new_user_id};
+pub use id::{MacKeyId, new_service_account_id, new_service_key_id, new_user_id};
 pub use position::{NotAPosition, Position};
 pub use revocation::{Actor, EndCause, Revocation, RevocationReason, RevocationScope};
 pub use rotation::{Decision, Generation, Line, Presented, RotationPolicy, decide};
+pub use service_account::{
+    NewServiceAccount, Note, ServiceAccount, ServiceAccountChange, ServiceAccountId, ServiceAccountName,
+    ServiceKey, ServiceKeyDigest, ServiceKeyId,
+};
 pub use session::{ClientFacts, NewSession, Session, SessionLimit};
 pub use user::{Credential, CustomClaims, NewUser, PasswordHash, Role, User};
 pub use username::{InvalidUsername, Username};

@@ -23,9 +23,14 @@ pub mod in_process;
 pub mod mysql;
 pub mod postgres;
 pub mod redis;
+mod service_accounts;
 pub mod sql;
 pub mod sqlite;
 mod waits;
+
+pub use service_accounts::{
+    CreateServiceAccountError, KeyCreated, NewServiceKey, ServiceAccountStore, StoredKey,
+};
 
 /// The store did not give an answer that can be relied on.
 #[derive(Debug, thiserror::Error)]

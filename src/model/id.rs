@@ -5,11 +5,27 @@ use std::str::FromStr;
 
 use countersign_verifier::{ParseIdError, UserId};
 
-/// A new user id: a `UUIDv7` (RFC 9562 §5.7), so that ids of users made one after the other lie side by side in
-/// an index.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that makes user ids")]
+use super::service_account::{ServiceAccountId, ServiceKeyId};
+
+/// A new user id.
 pub fn new_user_id() -> UserId {
-    UserId::from_bytes(uuid::Uuid::now_v7().into_bytes())
+    UserId::from_bytes(new_uuid())
+}
+
+/// The id of a new service account.
+pub fn new_service_account_id() -> ServiceAccountId {
+    ServiceAccountId::from_bytes(new_uuid())
+}
+
+/// The id of a new service key.
+pub fn new_service_key_id() -> ServiceKeyId {
+    ServiceKeyId::from_bytes(new_uuid())
+}
+
+/// A `UUIDv7` (RFC 9562 §5.7), so that ids made one after the other lie side by side in an index.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that makes such ids")]
+fn new_uuid() -> [u8; 16] {
+    uuid::Uuid::now_v7().into_bytes()
 }
 
 /// Names the MAC key that a refresh token was made with: four bytes inside the token, eight hexadecimal digits

@@ -5,6 +5,7 @@ use std::fmt;
 use countersign_verifier::{Epoch, SessionId, UnixMillis, UserId};
 
 use super::Position;
+use super::service_account::ServiceAccountId;
 
 /// What a ledger row ends or announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -157,6 +158,8 @@ impl EndCause {
 pub enum Actor {
     /// The user, with a token of theirs.
     User(UserId),
+    /// A service account, with a key of its own.
+    Service(ServiceAccountId),
     /// An operator at the command line.
     Operator,
     /// The service itself, which saw a reuse or made room.
@@ -167,6 +170,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(id) => write!(f, "user:{id}"),
+            Self::Service(id) => write!(f, "service:{id}"),
             Self::Operator => f.write_str("operator"),
             Self::System => f.write_str("system"),
         }

@@ -79,6 +79,12 @@ impl fmt::Debug for PasswordHash {
 #[error("{0}")]
 pub struct InvalidAttribute(String);
 
+impl InvalidAttribute {
+    pub(super) const fn new(what: String) -> Self {
+        Self(what)
+    }
+}
+
 /// The name of a role: 1 to 64 letters, digits, `.`, `_`, `:`, `/` or `-`, in ASCII.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Role(String);

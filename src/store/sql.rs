@@ -31,6 +31,7 @@ mod pool;
 mod probe;
 mod rows;
 mod schema;
+mod service_accounts;
 mod sessions;
 mod silence;
 mod users;
@@ -109,7 +110,7 @@ impl std::fmt::Debug for TimeSource {
     }
 }
 
-/// Users, ledger and sessions in one SQL database. Clones share the connections.
+/// Users, service accounts, ledger and sessions in one SQL database. Clones share the connections.
 pub struct SqlStore<D: Dialect> {
     pub(in crate::store) readers: Pool<D>,
     pub(in crate::store) writers: Pool<D>,

@@ -12,19 +12,22 @@ use countersign::model::{
 };
 use countersign::secret;
 use countersign::store::{
-    Cause, Created, Ledger, LedgerPoll, Presentation, Rotation, SessionPolicy, SessionStore, Until, UserStore,
+    Cause, Created, Ledger, LedgerPoll, Presentation, Rotation, ServiceAccountStore, SessionPolicy,
+    SessionStore, Until, UserStore,
 };
 
 pub(crate) mod cancellation;
 pub(crate) mod concurrency;
 pub(crate) mod ledger;
 pub(crate) mod rotation;
+pub(crate) mod service_accounts;
 pub(crate) mod sessions;
 pub(crate) mod users;
 
 /// The stores that a case is run on.
 pub(crate) struct Stores {
     pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) accounts: Arc<dyn ServiceAccountStore>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) sessions: Arc<dyn SessionStore>,
     /// What goes away with them: a directory, a server.
@@ -48,6 +51,21 @@ macro_rules! topic {
             attributes_are_set_apart_and_end_nothing,
             of_two_changes_to_what_both_have_read_one_is_made,
             a_password_is_set_in_the_epoch_in_which_the_old_one_was_shown);
+    };
+    ($backend:ty, service_accounts) => {
+        $crate::conformance::topic!($backend, service_accounts:
+            a_new_service_account_is_enabled_and_has_no_keys, the_name_of_a_service_account_is_taken_once,
+            a_service_account_that_is_not_there_is_none, service_accounts_are_listed_by_name_page_by_page,
+            a_service_account_is_changed_if_nothing_else_has_changed_it,
+            a_service_key_is_found_with_its_account_until_it_expires,
+            a_service_account_has_so_many_keys_and_no_more,
+            a_service_key_takes_the_place_of_one_with_its_id,
+            no_service_key_is_stored_for_an_account_that_has_changed,
+            a_service_key_is_revoked_by_its_account_alone,
+            a_deleted_service_account_takes_its_keys_with_it,
+            a_limit_of_service_keys_holds_when_many_are_made_at_once,
+            no_service_key_outlives_an_account_that_is_deleted_meanwhile,
+            of_two_changes_of_a_service_account_to_what_both_have_read_one_is_made);
     };
     ($backend:ty, ledger) => {
         $crate::conformance::topic!($backend, ledger: an_empty_ledger_has_a_cursor,
@@ -110,6 +128,7 @@ macro_rules! topic {
 macro_rules! every_case {
     ($backend:ty) => {
         $crate::conformance::topic!($backend, users);
+        $crate::conformance::topic!($backend, service_accounts);
         $crate::conformance::topic!($backend, ledger);
         $crate::conformance::topic!($backend, sessions);
         $crate::conformance::topic!($backend, rotation);
@@ -169,6 +188,7 @@ pub(crate) const MAC_KEY: MacKeyId = MacKeyId::from_bytes([0, 0x80, 0xFF, 1]);
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) accounts: Arc<dyn ServiceAccountStore>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) sessions: Arc<dyn SessionStore>,
     _keep: Box<dyn Any + Send + Sync>,
@@ -177,8 +197,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new<B: Backend>() -> Option<Self> {
         let clock = Arc::new(ManualClock::new(START));
-        let Stores { users, ledger, sessions, keep } = B::fresh(Arc::clone(&clock)).await?;
-        Some(Self { clock, users, ledger, sessions, _keep: keep })
+        let Stores { users, accounts, ledger, sessions, keep } = B::fresh(Arc::clone(&clock)).await?;
+        Some(Self { clock, users, accounts, ledger, sessions, _keep: keep })
     }
 
     pub(crate) async fn add_user(&self, username: &str) -> User {

@@ -1,8 +1,13 @@
 //! The store on MariaDB: the conformance suite, the faults, and what is MariaDB's alone.
 
+use countersign::model::{
+    NewServiceAccount, Note, ServiceAccountName, ServiceKeyDigest, new_service_account_id, new_service_key_id,
+};
 use countersign::store::mysql::MysqlDialect;
 use countersign::store::sql::{Dialect as _, NetworkOptions};
-use countersign::store::{Probe as _, SessionStore, StoreError, UserStore};
+use countersign::store::{
+    NewServiceKey, Probe as _, ServiceAccountStore, SessionStore, StoreError, UserStore,
+};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::conformance::{Backend, OPERATOR, POLICY, Stores, new_session, new_user, username};
@@ -10,7 +15,7 @@ use crate::sql_faults::on_shared;
 use crate::support::database::Server as _;
 use crate::support::mariadb::MariaDb;
 
-/// Users, ledger and sessions in one database.
+/// Users, service accounts, ledger and sessions in one database.
 pub(crate) struct OnMariaDb;
 
 impl Backend for OnMariaDb {
@@ -27,7 +32,7 @@ mod faults {
     crate::sql_faults::every_fault!(super::MariaDb);
 }
 
-/// What a login, a refresh and a poll read is found by index.
+/// What a login, a refresh, a poll and a service key read is found by index.
 #[tokio::test]
 async fn the_hot_path_is_read_by_index() {
     let Some(server) = MariaDb::shared("the_hot_path_is_read_by_index") else { return };
@@ -41,6 +46,26 @@ async fn the_hot_path_is_read_by_index() {
             SessionStore::create(&store, new_session(user.id, user.epoch), &POLICY).await.unwrap();
         }
     }
+    let name = ServiceAccountName::parse("shop").unwrap();
+    let account = NewServiceAccount {
+        id: new_service_account_id(),
+        name,
+        description: Note::default(),
+        roles: Vec::new(),
+    };
+    let account = ServiceAccountStore::create(&store, account).await.unwrap();
+    let key = NewServiceKey {
+        id: new_service_key_id(),
+        account: account.id,
+        digest: ServiceKeyDigest::from_bytes([1; 32]),
+        label: Note::default(),
+        created_by: String::new(),
+        ttl: std::time::Duration::from_hours(1),
+        unchanged_since: account.updated_at,
+        most: 1,
+    };
+    let service_key = format!("x'{}'", hex::encode(key.id.as_bytes()));
+    store.create_key(key).await.unwrap();
     let mut connection = server.connect(&database).await;
     sqlx::raw_sql("ANALYZE TABLE users, ledger, sessions").execute(&mut connection).await.unwrap();
     let ada = UserStore::credential(&store, &username("ada")).await.unwrap().unwrap().user;
@@ -57,6 +82,7 @@ async fn the_hot_path_is_read_by_index() {
         (statements.session, vec!["1", id.as_str(), id.as_str()], vec!["PRIMARY"]),
         (statements.poll, vec!["58", "58", "58", "1"], vec!["PRIMARY"]),
         (statements.snapshot, vec!["9000000000000", "2000"], vec!["ledger_by_written_at"]),
+        (statements.service_key_to_check, vec![service_key.as_str(), "0"], vec!["PRIMARY"]),
     ] {
         let mut explain = format!("EXPLAIN {statement}");
         for argument in arguments {

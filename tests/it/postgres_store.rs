@@ -10,7 +10,7 @@ use crate::sql_faults::on_shared;
 use crate::support::database::Server as _;
 use crate::support::postgres::Postgres;
 
-/// Users, ledger and sessions in one database.
+/// Users, service accounts, ledger and sessions in one database.
 pub(crate) struct OnPostgres;
 
 impl Backend for OnPostgres {
@@ -29,7 +29,7 @@ mod faults {
     crate::sql_faults::every_fault!(super::Postgres);
 }
 
-/// What a login, a refresh and a poll read is found by index, however small the planner takes the tables for.
+/// What a login, a refresh, a poll and a service key read is found by index, however small the planner takes the tables for.
 #[tokio::test]
 async fn the_hot_path_is_read_by_index() {
     let Some(server) = Postgres::shared("the_hot_path_is_read_by_index") else { return };
@@ -50,6 +50,11 @@ async fn the_hot_path_is_read_by_index() {
         (statements.session, vec!["1", "''", "''"], vec!["sessions_pkey"]),
         (statements.poll, vec!["1", "1", "1", "1"], vec!["ledger_pkey"]),
         (statements.snapshot, vec!["1", "1"], vec!["ledger_by_written_at"]),
+        (
+            statements.service_key_to_check,
+            vec!["''", "1"],
+            vec!["service_keys_pkey", "service_accounts_pkey"],
+        ),
     ] {
         // Generic, as for a statement that is prepared once.
         let types: Vec<_> = arguments

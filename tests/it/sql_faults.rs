@@ -31,7 +31,13 @@ pub(crate) async fn on_shared<S: Server>(clock: Arc<ManualClock>) -> Option<Stor
     };
     let store: Arc<SqlStore<S::Dialect>> = Arc::new(S::open(&options));
     store.migrate().await.unwrap();
-    Some(Stores { users: store.clone(), ledger: store.clone(), sessions: store.clone(), keep: Box::new(()) })
+    Some(Stores {
+        users: store.clone(),
+        ledger: store.clone(),
+        accounts: store.clone(),
+        sessions: store.clone(),
+        keep: Box::new(()),
+    })
 }
 
 /// A store with its own database, on a server that the test may hurt.

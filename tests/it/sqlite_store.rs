@@ -26,7 +26,13 @@ impl Backend for Sqlite {
     async fn fresh(clock: Arc<ManualClock>) -> Option<Stores> {
         let file = File::new();
         let store = Arc::new(file.open(clock).await);
-        Some(Stores { users: store.clone(), ledger: store.clone(), sessions: store, keep: Box::new(file) })
+        Some(Stores {
+            users: store.clone(),
+            ledger: store.clone(),
+            accounts: store.clone(),
+            sessions: store,
+            keep: Box::new(file),
+        })
     }
 }
 

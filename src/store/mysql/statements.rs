@@ -2,7 +2,9 @@
 //! made of a row, so the row is locked and read first.
 
 use crate::store::sql::Statements;
-use crate::store::sql::dialect::{ledger_columns, session_columns, user_columns};
+use crate::store::sql::dialect::{
+    ledger_columns, service_account_columns, service_key_columns, session_columns, user_columns,
+};
 
 /// The parameter *time?*, or what the database's clock says as the statement begins.
 macro_rules! time {
@@ -67,6 +69,59 @@ pub(super) const STATEMENTS: Statements = Statements {
         "UPDATE users SET roles = COALESCE(?, roles), claims = COALESCE(?, claims), updated_at = GREATEST(updated_at + 1, ",
         time!(),
         ") WHERE id = ? AND updated_at = COALESCE(?, updated_at)"
+    ),
+
+    create_service_account: concat!(
+        "INSERT INTO service_accounts (id, name, description, roles, disabled, created_at, updated_at)
+         SELECT ?, ?, ?, ?, FALSE, t.now, t.now FROM (SELECT ",
+        time!(),
+        " AS now) AS t
+         ON DUPLICATE KEY UPDATE service_accounts.name = service_accounts.name"
+    ),
+    service_account: concat!(
+        "SELECT ",
+        service_account_columns!(),
+        " FROM service_accounts AS a WHERE a.id = ?"
+    ),
+    service_account_named: concat!(
+        "SELECT ",
+        service_account_columns!(),
+        " FROM service_accounts AS a WHERE a.name = ?"
+    ),
+    service_accounts_after: concat!(
+        "SELECT ",
+        service_account_columns!(),
+        " FROM service_accounts AS a WHERE a.name > ? ORDER BY a.name LIMIT ?"
+    ),
+    change_service_account: concat!(
+        "UPDATE service_accounts
+         SET description = COALESCE(?, description), roles = COALESCE(?, roles),
+             disabled = COALESCE(? <> 0, disabled), updated_at = GREATEST(updated_at + 1, ",
+        time!(),
+        ") WHERE id = ? AND updated_at = COALESCE(?, updated_at)"
+    ),
+    lock_service_account: concat!(
+        "SELECT a.updated_at, ",
+        time!(),
+        " AS now FROM service_accounts AS a WHERE a.id = ? FOR UPDATE"
+    ),
+    delete_service_account: "DELETE FROM service_accounts WHERE id = ?",
+    create_service_key: "
+        INSERT INTO service_keys (id, account_id, digest, label, created_by, created_at, expires_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?)",
+    service_keys: concat!(
+        "SELECT ",
+        service_key_columns!(),
+        " FROM service_keys AS k WHERE k.account_id = ? ORDER BY k.created_at, k.id"
+    ),
+    delete_service_key: "DELETE FROM service_keys WHERE id = ? AND account_id = ?",
+    delete_service_keys: "DELETE FROM service_keys WHERE account_id = ?",
+    service_key_to_check: concat!(
+        "SELECT k.digest, ",
+        service_account_columns!(),
+        " FROM service_keys AS k JOIN service_accounts AS a ON a.id = k.account_id
+          WHERE k.id = ? AND k.expires_at > ",
+        time!()
     ),
 
     give_birth: "

@@ -126,6 +126,31 @@ pub struct Statements {
     /// Roles or null, claims or null, time?, id
     pub set_attributes: &'static str,
 
+    /// Inserts a service account, unless the name or the id is taken: id, name, description, roles, time?
+    pub create_service_account: &'static str,
+    /// The service account: id
+    pub service_account: &'static str,
+    /// The service account: name
+    pub service_account_named: &'static str,
+    /// Service accounts in order of name, byte by byte: the name before, limit
+    pub service_accounts_after: &'static str,
+    /// Description or null, roles or null, disabled or null, time?, id, `updated_at` as it was or null
+    pub change_service_account: &'static str,
+    /// Locks the service account until the commit, and says `updated_at` and `now`: time?, id
+    pub lock_service_account: &'static str,
+    /// id
+    pub delete_service_account: &'static str,
+    /// id, account, digest, label, `created_by`, `created_at`, `expires_at`
+    pub create_service_key: &'static str,
+    /// The keys of an account, the oldest first: account
+    pub service_keys: &'static str,
+    /// id, account
+    pub delete_service_key: &'static str,
+    /// The keys of an account: account
+    pub delete_service_keys: &'static str,
+    /// The digest of a key that has not expired, with the columns of its account: id, time?
+    pub service_key_to_check: &'static str,
+
     /// Inserts the head of an empty ledger unless there is one: mark, the same mark
     pub give_birth: &'static str,
     /// Locks the head until the commit and moves it: by how many, the last mark
@@ -175,6 +200,20 @@ macro_rules! user_columns {
     };
 }
 
+/// The columns of a service account, in a table called `a`.
+macro_rules! service_account_columns {
+    () => {
+        "a.id, a.name, a.description, a.roles, a.disabled, a.created_at, a.updated_at"
+    };
+}
+
+/// The columns of a service key but its digest, in a table called `k`.
+macro_rules! service_key_columns {
+    () => {
+        "k.id, k.account_id, k.label, k.created_by, k.created_at, k.expires_at"
+    };
+}
+
 /// The columns of a row of the ledger, in a table called `l`.
 macro_rules! ledger_columns {
     () => {
@@ -190,4 +229,6 @@ macro_rules! session_columns {
     };
 }
 
-pub(in crate::store) use {ledger_columns, session_columns, user_columns};
+pub(in crate::store) use {
+    ledger_columns, service_account_columns, service_key_columns, session_columns, user_columns,
+};

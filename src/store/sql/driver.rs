@@ -7,7 +7,7 @@ use sqlx::database::HasStatementCache;
 use sqlx::{AssertSqlSafe, ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, Row, Type};
 
 use super::failure::Failure;
-use crate::model::{SessionId, UnixMillis, UserId};
+use crate::model::{ServiceAccountId, ServiceKeyDigest, ServiceKeyId, SessionId, UnixMillis, UserId};
 
 /// A value for a statement. It has no `Debug`, because it may be a password hash.
 pub enum Value {
@@ -98,6 +98,24 @@ impl From<UserId> for Value {
 impl From<SessionId> for Value {
     fn from(id: SessionId) -> Self {
         Self::Bytes(id.as_bytes().to_vec())
+    }
+}
+
+impl From<ServiceAccountId> for Value {
+    fn from(id: ServiceAccountId) -> Self {
+        Self::Bytes(id.as_bytes().to_vec())
+    }
+}
+
+impl From<ServiceKeyId> for Value {
+    fn from(id: ServiceKeyId) -> Self {
+        Self::Bytes(id.as_bytes().to_vec())
+    }
+}
+
+impl From<ServiceKeyDigest> for Value {
+    fn from(digest: ServiceKeyDigest) -> Self {
+        Self::Bytes(digest.as_bytes().to_vec())
     }
 }
 

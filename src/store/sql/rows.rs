@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::driver::Record;
 use super::failure::Failure;
 use crate::model::{
-    ClientFacts, Credential, CustomClaims, Epoch, Generation, Line, MacKeyId, PasswordHash, Revocation,
-    RevocationReason, RevocationScope, Role, Session, SessionId, UnixMillis, User, UserId, Username,
+    ClientFacts, Credential, CustomClaims, Epoch, Generation, Line, MacKeyId, Note, PasswordHash, Revocation,
+    RevocationReason, RevocationScope, Role, ServiceAccount, ServiceAccountId, ServiceAccountName,
+    ServiceKey, ServiceKeyDigest, ServiceKeyId, Session, SessionId, UnixMillis, User, UserId, Username,
 };
-use crate::store::{Cause, Ending};
+use crate::store::{Cause, Ending, StoredKey};
 
-/// A user's roles as they are stored.
+/// The roles of a user or of a service account as they are stored.
 pub(super) fn roles_json(roles: &[Role]) -> String {
     roles.iter().map(Role::as_str).collect::<serde_json::Value>().to_string()
 }
@@ -89,14 +90,18 @@ fn ledger_entry(row: &Revocation, cause: Cause) -> LedgerEntry<'static> {
     }
 }
 
-pub(super) fn user(row: &impl Record) -> Result<User, Failure> {
+fn roles(row: &impl Record) -> Result<Vec<Role>, Failure> {
     let roles: Vec<String> = serde_json::from_str(text(row, "roles")?)
-        .map_err(|_| Failure::Corrupt("users.roles is not a list of names"))?;
+        .map_err(|_| Failure::Corrupt("a column roles is not a list of names"))?;
+    Role::parse_all(roles.iter().map(String::as_str))
+        .map_err(|_| Failure::Corrupt("a column roles has a name that is none"))
+}
+
+pub(super) fn user(row: &impl Record) -> Result<User, Failure> {
     Ok(User {
         id: UserId::from_bytes(bytes(row, "id")?),
         username: Username::from_normalized(text(row, "username")?.to_owned()),
-        roles: Role::parse_all(roles.iter().map(String::as_str))
-            .map_err(|_| Failure::Corrupt("users.roles has a name that is none"))?,
+        roles: roles(row)?,
         claims: CustomClaims::parse(text(row, "claims")?)
             .map_err(|_| Failure::Corrupt("users.claims is not an object of claims"))?,
         disabled: flag(row, "disabled")?,
@@ -109,6 +114,39 @@ pub(super) fn user(row: &impl Record) -> Result<User, Failure> {
 pub(super) fn credential(row: &impl Record) -> Result<Credential, Failure> {
     let password_hash = PasswordHash::from_phc(text(row, "password_hash")?.to_owned());
     Ok(Credential { user: user(row)?, password_hash })
+}
+
+pub(super) fn service_account(row: &impl Record) -> Result<ServiceAccount, Failure> {
+    Ok(ServiceAccount {
+        id: ServiceAccountId::from_bytes(bytes(row, "id")?),
+        name: ServiceAccountName::parse(text(row, "name")?)
+            .map_err(|_| Failure::Corrupt("service_accounts.name is not a name"))?,
+        description: note(row, "description")?,
+        roles: roles(row)?,
+        disabled: flag(row, "disabled")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}
+
+pub(super) fn service_key(row: &impl Record) -> Result<ServiceKey, Failure> {
+    Ok(ServiceKey {
+        id: ServiceKeyId::from_bytes(bytes(row, "id")?),
+        account: ServiceAccountId::from_bytes(bytes(row, "account_id")?),
+        label: note(row, "label")?,
+        created_by: text(row, "created_by")?.to_owned(),
+        created_at: time(row, "created_at")?,
+        expires_at: time(row, "expires_at")?,
+    })
+}
+
+pub(super) fn stored_key(row: &impl Record) -> Result<StoredKey, Failure> {
+    let digest = ServiceKeyDigest::from_bytes(bytes(row, "digest")?);
+    Ok(StoredKey { digest, account: service_account(row)? })
+}
+
+fn note(row: &impl Record, column: &'static str) -> Result<Note, Failure> {
+    Note::parse(text(row, column)?).map_err(|_| Failure::Corrupt("a note that is too long, or no text"))
 }
 
 pub(super) fn revocation(row: &impl Record) -> Result<Revocation, Failure> {

@@ -1,7 +1,9 @@
 //! The SQL of SQLite.
 
 use crate::store::sql::Statements;
-use crate::store::sql::dialect::{ledger_columns, session_columns, user_columns};
+use crate::store::sql::dialect::{
+    ledger_columns, service_account_columns, service_key_columns, session_columns, user_columns,
+};
 
 pub(super) const STATEMENTS: Statements = Statements {
     // The lock is held from the beginning, so that no transaction fails for what it has read.
@@ -43,6 +45,49 @@ pub(super) const STATEMENTS: Statements = Statements {
         UPDATE users SET roles = coalesce(?1, roles), claims = coalesce(?2, claims),
                          updated_at = max(?3, updated_at + 1)
         WHERE id = ?4 AND updated_at = coalesce(?5, updated_at)",
+
+    create_service_account: "
+        INSERT INTO service_accounts (id, name, description, roles, disabled, created_at, updated_at)
+        SELECT ?1, ?2, ?3, ?4, 0, t.now, t.now FROM (SELECT ?5 AS now) AS t WHERE TRUE
+        ON CONFLICT DO NOTHING",
+    service_account: concat!(
+        "SELECT ",
+        service_account_columns!(),
+        " FROM service_accounts AS a WHERE a.id = ?1"
+    ),
+    service_account_named: concat!(
+        "SELECT ",
+        service_account_columns!(),
+        " FROM service_accounts AS a WHERE a.name = ?1"
+    ),
+    service_accounts_after: concat!(
+        "SELECT ",
+        service_account_columns!(),
+        " FROM service_accounts AS a WHERE a.name > ?1 ORDER BY a.name LIMIT ?2"
+    ),
+    change_service_account: "
+        UPDATE service_accounts
+        SET description = coalesce(?1, description), roles = coalesce(?2, roles), disabled = coalesce(?3, disabled),
+            updated_at = max(?4, updated_at + 1)
+        WHERE id = ?5 AND updated_at = coalesce(?6, updated_at)",
+    lock_service_account: "SELECT a.updated_at, ?1 AS now FROM service_accounts AS a WHERE a.id = ?2",
+    delete_service_account: "DELETE FROM service_accounts WHERE id = ?1",
+    create_service_key: "
+        INSERT INTO service_keys (id, account_id, digest, label, created_by, created_at, expires_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    service_keys: concat!(
+        "SELECT ",
+        service_key_columns!(),
+        " FROM service_keys AS k WHERE k.account_id = ?1 ORDER BY k.created_at, k.id"
+    ),
+    delete_service_key: "DELETE FROM service_keys WHERE id = ?1 AND account_id = ?2",
+    delete_service_keys: "DELETE FROM service_keys WHERE account_id = ?1",
+    service_key_to_check: concat!(
+        "SELECT k.digest, ",
+        service_account_columns!(),
+        " FROM service_keys AS k JOIN service_accounts AS a ON a.id = k.account_id
+          WHERE k.id = ?1 AND k.expires_at > ?2"
+    ),
 
     give_birth: "
         INSERT INTO ledger_head (only_row, seq, mark, birth_mark) VALUES (1, 0, ?1, ?2)

@@ -33,7 +33,13 @@ async fn fresh(mode: &'static str, clock: Arc<ManualClock>) -> Option<Stores> {
     };
     let store = Arc::new(PostgresStore::open(&options).unwrap());
     store.migrate().await.unwrap();
-    Some(Stores { users: store.clone(), ledger: store.clone(), sessions: store, keep: Box::new(()) })
+    Some(Stores {
+        users: store.clone(),
+        ledger: store.clone(),
+        accounts: store.clone(),
+        sessions: store,
+        keep: Box::new(()),
+    })
 }
 
 /// A server connection for each client, for as long as it is connected.

@@ -1,0 +1,210 @@
+//! Service accounts and their keys in SQL. Storing a key, and deleting an account, lock the account's row first, so that no
+//! key is stored for an account that is gone, and none beyond the limit.
+
+use async_trait::async_trait;
+
+use super::dialect::Dialect;
+use super::driver::{Value, Values, values};
+use super::failure::Failure;
+use super::pool::Connection;
+use super::{Mode, SqlStore, rows};
+use crate::model::{
+    NewServiceAccount, Note, ServiceAccount, ServiceAccountChange, ServiceAccountId, ServiceAccountName,
+    ServiceKey, ServiceKeyId, UnixMillis,
+};
+use crate::store::{
+    CreateServiceAccountError, KeyCreated, NewServiceKey, ServiceAccountStore, StoreError, StoredKey,
+};
+
+#[async_trait]
+impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
+    async fn create(&self, account: NewServiceAccount) -> Result<ServiceAccount, CreateServiceAccountError> {
+        self.run(Mode::Statements, account, |account, connection| Box::pin(create(account, connection)))
+            .await?
+            .ok_or(CreateServiceAccountError::NameTaken)
+    }
+
+    async fn find(&self, id: ServiceAccountId) -> Result<Option<ServiceAccount>, StoreError> {
+        self.run(Mode::Read, id, |&id, connection| {
+            Box::pin(account(connection, D::STATEMENTS.service_account, values![id]))
+        })
+        .await
+    }
+
+    async fn named(&self, name: &ServiceAccountName) -> Result<Option<ServiceAccount>, StoreError> {
+        self.run(Mode::Read, name.clone(), |name, connection| {
+            Box::pin(account(connection, D::STATEMENTS.service_account_named, values![name.as_str()]))
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        after: Option<&ServiceAccountName>,
+        limit: u32,
+    ) -> Result<Vec<ServiceAccount>, StoreError> {
+        // No name is empty, so that every one comes after the empty text.
+        let after = after.map_or("", ServiceAccountName::as_str).to_owned();
+        self.run(Mode::Read, (after, limit), |(after, limit), connection| {
+            Box::pin(async move {
+                let page = values![after.as_str(), *limit];
+                let found = connection.fetch(D::STATEMENTS.service_accounts_after, page).await?;
+                found.iter().map(rows::service_account).collect()
+            })
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        id: ServiceAccountId,
+        change: ServiceAccountChange,
+        unchanged_since: Option<UnixMillis>,
+    ) -> Result<Option<ServiceAccount>, StoreError> {
+        let change = (id, change, unchanged_since);
+        self.run(Mode::Transaction, change, |(id, change, unchanged_since), connection| {
+            Box::pin(async move {
+                let set = vec![
+                    change.description.as_ref().map(Note::as_str).into(),
+                    change.roles.as_deref().map(rows::roles_json).as_deref().into(),
+                    change.disabled.map(u64::from).into(),
+                    connection.time(),
+                    (*id).into(),
+                    (*unchanged_since).into(),
+                ];
+                if connection.execute(D::STATEMENTS.change_service_account, set).await? == 0 {
+                    return Ok(None);
+                }
+                account(connection, D::STATEMENTS.service_account, values![*id]).await
+            })
+        })
+        .await
+    }
+
+    async fn delete(&self, id: ServiceAccountId) -> Result<bool, StoreError> {
+        self.run(Mode::Transaction, id, |&id, connection| {
+            Box::pin(async move {
+                if lock(connection, id).await?.is_none() {
+                    return Ok(false);
+                }
+                connection.execute(D::STATEMENTS.delete_service_keys, values![id]).await?;
+                Ok(connection.execute(D::STATEMENTS.delete_service_account, values![id]).await? == 1)
+            })
+        })
+        .await
+    }
+
+    async fn create_key(&self, key: NewServiceKey) -> Result<KeyCreated, StoreError> {
+        self.run(Mode::Transaction, key, |key, connection| Box::pin(create_key(key, connection))).await
+    }
+
+    async fn keys(&self, account: ServiceAccountId) -> Result<Vec<ServiceKey>, StoreError> {
+        self.run(Mode::Read, account, |&account, connection| Box::pin(keys(connection, account))).await
+    }
+
+    async fn revoke_key(&self, account: ServiceAccountId, key: ServiceKeyId) -> Result<bool, StoreError> {
+        self.run(Mode::Statements, (account, key), |&(account, key), connection| {
+            Box::pin(async move {
+                let which = values![key, account];
+                Ok(connection.execute(D::STATEMENTS.delete_service_key, which).await? == 1)
+            })
+        })
+        .await
+    }
+
+    async fn stored_key(&self, key: ServiceKeyId) -> Result<Option<StoredKey>, StoreError> {
+        self.run(Mode::Read, key, |&key, connection| {
+            Box::pin(async move {
+                let which = vec![key.into(), connection.time()];
+                let found = connection.fetch(D::STATEMENTS.service_key_to_check, which).await?;
+                found.first().map(rows::stored_key).transpose()
+            })
+        })
+        .await
+    }
+}
+
+async fn account<D: Dialect>(
+    connection: &mut Connection<D>,
+    statement: &'static str,
+    which: Values,
+) -> Result<Option<ServiceAccount>, Failure> {
+    let found = connection.fetch(statement, which).await?;
+    found.first().map(rows::service_account).transpose()
+}
+
+async fn keys<D: Dialect>(
+    connection: &mut Connection<D>,
+    account: ServiceAccountId,
+) -> Result<Vec<ServiceKey>, Failure> {
+    let found = connection.fetch(D::STATEMENTS.service_keys, values![account]).await?;
+    found.iter().map(rows::service_key).collect()
+}
+
+/// The account, or `None` when another one has the name. The same call again finds the account that it made.
+async fn create<D: Dialect>(
+    new: &NewServiceAccount,
+    connection: &mut Connection<D>,
+) -> Result<Option<ServiceAccount>, Failure> {
+    let NewServiceAccount { id, name, description, roles } = new;
+    let mut values = values![*id, name.as_str(), description.as_str(), rows::roles_json(roles)];
+    values.push(connection.time());
+    connection.execute(D::STATEMENTS.create_service_account, values).await?;
+    let found = account(connection, D::STATEMENTS.service_account_named, values![name.as_str()]).await?;
+    // Whichever had the name may have been deleted in between.
+    let holder = found.ok_or(Failure::Contended)?;
+    Ok((holder.id == *id).then_some(holder))
+}
+
+/// Locks the account until the commit; when it was changed last, and what time it is.
+async fn lock<D: Dialect>(
+    connection: &mut Connection<D>,
+    id: ServiceAccountId,
+) -> Result<Option<(UnixMillis, UnixMillis)>, Failure> {
+    let which = vec![connection.time(), Value::from(id)];
+    let locked = connection.fetch(D::STATEMENTS.lock_service_account, which).await?;
+    let Some(locked) = locked.first() else { return Ok(None) };
+    Ok(Some((rows::time(locked, "updated_at")?, rows::time(locked, "now")?)))
+}
+
+async fn create_key<D: Dialect>(
+    key: &NewServiceKey,
+    connection: &mut Connection<D>,
+) -> Result<KeyCreated, Failure> {
+    let NewServiceKey { id, account, digest, label, created_by, ttl, unchanged_since, most } = key;
+    let now = match lock(connection, *account).await? {
+        Some((updated_at, now)) if updated_at == *unchanged_since => now,
+        _ => return Ok(KeyCreated::Changed),
+    };
+    let mut kept = 0;
+    for stored in keys(connection, *account).await? {
+        if stored.id == *id || stored.expires_at <= now {
+            let which = values![stored.id, *account];
+            connection.execute(D::STATEMENTS.delete_service_key, which).await?;
+        } else {
+            kept += 1;
+        }
+    }
+    if kept >= *most {
+        return Ok(KeyCreated::LimitReached);
+    }
+    let made = ServiceKey {
+        id: *id,
+        account: *account,
+        label: label.clone(),
+        created_by: created_by.clone(),
+        created_at: now,
+        expires_at: now + *ttl,
+    };
+    let new = values![
+        *id,
+        *account,
+        *digest,
+        label.as_str(),
+        created_by.as_str(),
+        made.created_at,
+        made.expires_at
+    ];
+    connection.execute(D::STATEMENTS.create_service_key, new).await?;
+    Ok(KeyCreated::Key(made))
+}
