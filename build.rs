@@ -6,7 +6,7 @@ use std::{env, fs};
 
 /// Messages with a field that holds a password or a token: their `Debug` is written by hand, in `src/grpc/redact.rs`. (The
 /// option `debug_redact` would say so in the contract; protoc 3.21, which Debian 12 has, refuses a file that uses it.)
-const REDACTED: [&str; 16] = [
+const REDACTED: [&str; 17] = [
     "countersign.v1.LoginRequest",
     "countersign.v1.RefreshRequest",
     "countersign.v1.LogoutRequest",
@@ -23,6 +23,7 @@ const REDACTED: [&str; 16] = [
     "countersign.v1.CreatePasswordResetResponse",
     "countersign.v1.ListOwnSessionsRequest",
     "countersign.v1.RevokeOwnSessionsRequest",
+    "countersign.v1.CreateKeyResponse",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -34,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.open_files([
         "countersign/v1/auth_service.proto",
         "countersign/v1/revocation_service.proto",
+        "countersign/v1/service_account_service.proto",
         "countersign/v1/session_service.proto",
         "countersign/v1/user_service.proto",
         // What errors carry: whoever shows them, such as a transcoding gateway or grpcurl, looks for it here.

@@ -20,16 +20,25 @@ mod logout;
 mod own_session;
 mod password_reset;
 mod refresh;
+mod service_account_admin;
+mod service_keys;
 mod session_admin;
 mod session_end;
 pub mod types;
 mod user_admin;
 mod verify;
 
+pub use crate::token::{PlainServiceKey, PresentedKey};
 pub use authenticator::{Authenticator, Parts, Policy};
-pub use caller::{Caller, NeedsAdministrator};
+pub use caller::{Caller, LacksRole, NeedsAdministrator, UnknownRole};
 pub use error::{AuthError, FieldViolation};
 pub use password_reset::{LONGEST_RESET, PasswordResets};
+pub use service_account_admin::{
+    ChangeServiceAccount, CreateServiceAccount, CreateServiceKey, LONGEST_KEY_TTL, MOST_SERVICE_KEYS,
+    SHORTEST_KEY_TTL, ServiceAccountAdmin, ServiceAccountError, ServiceAccountPage, ServiceAccountRef,
+    USUAL_KEY_TTL,
+};
+pub use service_keys::ServiceKeys;
 pub use session_admin::{
     Explanation, MOST_SESSIONS_AT_ONCE, SessionAdmin, SessionEnd, SessionPage, SessionPlace,
 };

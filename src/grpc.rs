@@ -82,7 +82,7 @@ pub struct GrpcOptions {
     pub calls: Calls,
     /// How Envoy is answered; without it there is no such service.
     pub ext_authz: Option<ExtAuthz>,
-    /// Changes users and sessions; without it there are no such services.
+    /// Changes users, sessions and service accounts; without it there are no such services.
     pub administration: Option<Administration>,
 }
 
@@ -120,8 +120,8 @@ pub fn service(
 }
 
 /// Everything that the gRPC port serves, layers included: `AuthService`, `RevocationService` where there is
-/// something to publish, `UserService` and `SessionService` where there is what they change, Envoy's `Authorization`, health and, where wanted, reflection (v1 and v1alpha). Put a
-/// [`Peer`] into the extensions of each request, and [`crate::transport::PeerNames`] where its connection brought a
+/// something to publish, `UserService`, `SessionService` and `ServiceAccountService` where there is what they change, Envoy's
+/// `Authorization`, health and, where wanted, reflection (v1 and v1alpha). Put a [`Peer`] into the extensions of each request, and [`crate::transport::PeerNames`] where its connection brought a
 /// certificate.
 pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> AxumRouter {
     let GrpcOptions {
@@ -167,10 +167,11 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
     if let Some(ext_authz) = ext_authz {
         routes = routes.add_service(ext_authz);
     }
-    if let Some((users, sessions)) = administration {
+    if let Some((users, sessions, service_accounts)) = administration {
         routes = routes
             .add_service(users.max_decoding_message_size(max_request_bytes))
-            .add_service(sessions.max_decoding_message_size(max_request_bytes));
+            .add_service(sessions.max_decoding_message_size(max_request_bytes))
+            .add_service(service_accounts.max_decoding_message_size(max_request_bytes));
     }
     if reflection {
         routes = with_reflection(routes);

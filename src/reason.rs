@@ -61,6 +61,16 @@ pub enum Reason {
     EtagMismatch,
     /// What was to become a password is not good enough.
     PasswordRejected,
+    /// The service key is not one that is good now.
+    ServiceKeyInvalid,
+    /// An administrator asks for a service account that there is not.
+    ServiceAccountNotFound,
+    /// Another service account has the name.
+    ServiceAccountNameTaken,
+    /// The service account has no such key.
+    ServiceKeyNotFound,
+    /// The service account has as many keys as it may.
+    ServiceKeyLimitReached,
     /// The call's time was up.
     DeadlineExceeded,
     /// A defect of ours.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Assembly, StartError, Stores};
-use crate::auth::{PasswordResets, SessionAdmin, UserAdmin};
+use crate::auth::{PasswordResets, ServiceAccountAdmin, ServiceKeys, SessionAdmin, UserAdmin};
 use crate::config::Config;
 use crate::grpc;
 use crate::model::{Clock, SystemClock};
@@ -16,6 +16,8 @@ pub struct Administration {
     pub users: Arc<UserAdmin>,
     /// Their sessions.
     pub sessions: SessionAdmin,
+    /// Service accounts and their keys.
+    pub service_accounts: ServiceAccountAdmin,
 }
 
 impl Administration {
@@ -28,7 +30,8 @@ impl Administration {
         }
         let users = Arc::new(user_admin(config, stores.users, clock)?.telling(stores.push));
         let sessions = SessionAdmin::new(users.clone(), stores.sessions, stores.ledger);
-        Ok(Self { users, sessions })
+        let service_accounts = ServiceAccountAdmin::new(stores.service_accounts);
+        Ok(Self { users, sessions, service_accounts })
     }
 }
 
@@ -46,7 +49,7 @@ pub(super) fn user_admin(
 
 /// What the administrative services of a replica work with. Passwords are hashed where logins hash them.
 pub(super) fn within(parts: &Assembly) -> grpc::Administration {
-    let Stores { users, sessions, ledger, .. } = &parts.stores;
+    let Stores { users, sessions, ledger, service_accounts, .. } = &parts.stores;
     let admin = UserAdmin::new(
         users.clone(),
         parts.passwords.clone(),
@@ -58,5 +61,12 @@ pub(super) fn within(parts: &Assembly) -> grpc::Administration {
     let sessions = SessionAdmin::new(users.clone(), sessions.clone(), ledger.clone());
     let sessions = Arc::new(sessions.within(parts.revocations.clone()));
     let resets = PasswordResets::new(users.clone(), parts.keys.clone(), parts.revocations.clone());
-    grpc::Administration { users, sessions, resets: Arc::new(resets) }
+    let service_keys = ServiceKeys::new(service_accounts.clone(), parts.clock.clone());
+    grpc::Administration {
+        users,
+        sessions,
+        resets: Arc::new(resets),
+        service_accounts: Arc::new(ServiceAccountAdmin::new(service_accounts.clone())),
+        service_keys: Arc::new(service_keys),
+    }
 }

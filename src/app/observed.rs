@@ -2,6 +2,7 @@
 //! what goes through it, so that neither knows of it.
 
 mod calls;
+mod service_accounts;
 mod stores;
 
 use std::sync::Arc;
@@ -32,11 +33,12 @@ pub(super) fn stores(stores: Stores, config: &Config, clock: &Arc<dyn Clock>, me
         (sessions, &stores::SESSIONS),
         (shared, &stores::THROTTLE),
         (shared, &stores::PUSH),
+        (sql, &stores::SERVICE_ACCOUNTS),
     ];
     let rows = groups.iter().flat_map(|(store, names)| names.iter().map(move |name| (*store, *name)));
     let timings = metrics.added(StoreTimings::new(rows.collect()));
     let mut first = 0;
-    let [users, ledger, session_store, throttle, push] = groups.map(|(store, names)| {
+    let [users, ledger, session_store, throttle, push, service_accounts] = groups.map(|(store, names)| {
         let watch = Watch { timings: timings.clone(), clock: clock.clone(), store, names, first };
         first += names.len();
         watch
@@ -45,6 +47,11 @@ pub(super) fn stores(stores: Stores, config: &Config, clock: &Arc<dyn Clock>, me
     let observed = |inner, watch| Observed { inner, watch, counts: counts.clone() };
     Stores {
         users: Arc::new(Observed { inner: stores.users, watch: users, counts: counts.clone() }),
+        service_accounts: Arc::new(Observed {
+            inner: stores.service_accounts,
+            watch: service_accounts,
+            counts: counts.clone(),
+        }),
         ledger: Arc::new(Observed { inner: stores.ledger, watch: ledger, counts: counts.clone() }),
         sessions: Arc::new(observed(stores.sessions, session_store)),
         throttle: stores

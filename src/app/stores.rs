@@ -16,7 +16,7 @@ use crate::store::postgres::PostgresStore;
 use crate::store::redis::{RedisOptions, RedisStore, RedisThrottle, RedisTls, RedisUrl, TimeSource};
 use crate::store::sql::{Dialect, NetworkOptions, SqlStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
-use crate::store::{Ledger, LoginThrottle, Probe, Push, SessionStore, UserStore};
+use crate::store::{Ledger, LoginThrottle, Probe, Push, ServiceAccountStore, SessionStore, UserStore};
 use crate::text;
 
 /// Where state lives.
@@ -24,6 +24,8 @@ use crate::text;
 pub struct Stores {
     /// Users and password hashes.
     pub users: Arc<dyn UserStore>,
+    /// Service accounts, and the digests of their keys.
+    pub service_accounts: Arc<dyn ServiceAccountStore>,
     /// The durable list of what was revoked.
     pub ledger: Arc<dyn Ledger>,
     /// Sessions.
@@ -94,6 +96,7 @@ impl Stores {
         let store = Arc::new(store);
         Ok(Self {
             users: store.clone(),
+            service_accounts: store.clone(),
             ledger: store.clone(),
             sessions: store.clone(),
             push: None,

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use crate::model::{MacKeyId, RevocationReason, SessionId, UserId, Username};
+use crate::model::{MacKeyId, RevocationReason, ServiceAccount, ServiceKeyId, SessionId, UserId, Username};
 use crate::store::Honoured;
 
 /// An address, or nothing where there is none.
@@ -102,5 +102,35 @@ pub(super) fn user_changed(user: UserId, username: Option<&Username>, what: &'st
         event = "user.changed",
         %user, username = username.map(Username::as_str), what, actor,
         "user changed"
+    );
+}
+
+/// A service account was `created`, `changed`, `disabled`, `enabled` or `deleted`.
+pub(super) fn service_account_changed(account: &ServiceAccount, what: &'static str, actor: &str) {
+    tracing::info!(
+        target: "countersign::audit",
+        event = "service_account.changed",
+        service_account = %account.id, name = account.name.as_str(), what, actor,
+        "service account changed"
+    );
+}
+
+/// A key of a service account was made.
+pub(super) fn service_key_created(account: &ServiceAccount, key: ServiceKeyId, actor: &str) {
+    tracing::info!(
+        target: "countersign::audit",
+        event = "service_key.created",
+        service_account = %account.id, name = account.name.as_str(), service_key = %key, actor,
+        "service key created"
+    );
+}
+
+/// A key of a service account was revoked.
+pub(super) fn service_key_revoked(account: &ServiceAccount, key: ServiceKeyId, actor: &str) {
+    tracing::info!(
+        target: "countersign::audit",
+        event = "service_key.revoked",
+        service_account = %account.id, name = account.name.as_str(), service_key = %key, actor,
+        "service key revoked"
     );
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::audit;
-use super::caller::Caller;
+use super::caller::{Caller, check_reserved};
 use crate::model::{
-    Clock, Credential, Monotonic, NewUser, PasswordHash, Position, Revocation, RevocationReason, Role, User,
+    Clock, Credential, Monotonic, NewUser, PasswordHash, Position, Revocation, RevocationReason, User,
     Username, new_user_id,
 };
 use crate::password::{HashingPool, Password, PasswordPolicy, PoolError, Unfit};
@@ -111,7 +111,7 @@ impl UserAdmin {
         deadline: Option<Monotonic>,
     ) -> Result<User, UserAdminError> {
         let CreateUser { id, username, password, roles, claims } = new;
-        check_roles(&roles)?;
+        check_reserved(&roles)?;
         by.may_assign(&roles)?;
         let password = new_password(&self.policy, &password, &username).await?;
         AccessTokenIssuer::check_attributes(&roles, &claims)?;
@@ -248,7 +248,7 @@ impl UserAdmin {
         let user = self.touchable(by, user).await?;
         let (roles, claims) = (change.roles.as_deref(), change.claims.as_ref());
         if let Some(roles) = roles {
-            check_roles(roles)?;
+            check_reserved(roles)?;
             by.may_assign(roles)?;
         }
         let attributes = (roles.unwrap_or(&user.roles), claims.unwrap_or(&user.claims));
@@ -355,15 +355,6 @@ pub(super) async fn new_password(
     let (policy, username) = (Arc::clone(policy), username.clone());
     let checked = tokio::task::spawn_blocking(move || policy.check(&password, &username).map(|()| password));
     checked.await.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked).into()))
-}
-
-/// A reserved role that there is not would look like one that does something.
-fn check_roles(roles: &[Role]) -> Result<(), UserAdminError> {
-    let unknown = |role: &&Role| role.is_reserved() && !Role::RESERVED.contains(&role.as_str());
-    match roles.iter().find(unknown) {
-        Some(role) => Err(UserAdminError::UnknownRole(role.as_str().to_owned())),
-        None => Ok(()),
-    }
 }
 
 /// Notes the change, which is this row; without one, the user was deleted while it was asked for.

@@ -1,5 +1,7 @@
-//! `countersign.v1.UserService` and `countersign.v1.SessionService`: decode, call, encode.
+//! `countersign.v1.UserService`, `countersign.v1.SessionService` and `countersign.v1.ServiceAccountService`: decode, call,
+//! encode.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -10,17 +12,19 @@ use tonic::{Request, Response, Status};
 use super::allow::AllowList;
 use super::call::{Admitted, Call, Right};
 use super::proto::v1;
+use super::proto::v1::service_account_service_server::ServiceAccountServiceServer;
 use super::proto::v1::session_service_server::{SessionService, SessionServiceServer};
 use super::proto::v1::user_service_server::{UserService, UserServiceServer};
 use super::{MAX_BATCH_RESPONSE_BYTES, convert};
 use crate::auth::{
-    AuthError, Caller, ChangeUser, CreateUser, PasswordResets, RevokedSessions, SessionAdmin, SessionPage,
-    UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
+    AuthError, Caller, ChangeUser, CreateUser, PasswordResets, RevokedSessions, ServiceAccountAdmin,
+    ServiceKeys, SessionAdmin, SessionPage, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
 };
 use crate::model::{Actor, Role};
 use crate::reason::Reason;
 
 mod message;
+mod service_accounts;
 
 use message::{page_size, user_ref};
 
@@ -38,6 +42,10 @@ pub struct Administration {
     pub sessions: Arc<SessionAdmin>,
     /// Makes tokens by which passwords are reset.
     pub resets: Arc<PasswordResets>,
+    /// Changes service accounts, and makes and revokes their keys.
+    pub service_accounts: Arc<ServiceAccountAdmin>,
+    /// Recognises service keys.
+    pub service_keys: Arc<ServiceKeys>,
 }
 
 impl Administration {
@@ -45,19 +53,22 @@ impl Administration {
         self,
         tasks: &TaskTracker,
         allow: &Arc<AllowList>,
-    ) -> (UserServiceServer<Service>, SessionServiceServer<Service>) {
+    ) -> (UserServiceServer<Service>, SessionServiceServer<Service>, ServiceAccountServiceServer<Service>)
+    {
         let service =
             Arc::new(Service { administration: self, tasks: tasks.clone(), allow: Arc::clone(allow) });
         let users = UserServiceServer::from_arc(Arc::clone(&service));
-        let sessions = SessionServiceServer::from_arc(service);
+        let sessions = SessionServiceServer::from_arc(Arc::clone(&service));
+        let service_accounts = ServiceAccountServiceServer::from_arc(service);
         (
             users.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
             sessions.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
+            service_accounts.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
         )
     }
 }
 
-/// Both services.
+/// All three services.
 pub(super) struct Service {
     administration: Administration,
     tasks: TaskTracker,
@@ -81,18 +92,19 @@ impl Service {
         let work = async move {
             let admitted =
                 admitted.ok_or_else(|| AuthError::internal("an administrative call was let in by nobody"))?;
-            let done = match caller(&administration, &allow, &admitted).await {
+            let done = match caller(&administration, &allow, &admitted, peer).await {
                 Ok(caller) => work(administration, caller).await,
                 Err(error) => Err(error),
             };
             done.inspect_err(|error| {
-                if error.reason == Reason::CallerNotAllowed {
+                if matches!(error.reason, Reason::CallerNotAllowed | Reason::ServiceKeyInvalid) {
                     tracing::warn!(
                         target: "countersign::audit",
                         event = "call.not_allowed",
                         method = admitted.path, caller = name_of(&admitted.right), why = error.reason.name(),
                         peer = peer.map(|peer| peer.to_string()),
-                        "call refused: the caller lacks a role, or the right to touch this user"
+                        "call refused: the service key is not good, or the caller lacks a role, or the right to touch \
+                         this user or service account"
                     );
                 }
             })
@@ -106,6 +118,7 @@ fn name_of(right: &Right) -> String {
     match right {
         Right::Certificate(names) => names.join(" "),
         Right::Token(token) => Actor::User(token.subject).to_string(),
+        Right::Key(key) => format!("service_key:{}", key.id),
     }
 }
 
@@ -114,10 +127,20 @@ async fn caller(
     administration: &Administration,
     allow: &AllowList,
     admitted: &Admitted,
+    peer: Option<IpAddr>,
 ) -> Result<Caller, AuthError> {
+    let permitted = |roles: &[Role]| allow.permits_roles(&admitted.path, roles.iter().map(Role::as_str));
+    let not_allowed = |why: String| AuthError::from(Reason::CallerNotAllowed).caused_by(why);
     let token = match &admitted.right {
         Right::Certificate(names) => return Ok(Caller::certificate(names)),
         Right::Token(token) => token,
+        Right::Key(key) => {
+            let account = administration.service_keys.account(key, peer).await?;
+            if !permitted(&account.roles) {
+                return Err(not_allowed(format!("service account {} lacks a role", account.name.as_str())));
+            }
+            return Ok(Caller::service(&account));
+        }
     };
     let user = match administration.users.find(&UserRef::Id(token.subject)).await {
         Ok(user) => user,
@@ -128,9 +151,11 @@ async fn caller(
     if user.disabled || user.epoch > token.epoch {
         return Err(Reason::SessionRevoked.into());
     }
-    if !allow.permits_roles(&admitted.path, user.roles.iter().map(Role::as_str)) {
-        let taken_away = format!("user {} has lost the role that their access token tells of", user.id);
-        return Err(AuthError::from(Reason::CallerNotAllowed).caused_by(taken_away));
+    if !permitted(&user.roles) {
+        return Err(not_allowed(format!(
+            "user {} has lost the role that their access token tells of",
+            user.id
+        )));
     }
     Ok(Caller::user(&user))
 }

@@ -1,4 +1,5 @@
-//! Which callers may use which methods, by the names in their certificates, or by the roles in their access tokens.
+//! Which callers may use which methods, by the names in their certificates, or by the roles of the user or the service
+//! account that calls.
 //!
 //! A method that some rule names is open to those alone whom such a rule names; a method that no rule names is
 //! open to everybody whom the listener lets in, unless it is one of [`CLOSED`] on a port that others than this machine
@@ -28,13 +29,18 @@ const CLOSED: [&str; 3] = [
     "grpc.reflection.v1alpha.ServerReflection/",
 ];
 /// The administrative methods, and the reserved roles each of which is enough to call them.
-const ADMINISTRATIVE: [(&str, &[&str]); 6] = [
+const ADMINISTRATIVE: [(&str, &[&str]); 10] = [
     ("countersign.v1.UserService/GetUser", &[Role::ADMIN, Role::USERS, Role::AUDITOR]),
     ("countersign.v1.UserService/ListUsers", &[Role::ADMIN, Role::USERS, Role::AUDITOR]),
     ("countersign.v1.UserService/*", &[Role::ADMIN, Role::USERS]),
     ("countersign.v1.SessionService/ListSessions", &[Role::ADMIN, Role::SESSIONS, Role::AUDITOR]),
     ("countersign.v1.SessionService/ExplainSession", &[Role::ADMIN, Role::SESSIONS, Role::AUDITOR]),
     ("countersign.v1.SessionService/*", &[Role::ADMIN, Role::SESSIONS]),
+    ("countersign.v1.ServiceAccountService/GetServiceAccount", &[Role::ADMIN, Role::AUDITOR]),
+    ("countersign.v1.ServiceAccountService/ListServiceAccounts", &[Role::ADMIN, Role::AUDITOR]),
+    ("countersign.v1.ServiceAccountService/ListKeys", &[Role::ADMIN, Role::AUDITOR]),
+    // Whoever makes a key has what the key may do.
+    ("countersign.v1.ServiceAccountService/*", &[Role::ADMIN]),
 ];
 /// Served by this port where it is switched on, from descriptors that are not ours.
 const ENVOY: &str = "envoy.service.auth.v3.Authorization/Check";
@@ -47,7 +53,8 @@ pub struct Allow {
     /// `spiffe://trust.domain/path` or another URI, one that ends in `/*` for all below it; `dns:name`; `*` for
     /// any certificate that was verified; or `anyone`, with a certificate or without.
     pub names: Vec<String>,
-    /// Roles: whose access token has one of them may call, whatever their certificate.
+    /// Roles: whoever has one of them, by an access token or, for what is administrative, by a service key, may call, whatever
+    /// their certificate.
     pub roles: Vec<String>,
 }
 
@@ -56,7 +63,7 @@ pub struct Allow {
 pub(super) enum Admission {
     /// Nothing more.
     Open,
-    /// An access token with a role, see [`AllowList::permits_roles`].
+    /// An access token or, where the method is administrative, a service key with a role, see [`AllowList::permits_roles`].
     Token,
     /// Nothing would do.
     Closed,
@@ -189,7 +196,7 @@ fn required_roles(method: &str) -> Option<&'static [&'static str]> {
     ADMINISTRATIVE.iter().find(|(pattern, _)| covers(pattern, method)).map(|(_, roles)| *roles)
 }
 
-/// Whether the method at `path` changes users or sessions, or tells of them.
+/// Whether the method at `path` changes users, sessions or service accounts, or tells of them.
 pub(super) fn is_administrative(path: &str) -> bool {
     required_roles(method_of(path)).is_some()
 }
@@ -310,7 +317,7 @@ mod tests {
         let anybody = AllowList::default();
         let every = known_methods();
         let administrative: Vec<_> = every.iter().filter(|method| is_administrative(method)).collect();
-        assert_eq!(administrative.len(), 12, "each method of both services");
+        assert_eq!(administrative.len(), 22, "each method of the three services");
         for method in administrative {
             for names in [None, Some(&["spiffe://td/x".to_owned()][..])] {
                 assert_eq!(anybody.admission(method, names), Admission::Token, "{method}, on loopback too");

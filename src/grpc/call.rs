@@ -22,7 +22,9 @@ use tracing::{Instrument as _, Span};
 use super::allow::{Admission, AllowList, is_administrative};
 use super::deadline;
 use super::status;
-use crate::auth::{AuthError, Authenticate, CallContext, VerifiedToken, VerifyRequest};
+use crate::auth::{
+    AuthError, Authenticate, CallContext, PresentedKey, ServiceKeys, VerifiedToken, VerifyRequest,
+};
 use crate::model::{Clock, Monotonic};
 use crate::reason::{Language, Reason};
 use crate::transport::{
@@ -56,6 +58,9 @@ pub(super) enum Right {
     Certificate(Vec<String>),
     /// By a role in an access token, which was good when the call came.
     Token(Arc<VerifiedToken>),
+    /// By a service key. Nothing is known of it yet but that it is well formed: the store is to be asked whether it is good,
+    /// and what it may do.
+    Key(PresentedKey),
 }
 
 impl Call {
@@ -188,9 +193,15 @@ impl<S> CallService<S> {
         }
     }
 
-    /// Admits whoever has an access token, for the default audience, of a user with a role that is enough.
+    /// Admits whoever has an access token, for the default audience, of a user with a role that is enough; and, to what is
+    /// administrative, whoever has something that may be a service key: the services ask the store about it.
     fn admit_token(&self, request: &Request<AxumBody>, context: &CallContext) -> Result<Right, AuthError> {
         let token = bearer_token(request.headers())?.ok_or(Reason::TokenMissing)?;
+        if is_administrative(request.uri().path())
+            && let Some(key) = ServiceKeys::read(token)
+        {
+            return key.map(Right::Key);
+        }
         let ask = VerifyRequest {
             access_token: token.to_owned().into(),
             audiences: Vec::new(),

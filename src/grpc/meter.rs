@@ -54,7 +54,7 @@ const fn unary(path: &'static str, traced: bool) -> Method {
 }
 
 /// Every method of the port, the most frequent first; the last stands for whatever else is asked for.
-const METHODS: [Method; 29] = [
+const METHODS: [Method; 39] = [
     unary("/countersign.v1.AuthService/VerifyAccessToken", false),
     unary("/envoy.service.auth.v3.Authorization/Check", false),
     unary("/countersign.v1.AuthService/Refresh", true),
@@ -80,6 +80,16 @@ const METHODS: [Method; 29] = [
     unary("/countersign.v1.SessionService/ListSessions", true),
     unary("/countersign.v1.SessionService/RevokeSessions", true),
     unary("/countersign.v1.SessionService/ExplainSession", true),
+    unary("/countersign.v1.ServiceAccountService/CreateServiceAccount", true),
+    unary("/countersign.v1.ServiceAccountService/GetServiceAccount", true),
+    unary("/countersign.v1.ServiceAccountService/ListServiceAccounts", true),
+    unary("/countersign.v1.ServiceAccountService/UpdateServiceAccount", true),
+    unary("/countersign.v1.ServiceAccountService/DisableServiceAccount", true),
+    unary("/countersign.v1.ServiceAccountService/EnableServiceAccount", true),
+    unary("/countersign.v1.ServiceAccountService/DeleteServiceAccount", true),
+    unary("/countersign.v1.ServiceAccountService/CreateKey", true),
+    unary("/countersign.v1.ServiceAccountService/ListKeys", true),
+    unary("/countersign.v1.ServiceAccountService/RevokeKey", true),
     Method { path: "/grpc.health.v1.Health/Watch", kind: "server_stream", traced: false },
     Method {
         path: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

@@ -121,6 +121,12 @@ impl fmt::Debug for v1::SetPasswordRequest {
     }
 }
 
+impl fmt::Debug for v1::CreateKeyResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateKeyResponse").field("secret", &Redacted).field("key", &self.key).finish()
+    }
+}
+
 impl fmt::Debug for v1::VerifyAccessTokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifyAccessTokenRequest")
@@ -190,6 +196,7 @@ mod tests {
                 v1::BatchVerifyAccessTokensRequest { access_tokens: vec![secret()], ..Default::default() }
             ),
             format!("{:?}", v1::VerifyStreamRequest { access_token: secret(), ..Default::default() }),
+            format!("{:?}", v1::CreateKeyResponse { secret: secret(), ..Default::default() }),
             format!("{:?}", v1::LoginResponse { tokens: Some(tokens.clone()), session: None }),
             format!("{:?}", v1::RefreshResponse { tokens: Some(tokens) }),
         ];

@@ -6,7 +6,7 @@ use super::{Code, Entry, Reason};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(1));
 
-pub(super) static ENTRIES: [Entry; 36] = [
+pub(super) static ENTRIES: [Entry; 41] = [
     Entry {
         reason: Reason::InvalidRequest,
         name: "INVALID_REQUEST",
@@ -177,9 +177,10 @@ pub(super) static ENTRIES: [Entry; 36] = [
         en: "This program may not do that.",
         zh_cn: "该程序无权执行此操作。",
         meaning: "The method is kept for some callers: by the operator (`grpc.allow`), or because it is \
-                  administrative. The certificate of the connection names none of them, and the access token in \
-                  `authorization`, where a role is enough, has none that is; or the user who was to be changed has \
-                  a role that begins with `countersign:`, and the caller is no administrator.",
+                  administrative. The certificate of the connection names none of them, and the access token or service key \
+                  in `authorization`, where a role is enough, has none that is; or the user or service account that \
+                  was to be changed has a role that begins with `countersign:`, and the caller is no administrator; \
+                  or a service account was to get a role that the caller lacks.",
         remedy: "Keep the tokens. Connect with the certificate that was meant, log in as a user who has the role, \
                  or ask the operator for a rule.",
     },
@@ -263,8 +264,9 @@ pub(super) static ENTRIES: [Entry; 36] = [
         retry_after: None,
         en: "This was changed by somebody else in the meantime.",
         zh_cn: "数据已被他人修改。",
-        meaning: "The user was changed after the `etag` was read. Nothing was changed by this call.",
-        remedy: "Read the user again, make the change to what it is now, and send its new `etag`.",
+        meaning: "The user, or the service account, was changed after the `etag` was read. Nothing was changed by \
+                  this call.",
+        remedy: "Read it again, make the change to what it is now, and send its new `etag`.",
     },
     Entry {
         reason: Reason::PasswordRejected,
@@ -278,6 +280,64 @@ pub(super) static ENTRIES: [Entry; 36] = [
                   `metadata.password` why: `TOO_SHORT`, `TOO_LONG`, `CONTAINS_NUL`, `COMMON`, `BREACHED`, `LIKE_USERNAME`, \
                   `REPEATED` or `SEQUENCE`; `google.rpc.BadRequest` says it in a sentence.",
         remedy: "Let the user choose another.",
+    },
+    Entry {
+        reason: Reason::ServiceKeyInvalid,
+        name: "SERVICE_KEY_INVALID",
+        code: Code::Unauthenticated,
+        number: 40111,
+        retry_after: None,
+        en: "The service key is not valid.",
+        zh_cn: "服务密钥无效。",
+        meaning: "The service key in `authorization` is malformed or unknown, has expired or was revoked, or its \
+                  service account is disabled or deleted: which of these is not told.",
+        remedy: "Do not send it again. Configure the program with another key: `CreateKey`.",
+    },
+    Entry {
+        reason: Reason::ServiceAccountNotFound,
+        name: "SERVICE_ACCOUNT_NOT_FOUND",
+        code: Code::NotFound,
+        number: 40403,
+        retry_after: None,
+        en: "There is no such service account.",
+        zh_cn: "服务账号不存在。",
+        meaning: "No service account has this id or this name.",
+        remedy: "Look whether it was deleted, or meant under another name: `ListServiceAccounts`.",
+    },
+    Entry {
+        reason: Reason::ServiceAccountNameTaken,
+        name: "SERVICE_ACCOUNT_NAME_TAKEN",
+        code: Code::AlreadyExists,
+        number: 40903,
+        retry_after: None,
+        en: "Another service account has this name.",
+        zh_cn: "该服务账号名称已被使用。",
+        meaning: "There is another service account with this name.",
+        remedy: "Choose another. If the account may have been created by an earlier call whose answer was lost, \
+                 send a `request_id` with each call: then the same call again finds the account that it made.",
+    },
+    Entry {
+        reason: Reason::ServiceKeyNotFound,
+        name: "SERVICE_KEY_NOT_FOUND",
+        code: Code::NotFound,
+        number: 40404,
+        retry_after: None,
+        en: "The service account has no such key.",
+        zh_cn: "该服务账号没有此密钥。",
+        meaning: "The service account has no key with this id; it may have been revoked by an earlier call, or have \
+                  expired and been forgotten.",
+        remedy: "Nothing, where the key was to be revoked: it is of no use. `ListKeys` has those that there are.",
+    },
+    Entry {
+        reason: Reason::ServiceKeyLimitReached,
+        name: "SERVICE_KEY_LIMIT_REACHED",
+        code: Code::FailedPrecondition,
+        number: 40004,
+        retry_after: None,
+        en: "The service account has as many keys as it may have.",
+        zh_cn: "该服务账号的密钥数量已达上限。",
+        meaning: "The service account has 20 keys that have not expired.",
+        remedy: "Revoke one that is no longer used.",
     },
     Entry {
         reason: Reason::DeadlineExceeded,

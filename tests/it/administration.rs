@@ -1,9 +1,10 @@
-//! `UserService` and `SessionService` against the whole service: who may call what, what each call does, and what is over
-//! when it has answered.
+//! `UserService`, `SessionService` and `ServiceAccountService` against the whole service: who may call what, what each call
+//! does, and what is over when it has answered.
 
 use countersign::auth::CreateUser;
 use countersign::grpc::proto::v1;
 use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
+use countersign::grpc::proto::v1::service_account_service_client::ServiceAccountServiceClient;
 use countersign::grpc::proto::v1::session_service_client::SessionServiceClient;
 use countersign::grpc::proto::v1::user_service_client::UserServiceClient;
 use countersign::model::{Role, Username};
@@ -16,7 +17,12 @@ use crate::support::http::{Service, service_with_users};
 
 mod grpcurl;
 mod own;
+mod rpc;
+mod service_accounts;
 mod session_end;
+mod who_may_call;
+
+use rpc::Rpc;
 
 const PASSWORD: &str = "correct horse battery";
 const ADMIN: &str = "countersign:admin";
@@ -29,6 +35,8 @@ struct World {
     auth: AuthServiceClient<Channel>,
     users: UserServiceClient<Channel>,
     sessions: SessionServiceClient<Channel>,
+    accounts: ServiceAccountServiceClient<Channel>,
+    channel: Channel,
     service: Service,
 }
 
@@ -48,7 +56,9 @@ async fn world(settings: &[(&str, &str)]) -> World {
     World {
         auth: AuthServiceClient::new(channel.clone()),
         users: UserServiceClient::new(channel.clone()),
-        sessions: SessionServiceClient::new(channel),
+        sessions: SessionServiceClient::new(channel.clone()),
+        accounts: ServiceAccountServiceClient::new(channel.clone()),
+        channel,
         service,
     }
 }
@@ -153,130 +163,6 @@ fn outcome<T>(answer: Result<Response<T>, Status>) -> String {
     answer.map_or_else(|status| reason(&status), |_| "OK".to_owned())
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Rpc {
-    CreateUser,
-    GetUser,
-    ListUsers,
-    UpdateUser,
-    SetPassword,
-    CreatePasswordReset,
-    DisableUser,
-    EnableUser,
-    DeleteUser,
-    ListSessions,
-    RevokeSessions,
-    ExplainSession,
-}
-
-impl Rpc {
-    const ALL: [Self; 12] = [
-        Self::CreateUser,
-        Self::GetUser,
-        Self::ListUsers,
-        Self::UpdateUser,
-        Self::SetPassword,
-        Self::CreatePasswordReset,
-        Self::DisableUser,
-        Self::EnableUser,
-        Self::DeleteUser,
-        Self::ListSessions,
-        Self::RevokeSessions,
-        Self::ExplainSession,
-    ];
-
-    /// Calls it about `username`, and says what came of it.
-    async fn call(self, world: &mut World, by: &str, username: &str) -> String {
-        let user = Some(named(username));
-        let (users, sessions) = (&mut world.users, &mut world.sessions);
-        match self {
-            Self::CreateUser => outcome(users.create_user(with(by, new_user(username, &[]))).await),
-            Self::GetUser => outcome(users.get_user(with(by, v1::GetUserRequest { user })).await),
-            Self::ListUsers => outcome(users.list_users(with(by, v1::ListUsersRequest::default())).await),
-            Self::UpdateUser => outcome(users.update_user(with(by, set_roles(username, &["ops"]))).await),
-            Self::SetPassword => {
-                let ask = v1::SetPasswordRequest { user, password: "another horse battery".to_owned() };
-                outcome(users.set_password(with(by, ask)).await)
-            }
-            Self::CreatePasswordReset => {
-                let ask = v1::CreatePasswordResetRequest { user, ttl: None };
-                outcome(users.create_password_reset(with(by, ask)).await)
-            }
-            Self::DisableUser => outcome(users.disable_user(with(by, v1::DisableUserRequest { user })).await),
-            Self::EnableUser => outcome(users.enable_user(with(by, v1::EnableUserRequest { user })).await),
-            Self::DeleteUser => outcome(users.delete_user(with(by, v1::DeleteUserRequest { user })).await),
-            Self::ListSessions => {
-                let ask = v1::ListSessionsRequest { user, ..v1::ListSessionsRequest::default() };
-                outcome(sessions.list_sessions(with(by, ask)).await)
-            }
-            Self::RevokeSessions => {
-                let ask =
-                    v1::RevokeSessionsRequest { user, all: true, ..v1::RevokeSessionsRequest::default() };
-                outcome(sessions.revoke_sessions(with(by, ask)).await)
-            }
-            Self::ExplainSession => {
-                let session_id = "AAAAAAAAAAAAAAAAAAAAAA".to_owned();
-                outcome(
-                    sessions.explain_session(with(by, v1::ExplainSessionRequest { user, session_id })).await,
-                )
-            }
-        }
-    }
-
-    /// Whether the role is enough for it, where no rule says more.
-    fn is_for(self, role: &str) -> bool {
-        match role {
-            ADMIN => true,
-            USERS => !matches!(self, Self::ListSessions | Self::RevokeSessions | Self::ExplainSession),
-            SESSIONS => matches!(self, Self::ListSessions | Self::RevokeSessions | Self::ExplainSession),
-            AUDITOR => {
-                matches!(self, Self::GetUser | Self::ListUsers | Self::ListSessions | Self::ExplainSession)
-            }
-            _ => false,
-        }
-    }
-}
-
-#[tokio::test]
-async fn who_may_call_what() {
-    let mut world = world(&[]).await;
-    let admin = world.token(ADMIN).await;
-    let mut callers = Vec::new();
-    for role in [ADMIN, USERS, SESSIONS, AUDITOR, "ops"] {
-        callers.push((role, world.token(role).await));
-    }
-    let refresh = world.tokens(&name_of(ADMIN), PASSWORD).await.refresh_token;
-    let revoked = world.tokens(&name_of(ADMIN), PASSWORD).await;
-    let token = v1::logout_request::Token::RefreshToken(revoked.refresh_token);
-    world.auth.logout(v1::LogoutRequest { token: Some(token), everywhere: false }).await.unwrap();
-    let mut number = 0;
-    for rpc in Rpc::ALL {
-        for (token, expected) in [
-            ("", "TOKEN_MISSING"),
-            (refresh.as_str(), "ACCESS_TOKEN_INVALID"),
-            ("nonsense", "ACCESS_TOKEN_INVALID"),
-            (revoked.access_token.as_str(), "SESSION_REVOKED"),
-        ] {
-            assert_eq!(rpc.call(&mut world, token, "nobody").await, expected, "{rpc:?}");
-        }
-        for (role, token) in &callers {
-            // Whatever was done to the last one, the next is as new.
-            number += 1;
-            let username = format!("user-{number}");
-            if rpc != Rpc::CreateUser {
-                world.create(&admin, &username, &[]).await.unwrap();
-            }
-            let expected = if rpc.is_for(role) { "OK" } else { "CALLER_NOT_ALLOWED" };
-            assert_eq!(rpc.call(&mut world, token, &username).await, expected, "{rpc:?} by {role}");
-        }
-    }
-    let answer = world.users.get_user(with("", v1::GetUserRequest::default())).await.unwrap_err();
-    assert_eq!(answer.code(), Code::Unauthenticated);
-    let ops = world.token("ops").await;
-    let answer = world.users.get_user(with(&ops, v1::GetUserRequest::default())).await.unwrap_err();
-    assert_eq!(answer.code(), Code::PermissionDenied, "before the message is looked at");
-}
-
 #[tokio::test]
 async fn nobody_gains_rights_by_way_of_an_account_that_has_them() {
     const CHANGES: [Rpc; 7] = [
@@ -294,7 +180,7 @@ async fn nobody_gains_rights_by_way_of_an_account_that_has_them() {
         let token = world.token(role).await;
         for rpc in CHANGES.into_iter().filter(|rpc| rpc.is_for(role)) {
             for target in [ADMIN, USERS, SESSIONS, AUDITOR] {
-                let outcome = rpc.call(&mut world, &token, &name_of(target)).await;
+                let outcome = rpc.call(&world, &token, &name_of(target)).await;
                 assert_eq!(outcome, "CALLER_NOT_ALLOWED", "{rpc:?} on {target} by {role}");
             }
         }
@@ -322,14 +208,14 @@ async fn nobody_gains_rights_by_way_of_an_account_that_has_them() {
 async fn a_role_that_is_taken_away_is_of_no_use_though_a_token_tells_of_it() {
     let mut world = world(&[]).await;
     let (admin, users) = (world.token(ADMIN).await, world.token(USERS).await);
-    assert_eq!(Rpc::GetUser.call(&mut world, &users, "role-ops").await, "OK");
+    assert_eq!(Rpc::GetUser.call(&world, &users, "role-ops").await, "OK");
     world.users.update_user(with(&admin, set_roles("role-users", &["ops"]))).await.unwrap();
-    assert_eq!(Rpc::GetUser.call(&mut world, &users, "role-ops").await, "CALLER_NOT_ALLOWED");
+    assert_eq!(Rpc::GetUser.call(&world, &users, "role-ops").await, "CALLER_NOT_ALLOWED");
 
     let sessions = world.token(SESSIONS).await;
     let disable = v1::DisableUserRequest { user: Some(named("role-sessions")) };
     world.users.disable_user(with(&admin, disable)).await.unwrap();
-    assert_eq!(Rpc::ListSessions.call(&mut world, &sessions, "role-ops").await, "SESSION_REVOKED");
+    assert_eq!(Rpc::ListSessions.call(&world, &sessions, "role-ops").await, "SESSION_REVOKED");
 }
 
 #[tokio::test]
@@ -346,19 +232,11 @@ async fn whoever_a_rule_names_by_role_may_call_and_has_no_reserved_rights() {
     let rules = r#"[{ methods = ["countersign.v1.SessionService/*"], roles = ["ops"] }]"#;
     let mut world = world(&[("GRPC__ALLOW", rules)]).await;
     let (ops, auditor) = (world.token("ops").await, world.token(AUDITOR).await);
-    assert_eq!(Rpc::RevokeSessions.call(&mut world, &ops, "role-ops").await, "OK");
+    assert_eq!(Rpc::RevokeSessions.call(&world, &ops, "role-ops").await, "OK");
     let ops = world.token("ops").await;
-    assert_eq!(Rpc::RevokeSessions.call(&mut world, &ops, "role-auditor").await, "CALLER_NOT_ALLOWED");
-    assert_eq!(
-        Rpc::GetUser.call(&mut world, &ops, "role-ops").await,
-        "CALLER_NOT_ALLOWED",
-        "no rule names it"
-    );
-    assert_eq!(
-        Rpc::ListSessions.call(&mut world, &auditor, "role-ops").await,
-        "OK",
-        "the roles go on as well"
-    );
+    assert_eq!(Rpc::RevokeSessions.call(&world, &ops, "role-auditor").await, "CALLER_NOT_ALLOWED");
+    assert_eq!(Rpc::GetUser.call(&world, &ops, "role-ops").await, "CALLER_NOT_ALLOWED", "no rule names it");
+    assert_eq!(Rpc::ListSessions.call(&world, &auditor, "role-ops").await, "OK", "the roles go on as well");
 }
 
 #[tokio::test]
@@ -408,7 +286,7 @@ async fn a_user_lives_from_creation_to_deletion() {
         Rpc::EnableUser,
         Rpc::DeleteUser,
     ] {
-        assert_eq!(rpc.call(&mut world, &admin, "ada").await, "USER_NOT_FOUND", "{rpc:?}");
+        assert_eq!(rpc.call(&world, &admin, "ada").await, "USER_NOT_FOUND", "{rpc:?}");
     }
     let again = world.create(&admin, "ada", &[]).await.unwrap();
     assert_ne!(again.id, ada.id);
@@ -619,7 +497,7 @@ async fn a_session_is_seen_and_ended_and_no_other() {
     assert!(world.list(&support, "ada").await.is_empty());
     assert!(world.verifies(&bobs.access_token).await);
     assert!(world.logs_in("ada", PASSWORD).await, "they may begin another");
-    assert_eq!(Rpc::ListSessions.call(&mut world, &support, "nobody").await, "USER_NOT_FOUND");
+    assert_eq!(Rpc::ListSessions.call(&world, &support, "nobody").await, "USER_NOT_FOUND");
 }
 
 #[tokio::test]

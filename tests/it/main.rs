@@ -57,6 +57,7 @@ mod rotation_properties;
 mod rotation_race;
 mod running;
 mod secret_canary;
+mod service_keys;
 mod sql_faults;
 mod sqlite_store;
 mod support;

@@ -1,12 +1,16 @@
 //! Plants secrets in every input, at the most talkative log level, and then looks for them wherever they must not be.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-
+use countersign::grpc::proto::v1;
+use countersign::grpc::proto::v1::service_account_service_client::ServiceAccountServiceClient;
+use countersign::grpc::proto::v1::user_service_client::UserServiceClient;
 use serde_json::json;
+use tonic::transport::Channel;
 
 use crate::support::client::Client;
 use crate::support::http::{Answer, Http, access_token, bearer, request};
@@ -39,7 +43,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 }
 
 /// The files under `folder`, less those whose path contains `except`.
-fn files(folder: &Path, except: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path, except: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -96,6 +100,57 @@ async fn over_http(http: Http, password: &str, wrong: &str) -> OverHttp {
     OverHttp { secrets, refusals: format!("{refused:?}") }
 }
 
+/// Service keys that were made, used, replaced and revoked, and every mistake that has one in it: the keys, and the refusals.
+async fn service_keys(address: SocketAddr, admin: &str) -> (Vec<(String, Vec<u8>)>, String) {
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+    let mut accounts = ServiceAccountServiceClient::new(channel.clone());
+    let mut users = UserServiceClient::new(channel);
+    let roles = vec!["countersign:users".to_owned()];
+    let new = v1::CreateServiceAccountRequest { name: "shop".to_owned(), roles, ..Default::default() };
+    let account = accounts.create_service_account(by(admin, new)).await.unwrap().into_inner().service_account;
+    let id = v1::service_account_ref::ServiceAccount::ServiceAccountId(account.unwrap().id);
+    let service_account = Some(v1::ServiceAccountRef { service_account: Some(id) });
+    let new = || v1::CreateKeyRequest {
+        service_account: service_account.clone(),
+        request_id: "again".to_owned(),
+        ..Default::default()
+    };
+    let replaced = accounts.create_key(by(admin, new())).await.unwrap().into_inner();
+    let made = accounts.create_key(by(admin, new())).await.unwrap().into_inner();
+    let list = v1::ListUsersRequest::default;
+    users.list_users(by(&made.secret, list())).await.unwrap();
+    let mut refusals = Vec::new();
+    let mistyped = format!("{}A", made.secret);
+    for key in [&replaced.secret, &mistyped] {
+        refusals.push(users.list_users(by(key, list())).await.unwrap_err());
+    }
+    // In the wrong field.
+    let key_id = made.secret.clone();
+    let ask = v1::RevokeKeyRequest { service_account: service_account.clone(), key_id };
+    refusals.push(accounts.revoke_key(by(admin, ask)).await.unwrap_err());
+    let ask = v1::ListKeysRequest { service_account: service_account.clone() };
+    let listed = accounts.list_keys(by(admin, ask)).await.unwrap().into_inner().keys;
+    let ask = v1::RevokeKeyRequest { service_account, key_id: listed[0].id.clone() };
+    accounts.revoke_key(by(admin, ask)).await.unwrap();
+    refusals.push(users.list_users(by(&made.secret, list())).await.unwrap_err());
+    let mut secrets = Vec::new();
+    for key in [replaced.secret, made.secret] {
+        let body = key["csgn_sk_".len()..].to_owned();
+        // The first 16 bytes are the id, and the last 6 the checksum.
+        let bytes = URL_SAFE_NO_PAD.decode(&body).unwrap();
+        secrets.push(("the random bytes of a service key".to_owned(), bytes[16..48].to_vec()));
+        secrets.push(("the body of a service key".to_owned(), body.into_bytes()));
+        secrets.push(("a service key".to_owned(), key.into_bytes()));
+    }
+    (secrets, format!("{refusals:?} {listed:?}"))
+}
+
+fn by<T>(credential: &str, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {credential}").parse().unwrap());
+    request
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_in_a_log_line_an_error_a_trace_a_metric_or_the_database() {
     let data = tempfile::tempdir().unwrap();
@@ -122,6 +177,8 @@ async fn no_secret_is_in_a_log_line_an_error_a_trace_a_metric_or_the_database() 
     let next = client.refresh(&login.refresh_token).await.unwrap();
     client.verify(&login.access_token).await.unwrap();
     client.verify(&next.refresh_token).await.unwrap();
+    let (keys, refused) = service_keys(dev.grpc, &next.access_token).await;
+    secrets.extend(keys);
     errors.push(client.login("admin", wrong).await.unwrap_err());
     errors.push(client.login(typed_into_the_wrong_field, wrong).await.unwrap_err());
     errors.push(client.refresh(&next.access_token).await.unwrap_err());
@@ -160,7 +217,8 @@ async fn no_secret_is_in_a_log_line_an_error_a_trace_a_metric_or_the_database() 
 
     let metrics = Http(dev.operations).get("/metrics", &[]).await.body;
     let log = dev.log();
-    let errors = format!("{errors:?}");
+    let errors = format!("{errors:?} {refused}");
+    assert!(log.contains("service key created") && log.contains("service key revoked"), "{log}");
     assert!(log.contains("login succeeded") && log.contains("login failed"), "the log was captured:\n{log}");
     assert_eq!(dev.terminate(), Some(0));
     let mut places = vec![("log".to_owned(), log.into_bytes()), ("errors".to_owned(), errors.into_bytes())];

@@ -25,15 +25,15 @@ mod rotation;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A service whose gRPC port speaks TLS, an authority that it trusts, and a place for files.
-struct Secured {
+pub(crate) struct Secured {
     service: Service,
-    authority: Authority,
+    pub(crate) authority: Authority,
     files: TempDir,
 }
 
 impl Secured {
     /// With these settings beside the certificate.
-    async fn start(settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
         let (authority, files) = (Authority::new(), tempfile::tempdir().unwrap());
         let (certificate, key) = authority.issue(&["localhost"]).write(files.path(), "server");
         std::fs::write(files.path().join("ca.pem"), &authority.pem).unwrap();
@@ -51,7 +51,7 @@ impl Secured {
     }
 
     /// A channel of the client crate's, with this certificate.
-    fn channel(&self, name: &str, pair: Option<&Pair>) -> Channel {
+    pub(crate) fn channel(&self, name: &str, pair: Option<&Pair>) -> Channel {
         let certificate = pair.map(|pair| pair.write(self.files.path(), name));
         self.server(certificate).channel()
     }

@@ -35,6 +35,7 @@ pub(super) const SESSIONS: [&str; 5] =
     ["sessions.create", "sessions.rotate", "sessions.find", "sessions.delete", "sessions.other"];
 pub(super) const THROTTLE: [&str; 2] = ["throttle.admit", "throttle.succeeded"];
 pub(super) const PUSH: [&str; 1] = ["push.publish"];
+pub(super) const SERVICE_ACCOUNTS: [&str; 2] = ["service_accounts.stored_key", "service_accounts.other"];
 
 /// Watches one contract of one store.
 pub(super) struct Watch {
@@ -48,7 +49,11 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Times an operation, and shows it in the trace of the call that it is part of.
-    async fn time<T, E>(&self, operation: usize, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub(super) async fn time<T, E>(
+        &self,
+        operation: usize,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let span = traces::step(self.store, self.names[operation]);
         let begun = self.clock.monotonic();
         let outcome = work.instrument(span.clone()).await;

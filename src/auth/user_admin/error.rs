@@ -1,9 +1,9 @@
 //! How the administration of users fails, and what callers are told of it.
 
 use super::UserRef;
-use crate::auth::caller::NeedsAdministrator;
+use crate::auth::caller::{NeedsAdministrator, UnknownRole};
 use crate::auth::error::{AuthError, FieldViolation};
-use crate::model::{Role, Username};
+use crate::model::Username;
 use crate::password::{InvalidPassword, PoolError, Unfit};
 use crate::reason::Reason;
 use crate::store::StoreError;
@@ -28,8 +28,8 @@ pub enum UserAdminError {
     #[error(transparent)]
     NotAllowed(#[from] NeedsAdministrator),
     /// There is no such reserved role.
-    #[error("there is no role {0:?}: those that begin with {prefix:?} are {all}", prefix = Role::RESERVED_PREFIX, all = Role::RESERVED.join(", "))]
-    UnknownRole(String),
+    #[error(transparent)]
+    UnknownRole(#[from] UnknownRole),
     /// Roles and claims together are too large for a token.
     #[error(transparent)]
     Attributes(#[from] AttributesTooLarge),
@@ -66,7 +66,7 @@ impl From<UserAdminError> for AuthError {
             }
             UserAdminError::Changed => Self::new(Reason::EtagMismatch),
             UserAdminError::NotAllowed(error) => error.into(),
-            UserAdminError::UnknownRole(_) => Self::invalid_field("roles", error.to_string()),
+            UserAdminError::UnknownRole(error) => Self::invalid_field("roles", error.to_string()),
             UserAdminError::Attributes(error) => Self::invalid_field("roles", error.to_string()),
             UserAdminError::Password(error) => rejected("password", error.into()),
             UserAdminError::Breached(error) => rejected("password", error.into()),

@@ -66,10 +66,9 @@ pub(super) fn create_user(message: v1::CreateUserRequest) -> Result<CreateUser, 
     let id = match (id.as_str(), request_id.as_str()) {
         ("", "") => None,
         (id, "") => Some(user_id("user_id", id)?),
-        ("", request) if request.len() <= REQUEST_ID_MAX_BYTES => Some(id_of_request(request)),
-        ("", _) => {
-            let what = format!("must have at most {REQUEST_ID_MAX_BYTES} bytes");
-            return Err(AuthError::invalid_field("request_id", what));
+        ("", request) => {
+            let id = id_of_request("countersign.v1.CreateUser", check_request_id(request)?);
+            Some(UserId::from_bytes(id))
         }
         _ => return Err(AuthError::invalid_field("request_id", "must not come together with user_id")),
     };
@@ -82,15 +81,22 @@ pub(super) fn create_user(message: v1::CreateUserRequest) -> Result<CreateUser, 
     })
 }
 
-/// The id of the user that a request makes: always the same one, and a UUID of version 8 (RFC 9562 §5.8), whose bits are ours
-/// to choose.
-fn id_of_request(request_id: &str) -> UserId {
-    let digest = digest(&SHA256, format!("countersign.v1.CreateUser\n{request_id}").as_bytes());
+/// A `request_id` that is not too long.
+pub(super) fn check_request_id(request_id: &str) -> Result<&str, AuthError> {
+    let bad =
+        || AuthError::invalid_field("request_id", format!("must have at most {REQUEST_ID_MAX_BYTES} bytes"));
+    Some(request_id).filter(|id| id.len() <= REQUEST_ID_MAX_BYTES).ok_or_else(bad)
+}
+
+/// The id of what a request of this method makes: always the same one, and a UUID of version 8 (RFC 9562 §5.8), whose bits
+/// are ours to choose.
+pub(super) fn id_of_request(method: &str, request_id: &str) -> [u8; 16] {
+    let digest = digest(&SHA256, format!("{method}\n{request_id}").as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_ref()[..16]);
     bytes[6] = bytes[6] & 0x0f | 0x80;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    UserId::from_bytes(bytes)
+    bytes
 }
 
 pub(super) fn update_user(message: v1::UpdateUserRequest) -> Result<(UserRef, ChangeUser), AuthError> {
@@ -141,7 +147,7 @@ pub(super) fn filter(filter: Option<v1::UserFilter>) -> Result<UserFilter, AuthE
     Ok(UserFilter { prefix, role, disabled })
 }
 
-fn bad_page_token() -> AuthError {
+pub(super) fn bad_page_token() -> AuthError {
     AuthError::invalid_field("page_token", "must be the next_page_token of an earlier page")
 }
 
@@ -175,17 +181,17 @@ pub(super) fn token_of_place(place: SessionPlace) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Names what a user was when they were read.
-fn etag(user: &User) -> String {
-    URL_SAFE_NO_PAD.encode(user.updated_at.0.to_be_bytes())
+/// Names what was read, by when it was changed last.
+pub(super) fn etag(updated_at: UnixMillis) -> String {
+    URL_SAFE_NO_PAD.encode(updated_at.0.to_be_bytes())
 }
 
-fn read_etag(text: &str) -> Result<Option<UnixMillis>, AuthError> {
+pub(super) fn read_etag(text: &str) -> Result<Option<UnixMillis>, AuthError> {
     if text.is_empty() {
         return Ok(None);
     }
     let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    let bad = || AuthError::invalid_field("etag", "must be the etag of a user, or empty");
+    let bad = || AuthError::invalid_field("etag", "must be an etag that was read, or empty");
     Ok(Some(UnixMillis(i64::from_be_bytes(bytes.ok_or_else(bad)?))))
 }
 
@@ -231,7 +237,7 @@ fn number(number: f64) -> Option<Number> {
 impl From<User> for v1::User {
     fn from(user: User) -> Self {
         Self {
-            etag: etag(&user),
+            etag: etag(user.updated_at),
             id: user.id.to_string(),
             username: user.username.as_str().to_owned(),
             roles: user.roles.iter().map(|role| role.as_str().to_owned()).collect(),
@@ -345,9 +351,11 @@ mod tests {
 
     #[test]
     fn one_request_makes_one_id() {
-        let id = id_of_request("a").to_string();
-        assert_eq!(id, id_of_request("a").to_string());
-        assert_ne!(id, id_of_request("b").to_string());
+        let of = |method, request| UserId::from_bytes(id_of_request(method, request)).to_string();
+        let id = of("m", "a");
+        assert_eq!(id, of("m", "a"));
+        assert_ne!(id, of("m", "b"));
+        assert_ne!(id, of("n", "a"));
         assert_eq!(&id[14..15], "8", "the version of {id}");
     }
 }

@@ -49,6 +49,15 @@ fn every_line_of_the_page_does_what_the_page_says() {
         );
         let explained = after("SessionService/ExplainSession", 0);
         assert!(explained.contains("SESSION_END_CAUSE_REVOKED_BY_ADMINISTRATOR"), "{shell}: {printed}");
+        let made = after("ServiceAccountService/CreateServiceAccount", 0);
+        assert!(made.contains("\"name\": \"shop-backend\""), "{shell}: {printed}");
+        let by_key = lines.iter().position(|line| line.contains("Bearer $KEY")).unwrap();
+        assert!(answers[by_key].contains("\"username\": \"margaret\""), "{shell}: {printed}");
+        let listed = after("ServiceAccountService/ListKeys", 0);
+        assert!(listed.contains("\"label\": \"production\""), "{shell}: {printed}");
+        assert!(complaints.contains("The service key is not valid."), "{shell}: {printed}\n{complaints}");
+        let given = after("ServiceAccountService/UpdateServiceAccount", 0);
+        assert!(given.contains("\"countersign:sessions\""), "{shell}: {printed}");
         let verified = after("AuthService/VerifyAccessToken", 0);
         assert!(verified.contains("INVALID_REASON_REVOKED"), "{shell}: {printed}");
     }
