@@ -24,6 +24,7 @@ pub mod passwords;
 mod program;
 pub mod serve;
 mod service;
+pub mod service_account;
 pub mod session;
 pub mod tls;
 pub mod user;
@@ -57,6 +58,9 @@ pub enum Command {
     /// List and end the sessions of a user
     #[command(subcommand)]
     Session(session::Session),
+    /// Create and change service accounts, and make and revoke their keys
+    #[command(subcommand)]
+    ServiceAccount(service_account::ServiceAccount),
     /// Prepare what passwords are checked against
     #[command(subcommand)]
     Passwords(passwords::Passwords),
@@ -83,6 +87,7 @@ pub async fn run(cli: Cli, program: &dyn Program, out: &mut dyn Write) -> Result
         // It holds the whole configuration while it works.
         Command::User(command) => Box::pin(command.run(program, out)).await,
         Command::Session(command) => Box::pin(command.run(program, out)).await,
+        Command::ServiceAccount(command) => Box::pin(command.run(program, out)).await,
         Command::Passwords(command) => command.run(out),
         Command::Key(command) => command.run(program, out).await,
         Command::Config(command) => command.run(program, out),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use super::key::KeyAdministration;
+use super::service_account::ServiceAccountAdministration;
 use super::session::SessionAdministration;
 use super::user::UserAdministration;
 use crate::config::Config;
@@ -42,6 +43,12 @@ pub trait Program: Send + Sync {
 
     /// Opens what is needed to administer sessions.
     async fn sessions(&self, config: &Config) -> Result<Box<dyn SessionAdministration>, BoxError>;
+
+    /// Opens what is needed to administer service accounts.
+    async fn service_accounts(
+        &self,
+        config: &Config,
+    ) -> Result<Box<dyn ServiceAccountAdministration>, BoxError>;
 
     /// Opens what is needed to administer keys.
     async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError>;

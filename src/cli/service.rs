@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use super::dev_banner::{BannerTls, DevBanner};
 use super::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
 use super::program::{BoxError, DevData, Program};
+use super::service_account::ServiceAccountAdministration;
 use super::session::SessionAdministration;
 use super::user::UserAdministration;
 use crate::app::{Administration, App, StartError, Stores};
@@ -23,6 +24,8 @@ use crate::model::{Clock, CustomClaims, Role, Session, SessionId, SystemClock, U
 use crate::secret;
 use crate::telemetry;
 use crate::token::{self, Activation, KeyDirectory, KeyInfo, key_directory};
+
+mod service_accounts;
 
 /// How long a new key waits by default: several times what a replica takes to look for new ones.
 const ANNOUNCEMENT: u32 = 6;
@@ -99,6 +102,14 @@ impl Program for Service {
     async fn sessions(&self, config: &Config) -> Result<Box<dyn SessionAdministration>, BoxError> {
         telemetry::init_log(config.log.format, &config.log.level)?;
         Ok(Box::new(Administration::open(config).await?.sessions))
+    }
+
+    async fn service_accounts(
+        &self,
+        config: &Config,
+    ) -> Result<Box<dyn ServiceAccountAdministration>, BoxError> {
+        telemetry::init_log(config.log.format, &config.log.level)?;
+        Ok(Box::new(Administration::open(config).await?.service_accounts))
     }
 
     async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {

@@ -8,5 +8,6 @@ mod lossy_proxy;
 mod lost_answers;
 mod new_replica;
 mod refresh_race;
+mod service_key;
 mod session_limit;
 mod token_parts;

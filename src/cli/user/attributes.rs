@@ -12,19 +12,19 @@ use crate::text::{self, InvalidText};
 /// The largest file with claims, in bytes: more room than claims have, for those who write them with blanks.
 const MAX_FILE_BYTES: usize = 64 * 1024;
 
-/// The roles of a new user.
+/// The roles of a new user or service account.
 #[derive(Debug, Args)]
 pub struct Roles {
-    /// A role of the user; may be given several times
+    /// A role; may be given several times
     #[arg(long = "role", value_name = "ROLE", value_parser = role)]
     pub roles: Vec<Role>,
 }
 
-/// The roles that replace those of a user.
+/// The roles that replace those of a user or service account.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("new_roles").args(["roles", "none"]).required(true))]
 pub struct RequiredRoles {
-    /// A role of the user; may be given several times
+    /// A role; may be given several times
     #[arg(long = "role", value_name = "ROLE", value_parser = role)]
     pub roles: Vec<Role>,
     /// Take all roles away
@@ -66,13 +66,13 @@ fn together(roles: &[Role]) -> Result<Vec<Role>, Failure> {
 }
 
 impl Roles {
-    pub(super) fn into_roles(self) -> Result<Vec<Role>, Failure> {
+    pub(in crate::cli) fn into_roles(self) -> Result<Vec<Role>, Failure> {
         together(&self.roles)
     }
 }
 
 impl RequiredRoles {
-    pub(super) fn into_roles(self) -> Result<Vec<Role>, Failure> {
+    pub(in crate::cli) fn into_roles(self) -> Result<Vec<Role>, Failure> {
         together(&self.roles)
     }
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::auth::{Explanation, SessionEnd, UserRef};
 use crate::cli::key::KeyAdministration;
+use crate::cli::service_account::ServiceAccountAdministration;
 use crate::cli::session::SessionAdministration;
 use crate::cli::{Cli, DevData, run};
 use crate::model::{ClientFacts, EndCause, Epoch, Line, MacKeyId, Session, SessionId, UnixMillis, UserId};
@@ -65,6 +66,12 @@ impl Program for Recorder {
     }
     async fn sessions(&self, _config: &Config) -> Result<Box<dyn SessionAdministration>, BoxError> {
         Ok(Box::new(self.clone()))
+    }
+    async fn service_accounts(
+        &self,
+        _config: &Config,
+    ) -> Result<Box<dyn ServiceAccountAdministration>, BoxError> {
+        Err("no service accounts here".into())
     }
     async fn keys(&self, _config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {
         Err("no keys here".into())

@@ -1,0 +1,155 @@
+//! `countersign service-account`
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+
+use super::Failure;
+use super::data::Data;
+use super::program::{BoxError, Program};
+use super::user::{RequiredRoles, Roles};
+use crate::auth::ServiceAccountError;
+use crate::model::{Note, ServiceAccountName};
+
+mod administration;
+mod key;
+mod listing;
+
+pub use administration::ServiceAccountAdministration;
+pub use key::Key;
+
+/// Creates, shows and changes service accounts.
+#[derive(Debug, Subcommand)]
+pub enum ServiceAccount {
+    /// Create a service account, without keys
+    Create(Create),
+    /// List all service accounts
+    List(List),
+    /// Show a service account
+    Show(Show),
+    /// Replace the roles of a service account
+    SetRoles(SetRoles),
+    /// Take the keys of a disabled service account again
+    Enable(Named),
+    /// Refuse every key of a service account
+    Disable(Named),
+    /// Forget a service account and its keys
+    Delete(Named),
+    /// Make, list and revoke the keys of a service account
+    #[command(subcommand)]
+    Key(Key),
+}
+
+/// Creates a service account.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Which one, and which data.
+    #[command(flatten)]
+    pub account: Named,
+    /// What it may do.
+    #[command(flatten)]
+    pub roles: Roles,
+    /// What it is for
+    #[arg(long, value_name = "TEXT", value_parser = note, default_value = "")]
+    pub description: Note,
+}
+
+/// Lists service accounts.
+#[derive(Debug, Args)]
+pub struct List {
+    /// One JSON object on each line
+    #[arg(long)]
+    pub json: bool,
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// Shows a service account.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Which one, and which data.
+    #[command(flatten)]
+    pub account: Named,
+}
+
+/// Sets roles.
+#[derive(Debug, Args)]
+pub struct SetRoles {
+    /// Which one, and which data.
+    #[command(flatten)]
+    pub account: Named,
+    /// The roles.
+    #[command(flatten)]
+    pub roles: RequiredRoles,
+}
+
+/// A service account.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// Its name
+    #[arg(value_parser = name)]
+    pub name: ServiceAccountName,
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+fn name(typed: &str) -> Result<ServiceAccountName, String> {
+    ServiceAccountName::parse(typed).map_err(|error| error.to_string())
+}
+
+fn note(typed: &str) -> Result<Note, String> {
+    Note::parse(typed).map_err(|error| error.to_string())
+}
+
+impl ServiceAccount {
+    pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
+        match self {
+            Self::Create(Create { account: Named { name, data }, roles, description }) => {
+                let (roles, config) = (roles.into_roles()?, data.load()?);
+                let accounts = program.service_accounts(&config).await?;
+                let account = accounts.create(name, description, roles).await.map_err(failed)?;
+                done(out, &account.name, &format!("is created, with the id {}", account.id))
+            }
+            Self::List(List { json, data }) => {
+                let accounts = program.service_accounts(&data.load()?).await?;
+                listing::write_all(accounts.as_ref(), out, json).await
+            }
+            Self::Show(Show { json, account: Named { name, data } }) => {
+                let accounts = program.service_accounts(&data.load()?).await?;
+                listing::write_one(out, &accounts.show(&name).await.map_err(failed)?, json)
+            }
+            Self::SetRoles(SetRoles { account: Named { name, data }, roles }) => {
+                let (roles, config) = (roles.into_roles()?, data.load()?);
+                program.service_accounts(&config).await?.set_roles(&name, roles).await.map_err(failed)?;
+                done(out, &name, "has other roles, which hold for its keys from the next call on")
+            }
+            Self::Enable(Named { name, data }) => {
+                program.service_accounts(&data.load()?).await?.enable(&name).await.map_err(failed)?;
+                done(out, &name, "is enabled")
+            }
+            Self::Disable(Named { name, data }) => {
+                program.service_accounts(&data.load()?).await?.disable(&name).await.map_err(failed)?;
+                done(out, &name, "is disabled; every replica refuses its keys from the next call on")
+            }
+            Self::Delete(Named { name, data }) => {
+                program.service_accounts(&data.load()?).await?.delete(&name).await.map_err(failed)?;
+                done(out, &name, "is deleted; every replica refuses its keys from the next call on")
+            }
+            Self::Key(command) => command.run(program, out).await,
+        }
+    }
+}
+
+fn done(out: &mut dyn Write, name: &ServiceAccountName, what: &str) -> Result<(), Failure> {
+    writeln!(out, "{} {what}", name.as_str())?;
+    Ok(())
+}
+
+fn failed(error: ServiceAccountError) -> Failure {
+    Failure::from(BoxError::from(error))
+}
