@@ -229,7 +229,9 @@ fn jsonwebtoken_signs_and_checks_and_nothing_else_does() {
     let mut verifier = BTreeMap::new();
     collect(&root().join("sdk/rust/src"), &mut verifier);
     let mut checking = 0;
-    for (path, code) in verifier.iter().filter(|(path, _)| !path.ends_with("tests.rs")) {
+    // The corpus is made by tests, which sign its tokens.
+    let is_test = |path: &Path| path.ends_with("tests.rs") || path.iter().any(|part| part == "corpus");
+    for (path, code) in verifier.iter().filter(|(path, _)| !is_test(path)) {
         let code = code.split("#[cfg(test)]").next().unwrap_or_default();
         checking += code.matches("verifier_factory)(").count();
         // `install_default` would take the choice of the cryptography from the application that links the crate.

@@ -80,9 +80,7 @@ impl Follower {
     pub(super) async fn run(mut self) {
         loop {
             let ended = self.follow().await;
-            if matches!(ended, Ended::Resynchronise | Ended::Nonsense(_) | Ended::ClockSet(_)) {
-                self.position = None;
-            }
+            self.end(&ended);
             let pause = self.backoff.pause();
             if matches!(ended, Ended::Closed) {
                 tracing::debug!("the stream of revocations ended; connecting again");
@@ -93,11 +91,23 @@ impl Follower {
         }
     }
 
+    /// What a new stream begins with.
+    fn start(&self) -> (v1::WatchStart, Session) {
+        let begun = (self.options.clock.now(), self.options.clock.monotonic());
+        (v1::WatchStart { resume: self.position }, Session::new(begun))
+    }
+
+    /// Forgets the position where the next stream must begin anew.
+    fn end(&mut self, ended: &Ended) {
+        if matches!(ended, Ended::Resynchronise | Ended::Nonsense(_) | Ended::ClockSet(_)) {
+            self.position = None;
+        }
+    }
+
     /// One stream, from its beginning to its end.
     async fn follow(&mut self) -> Ended {
-        let begun = (self.options.clock.now(), self.options.clock.monotonic());
+        let (start, mut session) = self.start();
         let (say, said) = mpsc::channel(UNSENT);
-        let start = v1::WatchStart { resume: self.position };
         let start = v1::WatchRevocationsRequest { message: Some(Say::Start(start)) };
         if say.try_send(start).is_err() {
             return Ended::Closed;
@@ -109,7 +119,6 @@ impl Follower {
             Ok(Err(status)) => return status.into(),
             Err(_elapsed) => return Ended::Silent,
         };
-        let mut session = Session::new(begun);
         let mut tick = interval(self.options.ping_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut purge = interval(PURGE_EVERY);
@@ -304,3 +313,6 @@ fn unix_millis(at: prost_types::Timestamp) -> UnixMillis {
     let millis = (i64::from(at.nanos) + 999_999) / 1_000_000;
     UnixMillis(UnixMillis::from_secs(at.seconds).0.saturating_add(millis))
 }
+
+#[cfg(test)]
+mod corpus;

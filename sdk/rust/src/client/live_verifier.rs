@@ -71,8 +71,8 @@ impl LiveVerifier {
         let follower = Follower::new(channel.clone(), verifier.clone(), options.clone(), loading, asked);
         tokio::spawn(stop.clone().run_until_cancelled_owned(follower.run()));
         let server = AuthServiceClient::new(channel);
-        let _follows_until_dropped = stop.drop_guard();
-        let shared = Shared { verifier, options, server, loaded, positions, _follows_until_dropped };
+        let follows = stop.drop_guard();
+        let shared = Shared { verifier, options, server, loaded, positions, _follows_until_dropped: follows };
         Self { shared: Arc::new(shared) }
     }
 
@@ -131,16 +131,7 @@ impl LiveVerifier {
 
     /// As [`LiveVerifier::verify`], without the server: [`OnStale::AskServer`] is [`OnStale::FailClosed`] here.
     pub fn verify_here(&self, token: &str, audiences: &[String]) -> Result<Arc<VerifiedToken>, VerifyError> {
-        let options = &self.shared.options;
-        let (now, monotonic) = (options.clock.now(), options.clock.monotonic());
-        let staleness = self.shared.verifier.revocations().staleness_at(now, monotonic);
-        let fresh = staleness.is_some_and(|staleness| staleness <= options.max_staleness);
-        let serve = fresh || (staleness.is_some() && options.on_stale == OnStale::Serve);
-        match self.shared.verifier.verify(token, audiences, now) {
-            Ok(token) if serve => Ok(token),
-            Err(reason) if fresh || reason != InvalidReason::UnknownKey => Err(VerifyError::Invalid(reason)),
-            Ok(_) | Err(_) => Err(VerifyError::Stale { staleness }),
-        }
+        verify_here(&self.shared.verifier, &self.shared.options, token, audiences)
     }
 
     async fn ask(
@@ -168,6 +159,24 @@ impl LiveVerifier {
                 Err(VerifyError::Unanswered(Box::new(tonic::Status::unknown("an answer of another kind"))))
             }
         }
+    }
+}
+
+/// See [`LiveVerifier::verify_here`].
+pub(super) fn verify_here(
+    verifier: &Verifier,
+    options: &ConnectOptions,
+    token: &str,
+    audiences: &[String],
+) -> Result<Arc<VerifiedToken>, VerifyError> {
+    let (now, monotonic) = (options.clock.now(), options.clock.monotonic());
+    let staleness = verifier.revocations().staleness_at(now, monotonic);
+    let fresh = staleness.is_some_and(|staleness| staleness <= options.max_staleness);
+    let serve = fresh || (staleness.is_some() && options.on_stale == OnStale::Serve);
+    match verifier.verify(token, audiences, now) {
+        Ok(token) if serve => Ok(token),
+        Err(reason) if fresh || reason != InvalidReason::UnknownKey => Err(VerifyError::Invalid(reason)),
+        Ok(_) | Err(_) => Err(VerifyError::Stale { staleness }),
     }
 }
 

@@ -6,6 +6,7 @@ mod bad_claims;
 mod bad_header;
 mod bad_shape;
 mod cache;
+mod corpus;
 mod fuzz;
 mod numbers;
 mod properties;

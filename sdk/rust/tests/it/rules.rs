@@ -30,7 +30,7 @@ fn a_verified_token_says_what_was_signed() {
 }
 
 /// The defects in the order of the rules: each with its reason.
-const DEFECTS: [InvalidReason; 12] = [
+pub(crate) const DEFECTS: [InvalidReason; 12] = [
     InvalidReason::Malformed,
     InvalidReason::WrongType,
     InvalidReason::UnknownKey,
@@ -46,7 +46,7 @@ const DEFECTS: [InvalidReason; 12] = [
 ];
 
 /// A token with every defect from number `first` on.
-fn token_with_defects_from(signer: &Signer, first: usize) -> String {
+pub(crate) fn token_with_defects_from(signer: &Signer, first: usize) -> String {
     let has = |defect: usize| defect >= first;
     let choose = |defect: usize, bad: Value, good: Value| if has(defect) { bad } else { good };
     let mut header = signer.header();
@@ -143,7 +143,7 @@ fn a_revoked_session_and_a_raised_epoch_end_a_token() {
 }
 
 /// n − s for the order n of P-256 (FIPS 186-5): (r, n − s) verifies wherever (r, s) does.
-fn twin(signature: &[u8]) -> Vec<u8> {
+pub(crate) fn twin(signature: &[u8]) -> Vec<u8> {
     const ORDER: [u8; 32] = [
         0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc,
         0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
@@ -180,7 +180,7 @@ fn the_twin_of_an_es256_signature_is_revoked_with_the_original() {
     }
 }
 
-fn decode(text: &str) -> Vec<u8> {
+pub(crate) fn decode(text: &str) -> Vec<u8> {
     base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, text).unwrap()
 }
 
@@ -193,7 +193,7 @@ fn a_logout_honours_any_authentic_access_token_and_no_other() {
         }
         assert_eq!(ask(&signer.with_claim("iss", json!("other"))), Err(InvalidReason::WrongIssuer));
         assert_eq!(ask(&signer.with_header("typ", json!("JWT"))), Err(InvalidReason::WrongType));
-        let stranger = Signer::generate(signer.kid, signer.algorithm);
+        let stranger = WORLD.stranger(signer);
         assert_eq!(ask(&stranger.valid()), Err(InvalidReason::BadSignature));
         let none = authenticate(&signer.valid(), &WORLD.rules, &KeySet::default());
         assert_eq!(none.err(), Some(InvalidReason::UnknownKey));
