@@ -21,6 +21,15 @@ tools: ## install what the tests need beside Rust
 test: tools ## run every test
 	cargo test --workspace --locked --quiet
 	@scripts/test-web
+	@scripts/test-go
+
+.PHONY: test-go
+test-go: tools ## run the tests of sdk/go alone
+	@scripts/test-go
+
+.PHONY: sdk
+sdk: tools ## build, test and check the packages of the SDKs; every rule is broken once, and must be noticed
+	@scripts/test-go mutants
 
 .PHONY: web
 web: ## build the browser client and the page that the server embeds
