@@ -4,10 +4,12 @@
 
 pub mod argon2id;
 mod breached;
+pub mod foreign;
 pub mod policy;
 pub mod pool;
 
 pub use argon2id::{Argon2idHash, CorruptHash, HashParameters, InvalidHashParameters, WorkingMemory};
 pub use breached::{BreachedPasswords, InvalidBreachedFile, InvalidBreachedList, build as build_breached};
+pub use foreign::{Imported, Unusable};
 pub use policy::{InvalidPassword, Password, PasswordPolicy, Unfit};
-pub use pool::{HashingPool, PoolError, PoolOptions, PoolStats, Reservation, Verdict};
+pub use pool::{AdoptError, HashingPool, PoolError, PoolOptions, PoolStats, Reservation, Verdict};

@@ -148,7 +148,8 @@ async fn check_password(
     call: &CallContext,
 ) -> Result<User, AuthError> {
     let hash = credential.as_ref().map(|credential| credential.password_hash.clone());
-    let verdict = match place.verify(password.clone(), hash).await {
+    let may_enter = credential.as_ref().is_some_and(|credential| !credential.user.disabled);
+    let verdict = match place.verify(password.clone(), hash, may_enter).await {
         // The caller must not learn from this that there is such a user; it took as long as any other hash.
         Err(PoolError::CorruptHash(error)) => {
             let user = credential.as_ref().map(|credential| credential.user.id.to_string());

@@ -52,17 +52,17 @@ pub struct NewUser {
     pub claims: CustomClaims,
 }
 
-/// A password hash as a PHC string. Not a password, but not for anybody's eyes either: `Debug` shows none of it.
+/// A password hash as it is stored: a PHC string of Argon2id, or what a user was brought with from another system. Not a password, but not for anybody's eyes either: `Debug` shows none of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// Takes a PHC string as it is: whoever verifies with it parses it.
+    /// Takes the text as it is: whoever verifies with it parses it.
     pub const fn from_phc(phc: String) -> Self {
         Self(phc)
     }
 
-    /// The PHC string.
+    /// The text.
     pub fn as_phc(&self) -> &str {
         &self.0
     }

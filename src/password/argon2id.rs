@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::foreign::{Family, Tally, Unusable, Work};
 use super::policy::Password;
 use crate::model::PasswordHash;
 use crate::secret::random;
@@ -82,13 +83,11 @@ impl HashParameters {
         self.memory_kib as u64 * self.iterations as u64
     }
 
-    /// What a hash with these takes beyond one with `other`, as the parameters of one more hash; `None` when that is less
-    /// than Argon2 can do.
+    /// The parameters of a hash that takes so much, in as many passes as these: the first pass over memory is not like the
+    /// others. `None` when it is less than Argon2 can do, or more than a hash may take.
     #[must_use]
-    pub fn beyond(self, other: Self) -> Option<Self> {
-        let more = self.work_kib().checked_sub(other.work_kib())?;
-        // In as many passes as these: the first pass over memory is not like the others.
-        let memory_kib = u32::try_from(more / u64::from(self.iterations)).ok()?;
+    pub fn of_work(self, kib: u64) -> Option<Self> {
+        let memory_kib = u32::try_from(kib / u64::from(self.iterations)).ok()?;
         Self::new(memory_kib, self.iterations, self.parallelism).ok()
     }
 
@@ -112,7 +111,7 @@ pub struct WorkingMemory {
     blocks: Vec<Block>,
     dirty: bool,
     hashes: u64,
-    work_kib: u64,
+    tally: Tally,
 }
 
 impl WorkingMemory {
@@ -151,9 +150,15 @@ impl WorkingMemory {
         self.hashes
     }
 
-    /// What all of them took together, see [`HashParameters::work_kib`].
-    pub const fn work_kib(&self) -> u64 {
-        self.work_kib
+    /// What all of them took together.
+    pub const fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Notes a hash that was computed elsewhere than in this memory, as those of other kinds are.
+    pub const fn note(&mut self, work: Work) {
+        self.hashes += 1;
+        self.tally.add(work);
     }
 
     /// Gives back what is more than these parameters need, so that one costly stored hash does not hold its
@@ -181,7 +186,7 @@ impl WorkingMemory {
 impl Default for WorkingMemory {
     /// None as yet: it grows to what a hash needs.
     fn default() -> Self {
-        Self { blocks: Vec::new(), dirty: false, hashes: 0, work_kib: 0 }
+        Self { blocks: Vec::new(), dirty: false, hashes: 0, tally: Tally::default() }
     }
 }
 
@@ -209,6 +214,9 @@ pub enum CorruptHash {
     /// It asks for more than any login may cost, or for less than Argon2 can do.
     #[error("the stored hash has parameters out of bounds: {0}")]
     Parameters(#[from] InvalidHashParameters),
+    /// It is the hash of another system, and cannot be taken.
+    #[error("the stored hash cannot be used: {0}")]
+    Foreign(#[from] Unusable),
 }
 
 /// A hash of a password, in its parts.
@@ -227,8 +235,18 @@ impl Argon2idHash {
         parameters: HashParameters,
         memory: &mut WorkingMemory,
     ) -> Self {
+        Self::compute_bytes(password.expose().as_bytes(), salt, parameters, memory)
+    }
+
+    /// Hashes bytes that are no password, but stand for one.
+    pub fn compute_bytes(
+        bytes: &[u8],
+        salt: [u8; SALT_BYTES],
+        parameters: HashParameters,
+        memory: &mut WorkingMemory,
+    ) -> Self {
         let mut tag = vec![0; TAG_BYTES];
-        fill_tag(password, &salt, parameters, memory, &mut tag);
+        fill_tag(OURS, bytes, &salt, parameters, memory, &mut tag);
         Self { parameters, salt: salt.to_vec(), tag }
     }
 
@@ -268,8 +286,13 @@ impl Argon2idHash {
 
     /// Whether this is a hash of the password. Takes the time of one hash, whatever the answer.
     pub fn matches(&self, password: &Password, memory: &mut WorkingMemory) -> bool {
+        self.matches_bytes(password.expose().as_bytes(), memory)
+    }
+
+    /// The same for bytes that are no password, but stand for one.
+    pub fn matches_bytes(&self, bytes: &[u8], memory: &mut WorkingMemory) -> bool {
         let mut tag = Zeroizing::new(vec![0; self.tag.len()]);
-        fill_tag(password, &self.salt, self.parameters, memory, &mut tag);
+        fill_tag(OURS, bytes, &self.salt, self.parameters, memory, &mut tag);
         tag.ct_eq(&self.tag).into()
     }
 
@@ -290,8 +313,13 @@ impl fmt::Debug for Argon2idHash {
     }
 }
 
-fn fill_tag(
-    password: &Password,
+/// The variant and the version of every hash that is made here.
+const OURS: (Algorithm, Version) = (Algorithm::Argon2id, Version::V0x13);
+
+/// Computes the digest of one hash, of any variant and version.
+pub(super) fn fill_tag(
+    (algorithm, version): (Algorithm, Version),
+    password: &[u8],
     salt: &[u8],
     parameters: HashParameters,
     memory: &mut WorkingMemory,
@@ -299,11 +327,10 @@ fn fill_tag(
 ) {
     let params = parameters.params(tag.len());
     let blocks = memory.blocks(params.block_count());
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into_with_memory(password.expose().as_bytes(), salt, tag, blocks)
+    Argon2::new(algorithm, version, params)
+        .hash_password_into_with_memory(password, salt, tag, blocks)
         .expect("salt, tag and memory have lengths that Argon2 takes");
-    memory.hashes += 1;
-    memory.work_kib += parameters.work_kib();
+    memory.note(Work { family: Family::Argon2, units: parameters.work_kib() });
 }
 
 fn parse_parameters(field: &str) -> Result<HashParameters, CorruptHash> {

@@ -16,7 +16,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use self::queue::{Job, Queue, Task};
-use super::argon2id::{Argon2idHash, CorruptHash, HashParameters};
+use super::argon2id::{CorruptHash, HashParameters};
+use super::foreign::{Family, Imported, Stored, Tally, Unusable, Work};
 use super::policy::Password;
 use crate::model::{Clock, Monotonic, PasswordHash};
 use crate::telemetry::buckets::Histogram;
@@ -72,6 +73,17 @@ pub enum PoolError {
     Panicked,
 }
 
+/// Why a hash of another system was not taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AdoptError {
+    /// It cannot be used.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    /// There is no answer about it.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+}
+
 /// What verifying a password found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
@@ -92,6 +104,8 @@ pub struct PoolStats {
     pub threads: usize,
     /// Hashes that were computed.
     pub hashed: u64,
+    /// What they took together, in each family.
+    pub work: Tally,
     /// Jobs that were refused because of overload.
     pub refused: u64,
     /// Jobs whose deadline passed before they were hashed.
@@ -142,6 +156,26 @@ impl HashingPool {
         self.reserve(deadline)?.hash(password).await
     }
 
+    /// Takes over what another system has stored for a password, and returns what is to be stored here: a hash that would be
+    /// guessed too fast is wrapped, plain text is hashed, any other stays as it is.
+    pub async fn adopt(&self, text: &str, deadline: Monotonic) -> Result<PasswordHash, AdoptError> {
+        let adopted = match Imported::parse(text)? {
+            Imported::Own(hash) => hash.to_phc(),
+            Imported::Plain(password) => self.hash(password, deadline).await?,
+            Imported::Foreign(hash) if hash.is_fast() => {
+                let (reply, answer) = oneshot::channel();
+                self.reserve(deadline)?.submit(Task::Wrap { hash, reply })?;
+                answer.await.unwrap_or(Err(PoolError::Closed))?
+            }
+            Imported::Foreign(_) => PasswordHash::from_phc(text.to_owned()),
+        };
+        // From now on nobody can tell by the time whether somebody has a hash like it.
+        if let Ok(hash) = Stored::parse(&adopted) {
+            self.shared.met(&hash.work());
+        }
+        Ok(adopted)
+    }
+
     /// What the pool does and has done.
     pub fn stats(&self) -> PoolStats {
         self.shared.queue().stats()
@@ -188,25 +222,27 @@ impl Reservation {
     /// Hashes a new password with a fresh salt.
     pub async fn hash(self, password: Password) -> Result<PasswordHash, PoolError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(password, Task::Hash { reply })?;
+        self.submit(Task::Hash { password, reply })?;
         answer.await.unwrap_or(Err(PoolError::Closed))
     }
 
-    /// Verifies a password against a hash. Without one, or with one that is corrupt, it is tried against a decoy
-    /// with the pool's own parameters: the same work in the same time as for a hash that the pool made.
+    /// Verifies a password against a hash of any kind. Unless it matches and its owner `may_enter`, which tells itself, it
+    /// takes the same work whatever the hash: one with the pool's own parameters, and the dearest of each other family
+    /// that this pool has met. So does one without a hash, or with one that is corrupt.
     pub async fn verify(
         self,
         password: Password,
         against: Option<PasswordHash>,
+        may_enter: bool,
     ) -> Result<Verdict, PoolError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(password, Task::Verify { against, reply })?;
+        self.submit(Task::Verify { password, against, may_enter, reply })?;
         answer.await.unwrap_or(Err(PoolError::Closed))
     }
 
-    fn submit(mut self, password: Password, task: Task) -> Result<(), PoolError> {
+    fn submit(mut self, task: Task) -> Result<(), PoolError> {
         self.used = true;
-        let job = Job { password, deadline: self.deadline, task };
+        let job = Job { deadline: self.deadline, task };
         self.shared.queue().admit(job, self.shared.clock.monotonic())?;
         self.shared.work.notify_one();
         Ok(())
@@ -234,7 +270,8 @@ struct Shared {
     work: Condvar,
     clock: Arc<dyn Clock>,
     parameters: HashParameters,
-    decoy: Argon2idHash,
+    /// The work of the dearest hash of each family that was met, and of those that the pool makes.
+    dearest: Mutex<Tally>,
     /// How long an idle thread keeps its memory.
     keep_memory: Duration,
     /// Called by a thread before each hash, so that a test can hold the threads or make them panic.
@@ -244,16 +281,29 @@ struct Shared {
 
 impl Shared {
     fn new(options: PoolOptions, clock: Arc<dyn Clock>) -> Self {
+        let mut dearest = Tally::default();
+        dearest.add(Work { family: Family::Argon2, units: options.parameters.work_kib() });
         Self {
             queue: Mutex::new(Queue::new(options.queue.max(1), options.threads.max(1))),
             work: Condvar::new(),
             clock,
             parameters: options.parameters,
-            decoy: Argon2idHash::decoy(options.parameters),
+            dearest: Mutex::new(dearest),
             keep_memory: KEEP_MEMORY,
             #[cfg(test)]
             before_hash: Box::new(|| ()),
         }
+    }
+
+    /// The work of the dearest hashes so far.
+    fn dearest(&self) -> Tally {
+        *self.dearest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A hash was met that takes so much.
+    fn met(&self, work: &Tally) {
+        let mut dearest = self.dearest.lock().unwrap_or_else(PoisonError::into_inner);
+        dearest.raise_to(&work.within_a_login());
     }
 
     /// The queue is whole after each of its methods, so a panic elsewhere while it was locked spoils nothing.

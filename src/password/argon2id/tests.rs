@@ -191,11 +191,11 @@ fn what_a_cheap_hash_lacks_is_the_work_of_one_more() {
     let of = |memory, iterations| HashParameters::new(memory, iterations, 1).unwrap();
     let today = HashParameters::default();
     for old in [of(8192, 1), of(19_456, 1), of(4096, 3), of(64, 1), of(12_288, 3), of(19_448, 2)] {
-        let more = today.beyond(old).map_or(0, HashParameters::work_kib);
+        let more = today.of_work(today.work_kib() - old.work_kib()).map_or(0, HashParameters::work_kib);
         let together = old.work_kib() + more;
         let missing = today.work_kib() - together;
         assert!(missing < 100, "{old:?}: {missing} KiB of {} are missing", today.work_kib());
     }
-    assert_eq!(today.beyond(today), None);
-    assert_eq!(today.beyond(of(65_536, 3)), None);
+    assert_eq!(today.of_work(0), None);
+    assert_eq!(today.of_work(u64::MAX), None);
 }

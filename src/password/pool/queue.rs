@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{PoolError, PoolStats, Verdict};
 use crate::model::{Monotonic, PasswordHash};
+use crate::password::foreign::{ForeignHash, Tally};
 use crate::password::policy::Password;
 
 /// The bounds of what a refused caller is told to wait.
@@ -17,14 +18,14 @@ const AVERAGED: u32 = 8;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, PoolError>>;
 
-/// What is to be done with a password, and who waits for it.
+/// What is to be done, and who waits for it.
 pub(super) enum Task {
-    Hash { reply: Reply<PasswordHash> },
-    Verify { against: Option<PasswordHash>, reply: Reply<Verdict> },
+    Hash { password: Password, reply: Reply<PasswordHash> },
+    Verify { password: Password, against: Option<PasswordHash>, may_enter: bool, reply: Reply<Verdict> },
+    Wrap { hash: ForeignHash, reply: Reply<PasswordHash> },
 }
 
 pub(super) struct Job {
-    pub(super) password: Password,
     pub(super) deadline: Monotonic,
     pub(super) task: Task,
 }
@@ -32,7 +33,7 @@ pub(super) struct Job {
 impl Job {
     fn is_abandoned(&self) -> bool {
         match &self.task {
-            Task::Hash { reply } => reply.is_closed(),
+            Task::Hash { reply, .. } | Task::Wrap { reply, .. } => reply.is_closed(),
             Task::Verify { reply, .. } => reply.is_closed(),
         }
     }
@@ -40,7 +41,7 @@ impl Job {
     fn refuse(self, error: PoolError) {
         // Whoever has gone needs no answer.
         match self.task {
-            Task::Hash { reply } => drop(reply.send(Err(error))),
+            Task::Hash { reply, .. } | Task::Wrap { reply, .. } => drop(reply.send(Err(error))),
             Task::Verify { reply, .. } => drop(reply.send(Err(error))),
         }
     }
@@ -138,10 +139,11 @@ impl Queue {
         None
     }
 
-    /// A thread is idle again, `took` after it took a job for which it computed so many hashes.
-    pub(super) fn finish(&mut self, took: Duration, hashes: u64, panicked: bool) {
+    /// A thread is idle again, `took` after it took a job for which it computed so many hashes, which took so much together.
+    pub(super) fn finish(&mut self, took: Duration, (hashes, work): (u64, Tally), panicked: bool) {
         self.stats.busy -= 1;
         self.stats.hashed += hashes;
+        self.stats.work.add_all(&work);
         if panicked {
             self.stats.panicked += 1;
             return;
@@ -209,7 +211,7 @@ mod tests {
     fn job(deadline: Monotonic) -> (Job, Answer) {
         let password = Password::new("secret".to_owned()).unwrap();
         let (reply, answer) = oneshot::channel();
-        (Job { password, deadline, task: Task::Verify { against: None, reply } }, answer)
+        (Job { deadline, task: Task::Verify { password, against: None, may_enter: true, reply } }, answer)
     }
 
     fn enter(queue: &mut Queue, job: Job, now: Monotonic) -> Result<(), PoolError> {
@@ -227,7 +229,7 @@ mod tests {
             queue.take(at(0)).unwrap();
             answers.push(answer);
             if answers.len() == 1 {
-                queue.finish(Duration::from_millis(100), 1, false);
+                queue.finish(Duration::from_millis(100), (1, Tally::default()), false);
             }
         }
         assert_eq!(queue.stats().busy, threads);
@@ -266,13 +268,13 @@ mod tests {
     #[test]
     fn an_idle_thread_is_never_refused_so_that_a_spoilt_average_mends() {
         let mut queue = busy(100, 1);
-        queue.finish(Duration::from_hours(1), 1, false);
+        queue.finish(Duration::from_hours(1), (1, Tally::default()), false);
         assert!(queue.stats().average > Duration::from_mins(1));
         for _ in 0..60 {
             let (job, _answer) = job(at(2000));
             enter(&mut queue, job, at(0)).unwrap();
             queue.take(at(0)).unwrap();
-            queue.finish(Duration::from_millis(10), 1, false);
+            queue.finish(Duration::from_millis(10), (1, Tally::default()), false);
         }
         assert!(queue.stats().average < Duration::from_secs(1), "{:?}", queue.stats().average);
     }

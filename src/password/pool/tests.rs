@@ -7,6 +7,8 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::model::{ManualClock, UnixMillis};
+use crate::password::foreign::{Imported, Stored};
+use crate::password::{Argon2idHash, WorkingMemory};
 
 impl HashingPool {
     /// [`Reservation::verify`] in a place that is taken at once.
@@ -16,7 +18,7 @@ impl HashingPool {
         against: Option<PasswordHash>,
         deadline: Monotonic,
     ) -> Result<Verdict, PoolError> {
-        self.reserve(deadline)?.verify(password, against).await
+        self.reserve(deadline)?.verify(password, against, true).await
     }
 }
 
@@ -137,7 +139,7 @@ async fn a_hash_with_other_parameters_needs_a_rehash_once_the_password_is_right(
     assert_eq!(wrong, Ok(Verdict { matches: false, needs_rehash: false }));
 }
 
-/// A hash from before the parameters were raised is made up for, whatever the verdict, so that it takes no less than any other.
+/// A hash from before the parameters were raised is made up for, so that a refusal takes no less than any other.
 #[tokio::test]
 async fn a_cheaper_hash_costs_one_more_of_the_difference() {
     let pool = HashingPool::start(
@@ -146,18 +148,140 @@ async fn a_cheaper_hash_costs_one_more_of_the_difference() {
     )
     .unwrap();
     let cheap = HashParameters::new(16, 1, 1).unwrap();
-    let mut memory = crate::password::WorkingMemory::new(cheap);
+    let mut memory = WorkingMemory::new(cheap);
     let old = Argon2idHash::compute(&password("secret"), [1; 16], cheap, &mut memory).to_phc();
-    for (guess, matches) in [("secret", true), ("guess", false)] {
+    for (guess, hashes) in [("secret", 1), ("guess", 2)] {
+        let matches = guess == "secret";
         let before = pool.stats().hashed;
         let verdict = pool.verify(password(guess), Some(old.clone()), LATER).await;
         assert_eq!(verdict, Ok(Verdict { matches, needs_rehash: matches }));
-        assert_eq!(pool.stats().hashed - before, 2, "{guess}");
+        assert_eq!(pool.stats().hashed - before, hashes, "{guess}");
     }
     let today = pool.hash(password("secret"), LATER).await.unwrap();
     let before = pool.stats().hashed;
     pool.verify(password("guess"), Some(today), LATER).await.unwrap();
     assert_eq!(pool.stats().hashed - before, 1, "one of today's is all that it takes");
+}
+
+/// One hash of each family, and some that are dearer or cheaper than another of theirs, all of `secret`; as they are stored.
+fn one_of_each() -> Vec<PasswordHash> {
+    let mut memory = WorkingMemory::default();
+    let of = |memory_kib, iterations| HashParameters::new(memory_kib, iterations, 1).unwrap();
+    let own = [of(64, 2), of(16, 1), of(512, 3)];
+    let mut hashes: Vec<_> = own
+        .into_iter()
+        .map(|cost| Argon2idHash::compute(&password("secret"), [1; 16], cost, &mut memory).to_phc())
+        .collect();
+    // What is tried below is never the password of these; only what they cost matters.
+    for text in [
+        "$2b$04$e3.qnd8KukY1RwztNd/4sOOOOMzZi8FzUhOZP0pAVovs3k6xZrBEW",
+        "$2b$05$e3.qnd8KukY1RwztNd/4sOOOOMzZi8FzUhOZP0pAVovs3k6xZrBEW",
+        "$2b$10$e3.qnd8KukY1RwztNd/4sOOOOMzZi8FzUhOZP0pAVovs3k6xZrBEW",
+        "$argon2i$v=19$m=2048,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg",
+        "$scrypt$ln=6,r=8,p=1$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg",
+        "$scrypt$ln=7,r=8,p=3$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg",
+        "pbkdf2_sha256$1000$salt$MDEyMzQ1Njc4OWFiY2RlZg==",
+        "pbkdf2_sha256$100000$salt$MDEyMzQ1Njc4OWFiY2RlZg==",
+        "pbkdf2_sha1$700$salt$MDEyMzQ1Njc4OWFiY2RlZg==",
+        "$pbkdf2-sha512$300$c2FsdA$MDEyMzQ1Njc4OWFiY2RlZg",
+        "$P$912345678aaaaaaaaaaaaaaaaaaaaaa",
+        "$S$512345678aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "md5:password::0123456789abcdef0123456789abcdef",
+    ] {
+        let Ok(Imported::Foreign(hash)) = Imported::parse(text) else { panic!("{text} is not read") };
+        hashes.push(if hash.is_fast() {
+            hash.wrap([1; 16], small(), &mut memory).to_stored()
+        } else {
+            PasswordHash::from_phc(text.to_owned())
+        });
+    }
+    hashes
+}
+
+/// Whatever kind of hash somebody has, or none: a refusal is the same work in every family.
+#[tokio::test]
+async fn every_refused_login_does_the_same_work_once_a_hash_of_each_kind_was_met() {
+    let parameters = HashParameters::new(64, 2, 1).unwrap();
+    let pool = start_with(PoolOptions { threads: 1, queue: 4, parameters });
+    let hashes = one_of_each();
+    for hash in &hashes {
+        assert!(Stored::parse(hash).is_ok());
+        pool.verify(password("guess"), Some(hash.clone()), LATER).await.unwrap();
+    }
+    let corrupt = PasswordHash::from_phc("$2x$10$".to_owned());
+    let others = [None, Some(corrupt)];
+    let mut works = Vec::new();
+    for against in hashes.iter().cloned().map(Some).chain(others) {
+        let before = pool.stats().work;
+        let verdict = pool.reserve(LATER).unwrap().verify(password("guess"), against, true).await;
+        assert!(!matches!(verdict, Ok(Verdict { matches: true, .. })));
+        works.push(pool.stats().work.since(&before));
+    }
+    // A disabled user's right password is refused, too.
+    let before = pool.stats().work;
+    let right = Some(hashes[0].clone());
+    assert!(
+        pool.reserve(LATER).unwrap().verify(password("secret"), right.clone(), false).await.unwrap().matches
+    );
+    works.push(pool.stats().work.since(&before));
+
+    let unknown = works[hashes.len()];
+    for family in Family::ALL {
+        assert!(
+            unknown.of(family) > 0 || matches!(family, Family::Sha256Crypt | Family::Sha512Crypt),
+            "{family:?}"
+        );
+        for (kind, work) in works.iter().enumerate() {
+            // Argon2 and scrypt are filled in whole KiB in each pass.
+            let apart = work.of(family).abs_diff(unknown.of(family));
+            assert!(
+                apart <= 16,
+                "{family:?}: the hash {kind} takes {} and none {}",
+                work.of(family),
+                unknown.of(family)
+            );
+        }
+    }
+    let before = pool.stats().work;
+    assert!(pool.verify(password("secret"), right, LATER).await.unwrap().matches);
+    let work = pool.stats().work.since(&before);
+    assert_eq!(
+        (work.of(Family::Argon2), work.of(Family::Bcrypt)),
+        (128, 0),
+        "one that is let in pays for no other"
+    );
+}
+
+#[tokio::test]
+async fn a_hash_of_another_system_is_taken_over_and_nobody_can_tell_from_then_on() {
+    let parameters = HashParameters::new(64, 2, 1).unwrap();
+    let pool = start_with(PoolOptions { threads: 1, queue: 4, parameters });
+    let adopted = async |text: &str| pool.adopt(text, LATER).await.map(|hash| hash.as_phc().to_owned());
+    let bcrypt = "$2b$10$e3.qnd8KukY1RwztNd/4sOOOOMzZi8FzUhOZP0pAVovs3k6xZrBEW";
+    assert_eq!(adopted(bcrypt).await.as_deref(), Ok(bcrypt), "a slow one stays as it is");
+    let before = pool.stats().work;
+    pool.verify(password("guess"), None, LATER).await.unwrap();
+    let work = pool.stats().work.since(&before);
+    assert_eq!(
+        (work.of(Family::Bcrypt), work.of(Family::Argon2)),
+        (1024, 128),
+        "an unknown user costs it, too"
+    );
+
+    let md5 = pool.adopt("md5:password::e10adc3949ba59abbe56e057f20f883e", LATER).await.unwrap();
+    assert!(md5.as_phc().starts_with("$wrapped$v=1$md5$"), "a fast one is wrapped");
+    let verdict = pool.verify(password("123456"), Some(md5), LATER).await;
+    assert_eq!(verdict, Ok(Verdict { matches: true, needs_rehash: true }));
+    let plain = pool.adopt("plain:123456", LATER).await.unwrap();
+    assert!(plain.as_phc().starts_with("$argon2id$v=19$m=64,t=2,p=1$"));
+    let verdict = pool.verify(password("123456"), Some(plain), LATER).await;
+    assert_eq!(verdict, Ok(Verdict { matches: true, needs_rehash: false }), "and is one of ours");
+    assert_eq!(adopted("$1$no").await, Err(AdoptError::Unusable(Unusable::UnknownFormat)));
+}
+
+/// A pool by the machine's clock, whose threads nobody holds.
+fn start_with(options: PoolOptions) -> HashingPool {
+    HashingPool::start(options, Arc::new(crate::model::SystemClock::new())).unwrap()
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use std::sync::PoisonError;
 use super::queue::{Job, Reply, Task};
 use super::{PoolError, Shared, Verdict};
 use crate::model::PasswordHash;
-use crate::password::argon2id::{Argon2idHash, HashParameters, WorkingMemory};
+use crate::password::argon2id::{Argon2idHash, WorkingMemory};
+use crate::password::foreign::{Family, Stored, Tally, Work, work};
 use crate::password::policy::Password;
 use crate::secret::random;
 
@@ -14,14 +15,19 @@ use crate::secret::random;
 pub(super) fn run(shared: &Shared) {
     yield_to_others();
     let mut memory = WorkingMemory::default();
-    while let Some(Job { password, task, .. }) = next(shared, &mut memory) {
+    while let Some(Job { task, .. }) = next(shared, &mut memory) {
         match task {
-            Task::Hash { reply } => {
+            Task::Hash { password, reply } => {
                 answer(shared, reply, &mut memory, |memory| Ok(hash(shared, &password, memory)));
             }
-            Task::Verify { against, reply } => {
+            Task::Verify { password, against, may_enter, reply } => {
                 answer(shared, reply, &mut memory, |memory| {
-                    verify(shared, &password, against.as_ref(), memory)
+                    verify(shared, &password, against.as_ref(), may_enter, memory)
+                });
+            }
+            Task::Wrap { hash, reply } => {
+                answer(shared, reply, &mut memory, |memory| {
+                    Ok(hash.wrap(random(), shared.parameters, memory).to_stored())
                 });
             }
         }
@@ -76,7 +82,7 @@ fn answer<T>(
     memory: &mut WorkingMemory,
     work: impl FnOnce(&mut WorkingMemory) -> Result<T, PoolError>,
 ) {
-    let (hashes, bytes) = (memory.hashes(), memory.bytes());
+    let (hashes, tally, bytes) = (memory.hashes(), memory.tally(), memory.bytes());
     let started = shared.clock.monotonic();
     // The memory is the only thing that a panic could leave half done, and every hash fills it anew.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -88,7 +94,8 @@ fn answer<T>(
     memory.shrink_to(shared.parameters);
     let mut queue = shared.queue();
     queue.hold_memory(bytes, memory.bytes());
-    queue.finish(took, memory.hashes() - hashes, outcome.is_err());
+    let done = (memory.hashes() - hashes, memory.tally().since(&tally));
+    queue.finish(took, done, outcome.is_err());
     drop(queue);
     // Whoever has gone meanwhile needs no answer.
     let _ = reply.send(outcome.unwrap_or(Err(PoolError::Panicked)));
@@ -102,29 +109,38 @@ fn verify(
     shared: &Shared,
     password: &Password,
     against: Option<&PasswordHash>,
+    may_enter: bool,
     memory: &mut WorkingMemory,
 ) -> Result<Verdict, PoolError> {
-    match against.map(Argon2idHash::parse) {
-        Some(Ok(hash)) => {
-            let matches = hash.matches(password, memory);
-            make_up_for(hash.parameters(), shared, password, memory);
-            Ok(Verdict { matches, needs_rehash: matches && hash.needs_rehash(shared.parameters) })
-        }
-        Some(Err(corrupt)) => {
-            shared.decoy.matches(password, memory);
-            Err(corrupt.into())
-        }
-        None => {
-            shared.decoy.matches(password, memory);
-            Ok(Verdict { matches: false, needs_rehash: false })
-        }
+    let before = memory.tally();
+    let stored = against.map(Stored::parse).transpose();
+    if let Ok(Some(hash)) = &stored {
+        shared.met(&hash.work());
     }
+    let matches = matches!(&stored, Ok(Some(hash)) if hash.matches(password, memory));
+    if !(matches && may_enter) {
+        make_up(shared, &memory.tally().since(&before), password, memory);
+    }
+    let stored = stored?;
+    let needs_rehash = matches && stored.is_some_and(|hash| hash.needs_rehash(shared.parameters));
+    Ok(Verdict { matches, needs_rehash })
 }
 
-/// A hash that costs less than today's took less time, which would tell that there is such a user: what is missing is done
-/// for nothing, whatever the verdict. (One that costs more takes longer until its owner logs in, which replaces it.)
-fn make_up_for(took: HashParameters, shared: &Shared, password: &Password, memory: &mut WorkingMemory) {
-    if let Some(missing) = shared.parameters.beyond(took) {
-        Argon2idHash::decoy(missing).matches(password, memory);
+/// Hashes of one kind take longer than those of another, which would tell that there is such a user, and of which kind
+/// their hash is. So before a login is refused, it does for nothing whatever it has not done of the dearest hash of each
+/// family that was met here: in the end every refused login has done the same, whether there was such a user or not. (One that
+/// is let in may tell what it likes.)
+fn make_up(shared: &Shared, done: &Tally, password: &Password, memory: &mut WorkingMemory) {
+    let dearest = shared.dearest();
+    for family in Family::ALL {
+        let units = dearest.of(family).saturating_sub(done.of(family));
+        if units > 0 {
+            work::do_for_nothing(
+                Work { family, units },
+                password.expose().as_bytes(),
+                shared.parameters,
+                memory,
+            );
+        }
     }
 }
