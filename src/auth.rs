@@ -48,7 +48,8 @@ pub use types::{
     SessionSummary, TokenPair, Verification, VerifiedToken, Verify, VerifyRequest, WhichSessions,
 };
 pub use user_admin::{
-    ChangeUser, CreateUser, Reach, SessionsEnded, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
+    ChangeUser, CreateUser, NewCredential, Reach, SessionsEnded, UserAdmin, UserAdminError, UserFilter,
+    UserPage, UserRef,
 };
 
 /// What the transports call. A request has passed its `violations` (see [`bounds`]) before it gets here.

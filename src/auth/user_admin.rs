@@ -12,7 +12,7 @@ use crate::model::{
     Clock, Credential, Monotonic, NewUser, PasswordHash, Position, Revocation, RevocationReason, User,
     Username, new_user_id,
 };
-use crate::password::{HashingPool, Password, PasswordPolicy, PoolError, Unfit};
+use crate::password::{HashingPool, Imported, Password, PasswordPolicy, PoolError, Unfit};
 use crate::revocation::Revocations;
 use crate::store::{Cause, CreateUserError, Push, Until, UserStore};
 use crate::token::access::AccessTokenIssuer;
@@ -20,7 +20,7 @@ use crate::token::access::AccessTokenIssuer;
 mod ask;
 mod error;
 
-pub use ask::{ChangeUser, CreateUser, UserFilter, UserPage, UserRef};
+pub use ask::{ChangeUser, CreateUser, NewCredential, UserFilter, UserPage, UserRef};
 pub use error::UserAdminError;
 pub(super) use error::rejected;
 
@@ -110,10 +110,10 @@ impl UserAdmin {
         new: CreateUser,
         deadline: Option<Monotonic>,
     ) -> Result<User, UserAdminError> {
-        let CreateUser { id, username, password, roles, claims } = new;
+        let CreateUser { id, username, credential, roles, claims } = new;
         check_reserved(&roles)?;
         by.may_assign(&roles)?;
-        let password = new_password(&self.policy, &password, &username).await?;
+        let credential = self.checked(credential, &username).await?;
         AccessTokenIssuer::check_attributes(&roles, &claims)?;
         // The same call again finds the user that it made, whatever has become of them since.
         if let Some(id) = id
@@ -125,7 +125,12 @@ impl UserAdmin {
                 Err(UserAdminError::IdTaken(user.username))
             };
         }
-        let password_hash = self.hash(password, deadline).await?;
+        let password_hash = match credential {
+            Checked::Password(password) => self.hash(password, deadline).await?,
+            Checked::Hash(hash) => {
+                self.passwords.adopt(hash.expose_secret(), self.or_patience(deadline)).await?
+            }
+        };
         let id = id.unwrap_or_else(new_user_id);
         let new = NewUser { id, username: username.clone(), password_hash, roles, claims };
         let user = self.users.create(new).await.map_err(|error| match error {
@@ -331,14 +336,40 @@ impl UserAdmin {
         }
     }
 
+    /// What a user may be created with: before anything is asked of the store, or made.
+    async fn checked(
+        &self,
+        credential: NewCredential,
+        username: &Username,
+    ) -> Result<Checked, UserAdminError> {
+        match credential {
+            NewCredential::Password(password) => {
+                Ok(Checked::Password(new_password(&self.policy, &password, username).await?))
+            }
+            NewCredential::Hash(hash) => {
+                Imported::parse(hash.expose_secret())?;
+                Ok(Checked::Hash(hash))
+            }
+        }
+    }
+
     async fn hash(&self, password: Password, deadline: Option<Monotonic>) -> Result<PasswordHash, PoolError> {
-        let deadline = deadline.unwrap_or_else(|| Monotonic(self.clock.monotonic().0 + PATIENCE));
-        self.passwords.hash(password, deadline).await
+        self.passwords.hash(password, self.or_patience(deadline)).await
+    }
+
+    fn or_patience(&self, deadline: Option<Monotonic>) -> Monotonic {
+        deadline.unwrap_or_else(|| Monotonic(self.clock.monotonic().0 + PATIENCE))
     }
 
     fn cause(&self, by: &Caller, reason: RevocationReason) -> Cause {
         Cause { actor: by.actor, reason, until: Until::For(self.longest_session) }
     }
+}
+
+/// A credential that may become one.
+enum Checked {
+    Password(Password),
+    Hash(SecretString),
 }
 
 /// The password, if it may become one.

@@ -110,6 +110,7 @@ impl fmt::Debug for v1::create_user_request::Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let arm = match self {
             Self::Password(_) => "Password",
+            Self::PasswordHash(_) => "PasswordHash",
         };
         f.debug_tuple(arm).field(&Redacted).finish()
     }

@@ -16,6 +16,7 @@ use tonic_types::StatusExt as _;
 use crate::support::http::{Service, service_with_users};
 
 mod grpcurl;
+mod importing;
 mod own;
 mod rpc;
 mod service_accounts;

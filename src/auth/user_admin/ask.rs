@@ -36,6 +36,15 @@ impl fmt::Display for UserRef {
     }
 }
 
+/// How a new user will prove that it is them.
+#[derive(Debug)]
+pub enum NewCredential {
+    /// With this password, good enough or not.
+    Password(SecretString),
+    /// With the password that another system has made this hash of; of what may become a password nothing is asked of it.
+    Hash(SecretString),
+}
+
 /// Whom a new user is to be.
 #[derive(Debug)]
 pub struct CreateUser {
@@ -43,8 +52,8 @@ pub struct CreateUser {
     pub id: Option<UserId>,
     /// The name.
     pub username: Username,
-    /// The password, good enough or not.
-    pub password: SecretString,
+    /// How they prove that it is them.
+    pub credential: NewCredential,
     /// The roles.
     pub roles: Vec<Role>,
     /// The custom claims.
@@ -54,8 +63,8 @@ pub struct CreateUser {
 impl CreateUser {
     /// A user with no roles and no claims, whose id is made here.
     pub fn new(username: Username, password: impl Into<SecretString>) -> Self {
-        let password = password.into();
-        Self { id: None, username, password, roles: Vec::new(), claims: CustomClaims::default() }
+        let credential = NewCredential::Password(password.into());
+        Self { id: None, username, credential, roles: Vec::new(), claims: CustomClaims::default() }
     }
 }
 

@@ -4,7 +4,7 @@ use super::UserRef;
 use crate::auth::caller::{NeedsAdministrator, UnknownRole};
 use crate::auth::error::{AuthError, FieldViolation};
 use crate::model::Username;
-use crate::password::{InvalidPassword, PoolError, Unfit};
+use crate::password::{AdoptError, InvalidPassword, PoolError, Unfit, Unusable};
 use crate::reason::Reason;
 use crate::store::StoreError;
 use crate::token::access::AttributesTooLarge;
@@ -39,12 +39,24 @@ pub enum UserAdminError {
     /// It could not be told whether it is good enough.
     #[error("the file of breached passwords cannot be read: {0}")]
     Breached(std::io::Error),
+    /// The hash of another system cannot be used.
+    #[error("the password hash was refused: {0}")]
+    Hash(#[from] Unusable),
     /// It could not be hashed.
     #[error("the password could not be hashed: {0}")]
     Hashing(#[from] PoolError),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<AdoptError> for UserAdminError {
+    fn from(error: AdoptError) -> Self {
+        match error {
+            AdoptError::Unusable(error) => Self::Hash(error),
+            AdoptError::Pool(error) => Self::Hashing(error),
+        }
+    }
 }
 
 impl From<Unfit> for UserAdminError {
@@ -70,6 +82,9 @@ impl From<UserAdminError> for AuthError {
             UserAdminError::Attributes(error) => Self::invalid_field("roles", error.to_string()),
             UserAdminError::Password(error) => rejected("password", error.into()),
             UserAdminError::Breached(error) => rejected("password", error.into()),
+            UserAdminError::Hash(error) => {
+                Self::invalid_field("password_hash", format!("is refused: {error}"))
+            }
             UserAdminError::Hashing(error) => error.into(),
             UserAdminError::Store(error) => error.into(),
         }

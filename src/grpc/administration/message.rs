@@ -9,8 +9,8 @@ use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 
 use crate::auth::{
-    AuthError, ChangeUser, CreateUser, Explanation, LONGEST_RESET, SessionEnd, SessionPlace, UserFilter,
-    UserRef,
+    AuthError, ChangeUser, CreateUser, Explanation, LONGEST_RESET, NewCredential, SessionEnd, SessionPlace,
+    UserFilter, UserRef,
 };
 use crate::grpc::convert;
 use crate::grpc::proto::v1;
@@ -60,8 +60,12 @@ pub(super) fn create_user(message: v1::CreateUserRequest) -> Result<CreateUser, 
         request_id,
     } = message;
     let username = username("username", &name)?;
-    let Some(v1::create_user_request::Credential::Password(password)) = credential else {
-        return Err(AuthError::invalid_field("password", "must be given"));
+    let credential = match credential {
+        Some(v1::create_user_request::Credential::Password(password)) => {
+            NewCredential::Password(password.into())
+        }
+        Some(v1::create_user_request::Credential::PasswordHash(hash)) => NewCredential::Hash(hash.into()),
+        None => return Err(AuthError::invalid_field("password", "must be given, or password_hash")),
     };
     let id = match (id.as_str(), request_id.as_str()) {
         ("", "") => None,
@@ -75,7 +79,7 @@ pub(super) fn create_user(message: v1::CreateUserRequest) -> Result<CreateUser, 
     Ok(CreateUser {
         id,
         username,
-        password: password.into(),
+        credential,
         roles: roles(&names)?,
         claims: claims("custom_claims", custom_claims)?,
     })
