@@ -32,7 +32,7 @@ use crate::grpc::{self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, Heal
 use crate::lifecycle::Lifecycle;
 use crate::listener::tls::TlsError;
 use crate::listener::{self, Budget, Limits, Port};
-use crate::model::{Clock, SystemClock};
+use crate::model::{Clock, SessionLimit, SystemClock};
 use crate::operations;
 use crate::password::{
     BreachedPasswords, HashParameters, HashingPool, InvalidBreachedFile, InvalidHashParameters,
@@ -374,8 +374,10 @@ fn policy(config: &Config) -> Policy {
             idle: config.sessions.idle,
             absolute: config.sessions.absolute,
             limit: config.sessions.limit(),
+            class_limit: SessionLimit::Unlimited,
             rotation: config.rotation.policy(),
         },
+        classes: config.sessions.class_limits(),
         access_ttl: tokens.access_ttl,
         audiences: tokens.audiences.clone(),
         access_tokens: AccessTokenIssuer::new(&tokens.issuer),

@@ -20,6 +20,7 @@ mod logout;
 mod own_session;
 mod password_reset;
 mod refresh;
+mod request_limit;
 mod service_account_admin;
 mod service_keys;
 mod session_admin;
@@ -33,6 +34,7 @@ pub use authenticator::{Authenticator, Parts, Policy};
 pub use caller::{Caller, LacksRole, NeedsAdministrator, UnknownRole};
 pub use error::{AuthError, FieldViolation};
 pub use password_reset::{LONGEST_RESET, PasswordResets};
+pub use request_limit::RequestLimit;
 pub use service_account_admin::{
     ChangeServiceAccount, CreateServiceAccount, CreateServiceKey, LONGEST_KEY_TTL, MOST_SERVICE_KEYS,
     SHORTEST_KEY_TTL, ServiceAccountAdmin, ServiceAccountError, ServiceAccountPage, ServiceAccountRef,

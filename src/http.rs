@@ -5,6 +5,7 @@
 //! both made. The paths and the JSON of the four RPCs come from the contract's own descriptors, so that a transcoding
 //! gateway gives the same.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use axum::middleware::from_fn_with_state;
 use countersign_verifier::KeySet;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Authenticate;
+use crate::auth::{Authenticate, RequestLimit};
 use crate::model::Clock;
 use crate::reason::Reason;
 use crate::transport::{AllowedOrigins, Deadlines, TrustedProxies};
@@ -41,6 +42,7 @@ mod meter;
 mod openapi;
 pub mod page;
 mod refusal;
+mod request_limit;
 mod revocation;
 mod routes;
 
@@ -80,6 +82,15 @@ pub enum ErrorShape {
     Status,
 }
 
+/// How a point in time is written in an answer under `/v1/auth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// As text by RFC 3339, as proto3 JSON has it.
+    Rfc3339,
+    /// As a number: milliseconds since 1970.
+    EpochMillis,
+}
+
 /// How the edge behaves.
 pub struct HttpOptions {
     /// Tells the time that [`crate::auth::CallContext::deadline`] is a point of.
@@ -111,6 +122,10 @@ pub struct HttpOptions {
     pub errors: ErrorShape,
     /// Whether `/v1/auth/…` answers `{code, message, data, timestamp}` with HTTP 200, whatever happened.
     pub envelope: bool,
+    /// How points in time are written under `/v1/auth/…`.
+    pub times: Times,
+    /// The application's own numbers for some reasons, in the place of the catalogue's.
+    pub error_codes: BTreeMap<Reason, u32>,
     /// The origins (RFC 6454 §6.2) whose pages may call, beside the edge's own.
     pub allowed_origins: Vec<String>,
     /// Whether a request with the refresh cookie needs the double-submit token, too.
@@ -121,6 +136,8 @@ pub struct HttpOptions {
     pub clients: Clients,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// How many requests one client may make; as many as it likes where there is none.
+    pub requests: Option<RequestLimit>,
     /// What a login must pass before its password is looked at.
     pub captcha: Option<Captcha>,
     /// Served beside the rest.
@@ -147,14 +164,24 @@ impl HttpOptions {
             plain_http: false,
             errors: ErrorShape::Problem,
             envelope: false,
+            times: Times::Rfc3339,
+            error_codes: BTreeMap::new(),
             allowed_origins: Vec::new(),
             csrf: false,
             hsts: Duration::from_hours(365 * 24),
             clients: Clients::default(),
             trusted_proxies: TrustedProxies::default(),
+            requests: None,
             captcha: None,
             pages: Router::new(),
         }
+    }
+}
+
+impl HttpOptions {
+    /// The number that answers carry beside a reason's name.
+    fn number_of(&self, reason: Reason) -> u32 {
+        self.error_codes.get(&reason).copied().unwrap_or_else(|| reason.number())
     }
 }
 
@@ -185,6 +212,7 @@ pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
         .method_not_allowed_fallback(async || Refused::from(Reason::MethodNotAllowed))
         .with_state(edge.clone())
         .merge(pages)
+        .layer(from_fn_with_state(edge.clone(), request_limit::request_limit))
         .layer(cors)
         .layer(from_fn_with_state(edge, around::around))
         .layer(from_fn_with_state(meter, meter::meter))

@@ -1,6 +1,7 @@
 //! The plain types of the domain: what a user, a session and a revocation are, and the one pure function that
 //! decides what a refresh token is worth. Nothing here does I/O, asks the time or knows a transport.
 
+pub mod external_id;
 pub mod id;
 mod position;
 pub mod revocation;
@@ -14,6 +15,7 @@ pub mod username;
 pub use countersign_verifier::{
     Clock, Epoch, ManualClock, Monotonic, SessionId, SystemClock, UnixMillis, UserId,
 };
+pub use external_id::ExternalId;
 pub use id::{MacKeyId, new_service_account_id, new_service_key_id, new_user_id};
 pub use position::{NotAPosition, Position};
 pub use revocation::{Actor, EndCause, Revocation, RevocationReason, RevocationScope};

@@ -15,7 +15,7 @@ pub use language::Language;
 pub const DOMAIN: &str = "countersign";
 
 /// Why a call failed, as callers are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// The request is not one that could ever succeed.
     InvalidRequest,
@@ -57,6 +57,8 @@ pub enum Reason {
     UserNotFound,
     /// Another user has the username.
     UsernameTaken,
+    /// Another user has the external id.
+    ExternalIdTaken,
     /// What was to be changed has changed since it was read.
     EtagMismatch,
     /// What was to become a password is not good enough.

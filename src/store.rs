@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::throttle::{Admission, LoginAttempt};
+use crate::model::throttle::{Admission, LoginAttempt, Source};
 use crate::model::{
-    Actor, Credential, CustomClaims, Epoch, Generation, MacKeyId, NewSession, NewUser, PasswordHash,
-    Position, Presented, Revocation, RevocationReason, Role, RotationPolicy, Session, SessionId,
-    SessionLimit, UnixMillis, User, UserId, Username,
+    Actor, Credential, CustomClaims, Epoch, ExternalId, Generation, MacKeyId, NewSession, NewUser,
+    PasswordHash, Position, Presented, Revocation, RevocationReason, Role, RotationPolicy, Session,
+    SessionId, SessionLimit, UnixMillis, User, UserId, Username,
 };
 
 pub mod in_process;
@@ -90,6 +90,31 @@ pub enum CreateUserError {
     /// There is a user with this username.
     #[error("the username is taken")]
     UsernameTaken,
+    /// There is another user with this external id.
+    #[error("the external id is taken")]
+    ExternalIdTaken,
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a change sets of a user; what is `None` stays as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AttributeChange<'a> {
+    /// The roles.
+    pub roles: Option<&'a [Role]>,
+    /// The custom claims.
+    pub claims: Option<&'a CustomClaims>,
+    /// The external id, or none from now on.
+    pub external_id: Option<Option<&'a ExternalId>>,
+}
+
+/// Changing a user's attributes failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SetAttributesError {
+    /// There is another user with this external id.
+    #[error("the external id is taken")]
+    ExternalIdTaken,
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -107,6 +132,9 @@ pub trait UserStore: Send + Sync + 'static {
 
     /// The user with this id.
     async fn find(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// The user with this external id.
+    async fn find_external(&self, id: &ExternalId) -> Result<Option<User>, StoreError>;
 
     /// At most `limit` users whose usernames come after `after`, in order of username, byte by byte.
     async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, StoreError>;
@@ -135,17 +163,16 @@ pub trait UserStore: Send + Sync + 'static {
     /// Forgets the user and ends every session. `None` when there is no such user.
     async fn delete(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError>;
 
-    /// Sets roles, claims or both, and notes in the ledger that they changed; ends nothing. `None` when there is
-    /// no such user, or none any more whose [`User::updated_at`] is `unchanged_since` where that is given: every
-    /// change gives another one.
+    /// Sets attributes, and notes in the ledger that they changed; ends nothing. `None` when there is no such user, or
+    /// none any more whose [`User::updated_at`] is `unchanged_since` where that is given: every change gives another
+    /// one.
     async fn set_attributes(
         &self,
         id: UserId,
-        roles: Option<&[Role]>,
-        claims: Option<&CustomClaims>,
+        change: AttributeChange<'_>,
         unchanged_since: Option<UnixMillis>,
         cause: Cause,
-    ) -> Result<Option<Revocation>, StoreError>;
+    ) -> Result<Option<Revocation>, SetAttributesError>;
 
     /// Ends every session. `None` when there is no such user.
     async fn revoke_all(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError>;
@@ -261,6 +288,9 @@ pub struct SessionPolicy {
     pub absolute: Duration,
     /// How many a user may have.
     pub limit: SessionLimit,
+    /// How many of the new session's class a user may have, where it has one: sessions without a class are bounded by
+    /// `limit` alone. Those of the class make room first, and then others as far as `limit` asks for it.
+    pub class_limit: SessionLimit,
     /// What is honoured of old refresh tokens.
     pub rotation: RotationPolicy,
 }
@@ -400,6 +430,14 @@ pub trait LoginThrottle: Send + Sync + 'static {
 
     /// Takes back the attempt, which was admitted, and forgets the failures before it.
     async fn succeeded(&self, attempt: LoginAttempt) -> Result<(), StoreError>;
+}
+
+/// How many requests one source may make, whatever they ask for, by [`crate::model::throttle::Rate`]. Times are the
+/// store's own.
+#[async_trait]
+pub trait RequestThrottle: Send + Sync + 'static {
+    /// Counts the request, or refuses it.
+    async fn admit(&self, source: Source) -> Result<Admission, StoreError>;
 }
 
 /// The connections that a store has, and what is under way on them.

@@ -130,6 +130,7 @@ impl Backed {
             idle: Duration::from_hours(24 * 14),
             absolute: Duration::from_hours(24 * 90),
             limit: SessionLimit::Unlimited,
+            class_limit: SessionLimit::Unlimited,
             rotation: RotationPolicy {
                 grace: Duration::ZERO,
                 deadline: Duration::from_secs(2),
@@ -139,7 +140,7 @@ impl Backed {
         let client = ClientFacts {
             address: "203.0.113.195".to_owned(),
             user_agent: USER_AGENT.to_owned(),
-            name: String::new(),
+            ..ClientFacts::default()
         };
         let new = NewSession {
             id: SessionSecret::generate().session_id(),

@@ -58,6 +58,7 @@ pub(crate) fn user(number: u64) -> User {
         username: Username::parse(&format!("user{number}")).unwrap(),
         roles: vec![Role::parse("member").unwrap(), Role::parse("editor").unwrap()],
         claims: CustomClaims::default(),
+        external_id: None,
         disabled: false,
         epoch: Epoch(0),
         created_at: now,

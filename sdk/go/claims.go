@@ -22,7 +22,7 @@ type claims struct {
 	subject, session    id
 }
 
-// parseClaims reads the payload of a token strictly: every claim but nbf must be there and of its one type (RFC 9068
+// parseClaims reads the payload of a token strictly: every claim but nbf and ext must be there and of its one type (RFC 9068
 // section 2.2).
 func parseClaims(payload []byte) (*claims, bool) {
 	members, ok := parseObject(payload)
@@ -43,6 +43,9 @@ func parseClaims(payload []byte) (*claims, bool) {
 	t.TokenID = r.text("jti")
 	t.SessionID = r.text("sid")
 	t.Username = r.text("username")
+	if _, has := members["ext"]; has {
+		t.ExternalID = r.text("ext")
+	}
 	t.Roles = r.texts("roles")
 	authTime := r.date("auth_time")
 	t.AMR = r.texts("amr")

@@ -144,7 +144,7 @@ func engineFor(t testing.TB, c *tokenCase, all map[string]*publicKey) *engine {
 // written is a token as the corpus writes it.
 func written(t testing.TB, token *Token) any {
 	t.Helper()
-	return throughJSON(t, map[string]any{
+	identity := map[string]any{
 		"subject":            token.Subject,
 		"username":           token.Username,
 		"session_id":         token.SessionID,
@@ -158,7 +158,11 @@ func written(t testing.TB, token *Token) any {
 		"epoch":              token.Epoch,
 		"session_expires_at": token.SessionExpiresAt.Unix(),
 		"custom_claims":      token.CustomClaims,
-	})
+	}
+	if token.ExternalID != "" {
+		identity["external_id"] = token.ExternalID
+	}
+	return throughJSON(t, identity)
 }
 
 func throughJSON(t testing.TB, value any) any {

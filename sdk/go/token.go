@@ -12,6 +12,8 @@ type Token struct {
 	Subject string
 	// Username is the user's name when the token was made.
 	Username string
+	// ExternalID is what the user is called in another system (claim ext); empty where that is not known.
+	ExternalID string
 	// SessionID names the session that the token belongs to (claim sid).
 	SessionID string
 	// Roles say what the user may do.

@@ -1,5 +1,6 @@
 //! The HTTP edge, put together from the configuration.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,10 +11,11 @@ use crate::config::{self, CaptchaMode, Config};
 use crate::http::captcha::{Authorities, OnUnavailable, When};
 use crate::http::{
     self, Captcha, CaptchaOptions, Client, Clients, ErrorShape, HttpOptions, RefreshCookie, RefreshTransport,
-    SameSite,
+    SameSite, Times,
 };
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Budget, Port};
+use crate::reason::Reason;
 use crate::text;
 use crate::transport::TrustedProxies;
 
@@ -27,6 +29,7 @@ pub(super) struct Edge {
     clients: Clients,
     trusted_proxies: TrustedProxies,
     captcha: Option<Captcha>,
+    error_codes: BTreeMap<Reason, u32>,
 }
 
 impl Edge {
@@ -49,6 +52,7 @@ impl Edge {
             clients: clients.collect(),
             trusted_proxies: TrustedProxies::new(edge.trusted_networks()?),
             captcha: captcha(config)?,
+            error_codes: edge.error_codes()?,
             port: Port::new(bind("edge.listen", edge.listen).await?, tls.edge.clone()).within(budget.clone()),
         }))
     }
@@ -101,12 +105,18 @@ impl Edge {
                 config::ErrorShape::Status => ErrorShape::Status,
             },
             envelope: edge.envelope,
+            times: match edge.times {
+                config::Times::Rfc3339 => Times::Rfc3339,
+                config::Times::EpochMillis => Times::EpochMillis,
+            },
             allowed_origins: edge.allowed_origins.clone(),
             csrf: edge.csrf,
             hsts: edge.hsts,
             clients: self.clients,
             trusted_proxies: self.trusted_proxies,
             captcha: self.captcha,
+            requests: parts.stores.request_limit(config, &parts.clock),
+            error_codes: self.error_codes,
             calls,
             pages: if edge.demonstration { http::page::demonstration() } else { http::Pages::new() },
             ..HttpOptions::new(parts.clock.clone(), Arc::new(move || keys.current().signing.key_set()))

@@ -54,6 +54,10 @@ pub(super) fn stores(stores: Stores, config: &Config, clock: &Arc<dyn Clock>, me
         }),
         ledger: Arc::new(Observed { inner: stores.ledger, watch: ledger, counts: counts.clone() }),
         sessions: Arc::new(observed(stores.sessions, session_store)),
+        requests: stores.requests.map(|inner| {
+            let watch = throttle.clone();
+            Arc::new(Observed { inner, watch, counts: counts.clone() }) as _
+        }),
         throttle: stores
             .throttle
             .map(|inner| Arc::new(Observed { inner, watch: throttle, counts: counts.clone() }) as _),

@@ -6,17 +6,22 @@ use std::sync::Arc;
 use secrecy::ExposeSecret as _;
 
 use super::StartError;
+use crate::auth::RequestLimit;
 use crate::config::{Config, Database, DatabaseLocation, SessionsStore};
 use crate::connection_url;
 use crate::cores::Cores;
 use crate::model::Clock;
-use crate::store::in_process::InProcessThrottle;
+use crate::store::in_process::{InProcessRequests, InProcessThrottle};
 use crate::store::mysql::MysqlStore;
 use crate::store::postgres::PostgresStore;
-use crate::store::redis::{RedisOptions, RedisStore, RedisThrottle, RedisTls, RedisUrl, TimeSource};
+use crate::store::redis::{
+    RedisOptions, RedisRequests, RedisStore, RedisThrottle, RedisTls, RedisUrl, TimeSource,
+};
 use crate::store::sql::{Dialect, NetworkOptions, SqlStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
-use crate::store::{Ledger, LoginThrottle, Probe, Push, ServiceAccountStore, SessionStore, UserStore};
+use crate::store::{
+    Ledger, LoginThrottle, Probe, Push, RequestThrottle, ServiceAccountStore, SessionStore, UserStore,
+};
 use crate::text;
 
 /// Where state lives.
@@ -34,6 +39,8 @@ pub struct Stores {
     pub push: Option<Arc<dyn Push>>,
     /// How many logins may be tried; `None` for as many as one likes.
     pub throttle: Option<Arc<dyn LoginThrottle>>,
+    /// How many requests one source may make at the edge; none where they are not bounded.
+    pub requests: Option<Arc<dyn RequestThrottle>>,
     /// Each store once, to be watched and closed.
     pub probes: Vec<Arc<dyn Probe>>,
     /// What an operator should know of the database's schema; `None` when it is this release's own.
@@ -59,7 +66,7 @@ impl Stores {
             DatabaseLocation::Postgres => Self::on(PostgresStore::open(&options)?, migrate).await,
             DatabaseLocation::Mysql => Self::on(MysqlStore::open(&options)?, migrate).await,
         }?;
-        let policy = config.throttle.policy();
+        let (policy, requests) = (config.throttle.policy(), config.throttle.request_rate());
         if config.redis.is_configured() {
             let redis = open_redis(config, cores)?;
             if config.sessions.store != SessionsStore::Sql {
@@ -67,12 +74,22 @@ impl Stores {
             }
             stores.push = Some(Arc::new(redis.clone()));
             stores.throttle = policy.map(|policy| Arc::new(RedisThrottle::new(redis.clone(), policy)) as _);
+            stores.requests = requests.map(|rate| Arc::new(RedisRequests::new(redis.clone(), rate)) as _);
             stores.probes.push(Arc::new(redis));
         } else {
             stores.throttle =
                 policy.map(|policy| Arc::new(InProcessThrottle::new(clock.clone(), policy)) as _);
+            stores.requests = requests.map(|rate| Arc::new(InProcessRequests::new(clock.clone(), rate)) as _);
         }
         Ok(stores)
+    }
+
+    /// How many requests a client may make, where that is bounded: over all replicas where there is Redis, and by each replica
+    /// alone while that does not answer.
+    pub fn request_limit(&self, config: &Config, clock: &Arc<dyn Clock>) -> Option<RequestLimit> {
+        let rate = config.throttle.request_rate().filter(|_| config.redis.is_configured());
+        let alone = rate.map(|rate| Arc::new(InProcessRequests::new(clock.clone(), rate)) as _);
+        self.requests.clone().map(|shared| RequestLimit::new(shared, alone))
     }
 
     /// Looks at what can be known of the stores without asking them: their addresses, and the files that are needed to
@@ -101,6 +118,7 @@ impl Stores {
             sessions: store.clone(),
             push: None,
             throttle: None,
+            requests: None,
             probes: vec![store],
             schema_warning,
         })

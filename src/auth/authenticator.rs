@@ -1,5 +1,6 @@
 //! The use cases' common ground: what they are made of, and what they are told to do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::types::{
     RefreshRequest, ResetPassword, RevokeOwnSessions, RevokedSessions, TokenPair, Verify, VerifyRequest,
 };
 use super::{Authenticate, change_password, login, logout, own_session, password_reset, refresh, verify};
-use crate::model::{Clock, Position, Session, SessionId, User, UserId};
+use crate::model::{Clock, Position, Session, SessionId, SessionLimit, User, UserId};
 use crate::password::{HashingPool, PasswordPolicy};
 use crate::reason::Reason;
 use crate::revocation::Revocations;
@@ -31,6 +32,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 pub struct Policy {
     /// How long sessions live, how many there may be, and what is honoured of old refresh tokens.
     pub session: SessionPolicy,
+    /// The classes of clients that there are, and how many sessions of each a user may have.
+    pub classes: BTreeMap<String, SessionLimit>,
     /// How long an access token lives; never past its session's end.
     pub access_ttl: Duration,
     /// The audiences that a login may ask for.

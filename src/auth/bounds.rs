@@ -29,12 +29,17 @@ impl LoginRequest {
         required(&mut violations, "username", &self.username, USERNAME_MAX_BYTES);
         required(&mut violations, "password", self.password.expose_secret(), PASSWORD_MAX_BYTES);
         audiences(&mut violations, &self.audiences);
-        let ClientFacts { address, user_agent, name } = &self.client;
+        let ClientFacts { address, user_agent, name, class } = &self.client;
         for (field, text) in
             [("client.name", name), ("client.user_agent", user_agent), ("client.address", address)]
         {
             bounded(&mut violations, field, text, CLIENT_FACT_MAX_BYTES);
             printable(&mut violations, field, text);
+        }
+        if !class.is_empty() && !ClientFacts::is_class(class) {
+            let most = ClientFacts::CLASS_MAX_BYTES;
+            let what = format!("must be empty or 1 to {most} of a-z 0-9 _ -");
+            violations.push(FieldViolation::new("client.class", what));
         }
         violations
     }
@@ -190,6 +195,7 @@ mod tests {
                 address: "x".repeat(CLIENT_FACT_MAX_BYTES),
                 user_agent: "x".repeat(CLIENT_FACT_MAX_BYTES),
                 name: "x".repeat(CLIENT_FACT_MAX_BYTES),
+                class: "x".repeat(ClientFacts::CLASS_MAX_BYTES),
             },
         }
     }
@@ -209,9 +215,17 @@ mod tests {
         request.client.name.push('x');
         request.client.user_agent.push('x');
         request.client.address.push('x');
+        request.client.class.push('x');
         let violations = request.violations();
-        let expected =
-            ["username", "password", "audiences[15]", "client.name", "client.user_agent", "client.address"];
+        let expected = [
+            "username",
+            "password",
+            "audiences[15]",
+            "client.name",
+            "client.user_agent",
+            "client.address",
+            "client.class",
+        ];
         assert_eq!(fields(&violations), expected, "all at once");
 
         let mut request = login();
@@ -225,10 +239,15 @@ mod tests {
             username: String::new(),
             password: String::new().into(),
             audiences: vec![String::new(), "a\u{0}".to_owned()],
-            client: ClientFacts { name: "line\nbreak".to_owned(), ..ClientFacts::default() },
+            client: ClientFacts {
+                name: "line\nbreak".to_owned(),
+                class: "Mobile".to_owned(),
+                ..ClientFacts::default()
+            },
         };
         let violations = request.violations();
-        let expected = ["username", "password", "audiences[0]", "audiences[1]", "client.name"];
+        let expected =
+            ["username", "password", "audiences[0]", "audiences[1]", "client.name", "client.class"];
         assert_eq!(fields(&violations), expected);
     }
 

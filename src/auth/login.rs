@@ -12,8 +12,8 @@ use super::login_turns::Turn;
 use super::types::{CallContext, Login, LoginRequest, SessionSummary};
 use crate::model::throttle::{AccountDigest, Admission, LoginAttempt, Source};
 use crate::model::{
-    Actor, ClientFacts, Credential, NewSession, PasswordHash, RevocationReason, Session, User, UserId,
-    Username,
+    Actor, ClientFacts, Credential, NewSession, PasswordHash, RevocationReason, Session, SessionLimit, User,
+    UserId, Username,
 };
 use crate::password::{Password, PoolError, Reservation, Verdict};
 use crate::reason::Reason;
@@ -30,15 +30,33 @@ pub(super) async fn login(
     request: LoginRequest,
 ) -> Result<Login, AuthError> {
     let audiences = check_audiences(auth, request.audiences)?;
+    let class_limit = class_limit(auth, &request.client.class)?;
     let username = Username::parse(&request.username)
         .map_err(|error| AuthError::invalid_field("username", error.to_string()))?;
     let password = Password::new(request.password.expose_secret().to_owned())
         .map_err(|error| AuthError::invalid_field("password", error.to_string()))?;
 
     let user = with_password(auth, &username, password, call).await?;
-    let login = begin_session(auth, &user, audiences, request.client, &auth.policy.session, call).await?;
+    let policy = SessionPolicy { class_limit, ..auth.policy.session };
+    let login = begin_session(auth, &user, audiences, request.client, &policy, call).await?;
     audit::login_succeeded(user.id, &username, login.session.id, call.peer);
     Ok(login)
+}
+
+/// How many sessions of a class a user may have; a class that is not configured is a mistake of the client's maker.
+fn class_limit(auth: &Authenticator, class: &str) -> Result<SessionLimit, AuthError> {
+    if class.is_empty() {
+        return Ok(SessionLimit::Unlimited);
+    }
+    let classes = &auth.policy.classes;
+    classes.get(class).copied().ok_or_else(|| {
+        let known: Vec<&str> = classes.keys().map(String::as_str).collect();
+        let what = match known.as_slice() {
+            [] => "must be empty: no class is configured".to_owned(),
+            known => format!("must be empty or one of {}", known.join(", ")),
+        };
+        AuthError::invalid_field("client.class", what)
+    })
 }
 
 /// The user with this name and this password, counted as an attempt to log in.

@@ -152,7 +152,9 @@ impl SessionAdmin {
         let id = match (whose, &user) {
             (_, Some(user)) => user.id,
             (UserRef::Id(id), None) => *id,
-            (UserRef::Name(_), None) => return Err(UserAdminError::NotFound(whose.clone())),
+            (UserRef::Name(_) | UserRef::External(_), None) => {
+                return Err(UserAdminError::NotFound(whose.clone()));
+            }
         };
         let stored = self.sessions.find(id, session).await;
         let lived = match &stored {

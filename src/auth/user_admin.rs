@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::password::{HashingPool, Imported, Password, PasswordPolicy, PoolError, Unfit};
 use crate::revocation::Revocations;
-use crate::store::{Cause, CreateUserError, Push, Until, UserStore};
+use crate::store::{AttributeChange, Cause, CreateUserError, Push, SetAttributesError, Until, UserStore};
 use crate::token::access::AccessTokenIssuer;
 
 mod ask;
@@ -110,11 +110,11 @@ impl UserAdmin {
         new: CreateUser,
         deadline: Option<Monotonic>,
     ) -> Result<User, UserAdminError> {
-        let CreateUser { id, username, credential, roles, claims } = new;
+        let CreateUser { id, username, credential, roles, claims, external_id } = new;
         check_reserved(&roles)?;
         by.may_assign(&roles)?;
         let credential = self.checked(credential, &username).await?;
-        AccessTokenIssuer::check_attributes(&roles, &claims)?;
+        AccessTokenIssuer::check_attributes(&roles, &claims, external_id.as_ref())?;
         // The same call again finds the user that it made, whatever has become of them since.
         if let Some(id) = id
             && let Some(user) = self.users.find(id).await?
@@ -132,11 +132,8 @@ impl UserAdmin {
             }
         };
         let id = id.unwrap_or_else(new_user_id);
-        let new = NewUser { id, username: username.clone(), password_hash, roles, claims };
-        let user = self.users.create(new).await.map_err(|error| match error {
-            CreateUserError::UsernameTaken => UserAdminError::Taken(username),
-            CreateUserError::Store(error) => error.into(),
-        })?;
+        let new = NewUser { id, username, password_hash, roles, claims, external_id };
+        let user = self.users.create(new.clone()).await.map_err(|error| in_the_way(error, new))?;
         audit::user_changed(user.id, Some(&user.username), "created", &by.name);
         Ok(user)
     }
@@ -148,6 +145,7 @@ impl UserAdmin {
             UserRef::Name(username) => {
                 self.users.credential(username).await?.map(|Credential { user, .. }| user)
             }
+            UserRef::External(id) => self.users.find_external(id).await?,
         };
         found.ok_or_else(|| UserAdminError::NotFound(user.clone()))
     }
@@ -225,7 +223,7 @@ impl UserAdmin {
         self.ended(by, user, row, cause).await
     }
 
-    /// Sets roles and claims; they reach the access tokens with the next Refresh. Returns the user as they are then.
+    /// Sets roles, claims and external id; they reach the access tokens with the next Refresh. Returns the user as they are then.
     pub async fn change(
         &self,
         by: &Caller,
@@ -256,15 +254,27 @@ impl UserAdmin {
             check_reserved(roles)?;
             by.may_assign(roles)?;
         }
-        let attributes = (roles.unwrap_or(&user.roles), claims.unwrap_or(&user.claims));
-        AccessTokenIssuer::check_attributes(attributes.0, attributes.1)?;
+        let external_id = change.external_id.as_ref().map(Option::as_ref);
+        AccessTokenIssuer::check_attributes(
+            roles.unwrap_or(&user.roles),
+            claims.unwrap_or(&user.claims),
+            external_id.unwrap_or(user.external_id.as_ref()),
+        )?;
         let since = change.unchanged_since.unwrap_or(user.updated_at);
         if since != user.updated_at {
             return Err(UserAdminError::Changed);
         }
         let cause = self.cause(by, RevocationReason::UserChanged);
         let id = user.id;
-        let row = self.users.set_attributes(id, roles, claims, Some(since), cause).await?;
+        let set = AttributeChange { roles, claims, external_id };
+        let row = self.users.set_attributes(id, set, Some(since), cause).await;
+        let row = row.map_err(|error| match (error, external_id.flatten()) {
+            (SetAttributesError::ExternalIdTaken, Some(taken)) => {
+                UserAdminError::ExternalIdTaken(taken.clone())
+            }
+            (SetAttributesError::ExternalIdTaken, None) => UserAdminError::Changed,
+            (SetAttributesError::Store(error), _) => error.into(),
+        })?;
         let now = self.users.find(id).await?;
         if row.is_none() && now.is_some() {
             return Err(UserAdminError::Changed);
@@ -386,6 +396,17 @@ pub(super) async fn new_password(
     let (policy, username) = (Arc::clone(policy), username.clone());
     let checked = tokio::task::spawn_blocking(move || policy.check(&password, &username).map(|()| password));
     checked.await.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked).into()))
+}
+
+/// Why this user could not be created.
+fn in_the_way(error: CreateUserError, new: NewUser) -> UserAdminError {
+    match (error, new.external_id) {
+        (CreateUserError::ExternalIdTaken, Some(id)) => UserAdminError::ExternalIdTaken(id),
+        (CreateUserError::UsernameTaken | CreateUserError::ExternalIdTaken, _) => {
+            UserAdminError::Taken(new.username)
+        }
+        (CreateUserError::Store(error), _) => error.into(),
+    }
 }
 
 /// Notes the change, which is this row; without one, the user was deleted while it was asked for.

@@ -14,9 +14,10 @@ use super::Failure;
 use super::data::Data;
 use super::program::{BoxError, Program};
 use super::tls::Tls;
+use crate::auth::CreateUser;
 use crate::config::{duration, shown_url};
 use crate::grpc::{Target, login_check};
-use crate::model::{CustomClaims, Username};
+use crate::model::Username;
 use crate::secret;
 
 /// Where gRPC is served unless the address says otherwise.
@@ -61,10 +62,8 @@ impl LoginCheck {
         let name = format!("login-check-{}", hex::encode(secret::random::<8>()));
         let username = Username::parse(&name).map_err(BoxError::from)?;
         let password = SecretString::from(hex::encode(secret::random::<16>()));
-        users
-            .create(username.clone(), password.clone(), Vec::new(), CustomClaims::default())
-            .await
-            .map_err(BoxError::from)?;
+        let new = CreateUser::new(username.clone(), password.clone());
+        users.create(new).await.map_err(BoxError::from)?;
         let outcome = login_check(target, &name, password.expose_secret()).await;
         // Whatever came of it, the user must not stay behind.
         let forgotten = users.delete(&username).await;

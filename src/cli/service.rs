@@ -20,7 +20,9 @@ use crate::auth::{
 };
 use crate::config::{ClientCertificates, Config, Keys, ignored_variables, process_environment};
 use crate::lifecycle;
-use crate::model::{Clock, CustomClaims, Role, Session, SessionId, SystemClock, UnixMillis, User, Username};
+use crate::model::{
+    Clock, CustomClaims, ExternalId, Role, Session, SessionId, SystemClock, UnixMillis, User, Username,
+};
 use crate::secret;
 use crate::telemetry;
 use crate::token::{self, Activation, KeyDirectory, KeyInfo, key_directory};
@@ -159,14 +161,7 @@ fn named(username: &Username) -> UserRef {
 
 #[async_trait]
 impl UserAdministration for Arc<UserAdmin> {
-    async fn create(
-        &self,
-        username: Username,
-        password: SecretString,
-        roles: Vec<Role>,
-        claims: CustomClaims,
-    ) -> Result<User, UserAdminError> {
-        let new = CreateUser { roles, claims, ..CreateUser::new(username, password) };
+    async fn create(&self, new: CreateUser) -> Result<User, UserAdminError> {
         UserAdmin::create(self, &Caller::operator(), new, None).await
     }
 
@@ -193,6 +188,15 @@ impl UserAdministration for Arc<UserAdmin> {
 
     async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), UserAdminError> {
         let change = ChangeUser { claims: Some(claims), ..ChangeUser::default() };
+        UserAdmin::change(self, &Caller::operator(), &named(username), change).await.map(drop)
+    }
+
+    async fn set_external_id(
+        &self,
+        username: &Username,
+        external_id: Option<ExternalId>,
+    ) -> Result<(), UserAdminError> {
+        let change = ChangeUser { external_id: Some(external_id), ..ChangeUser::default() };
         UserAdmin::change(self, &Caller::operator(), &named(username), change).await.map(drop)
     }
 

@@ -105,6 +105,7 @@ struct SessionLine<'a> {
     name: &'a str,
     user_agent: &'a str,
     address: &'a str,
+    class: &'a str,
 }
 
 impl<'a> From<&'a UserSession> for SessionLine<'a> {
@@ -117,6 +118,7 @@ impl<'a> From<&'a UserSession> for SessionLine<'a> {
             name: &session.client.name,
             user_agent: &session.client.user_agent,
             address: &session.client.address,
+            class: &session.client.class,
         }
     }
 }
@@ -166,7 +168,11 @@ fn described(explanation: &Explanation) -> String {
 
 fn write_all(out: &mut dyn Write, sessions: &[UserSession], json: bool) -> Result<(), Failure> {
     if !json {
-        writeln!(out, "{:<22} {:<20} {:<20} {:<15} CLIENT", "ID", "CREATED", "REFRESHED", "ADDRESS")?;
+        writeln!(
+            out,
+            "{:<22} {:<20} {:<20} {:<15} {:<8} CLIENT",
+            "ID", "CREATED", "REFRESHED", "ADDRESS", "CLASS"
+        )?;
     }
     for session in sessions {
         let line = SessionLine::from(session);
@@ -174,9 +180,10 @@ fn write_all(out: &mut dyn Write, sessions: &[UserSession], json: bool) -> Resul
             json_line(out, &line)?;
             continue;
         }
-        let SessionLine { id, created_at, refreshed_at, name, user_agent, address, .. } = line;
+        let SessionLine { id, created_at, refreshed_at, name, user_agent, address, class, .. } = line;
+        let class = if class.is_empty() { "-" } else { class };
         let client = if name.is_empty() { user_agent } else { name };
-        writeln!(out, "{id:<22} {created_at:<20} {refreshed_at:<20} {address:<15} {client}")?;
+        writeln!(out, "{id:<22} {created_at:<20} {refreshed_at:<20} {address:<15} {class:<8} {client}")?;
     }
     Ok(())
 }

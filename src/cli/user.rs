@@ -8,16 +8,16 @@ use super::Failure;
 use super::data::Data;
 use super::password_input::PasswordInput;
 use super::program::{BoxError, Program};
-use crate::auth::{Reach, UserAdminError};
+use crate::auth::{CreateUser, Reach, UserAdminError};
 use crate::config::{Config, OnStale, duration};
-use crate::model::{CustomClaims, Role, Username};
+use crate::model::{CustomClaims, ExternalId, Role, Username};
 
 mod administration;
 mod attributes;
 mod listing;
 
 pub use administration::UserAdministration;
-pub use attributes::{ClaimsInput, RequiredClaims, RequiredRoles, Roles};
+pub use attributes::{ClaimsInput, RequiredClaims, RequiredExternalId, RequiredRoles, Roles};
 
 /// Creates, shows and changes users.
 #[derive(Debug, Subcommand)]
@@ -34,6 +34,8 @@ pub enum User {
     SetRoles(SetRoles),
     /// Replace the custom claims of a user
     SetClaims(SetClaims),
+    /// Replace what a user is called in another system
+    SetExternalId(SetExternalId),
     /// Let a disabled user in again
     Enable(Named),
     /// Lock a user out, and end all their sessions
@@ -54,6 +56,9 @@ pub struct Create {
     /// What else their access tokens say.
     #[command(flatten)]
     pub claims: ClaimsInput,
+    /// What the user is called in another system: the claim `ext` of their access tokens
+    #[arg(long, value_name = "ID", value_parser = attributes::external_id)]
+    pub external_id: Option<ExternalId>,
     /// Where their password is read.
     #[command(flatten)]
     pub password: PasswordInput,
@@ -114,6 +119,17 @@ pub struct SetClaims {
     pub claims: RequiredClaims,
 }
 
+/// Sets an external id.
+#[derive(Debug, Args)]
+pub struct SetExternalId {
+    /// Who, and which data.
+    #[command(flatten)]
+    pub user: Named,
+    /// The external id.
+    #[command(flatten)]
+    pub external_id: RequiredExternalId,
+}
+
 /// A user.
 #[derive(Debug, Args)]
 pub struct Named {
@@ -158,6 +174,12 @@ impl User {
                 program.users(&config).await?.set_claims(&username, claims).await.map_err(failed)?;
                 done(out, &username, &format!("has other claims {}", from_next_refresh(&config)))
             }
+            Self::SetExternalId(SetExternalId { user: Named { username, data }, external_id }) => {
+                let config = data.load()?;
+                let users = program.users(&config).await?;
+                users.set_external_id(&username, external_id.external_id).await.map_err(failed)?;
+                done(out, &username, &format!("has another external id {}", from_next_refresh(&config)))
+            }
             Self::Enable(Named { username, data }) => {
                 program.users(&data.load()?).await?.enable(&username).await.map_err(failed)?;
                 done(out, &username, "is enabled")
@@ -178,14 +200,15 @@ impl User {
 
 impl Create {
     async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
-        let Self { user: Named { username, data }, roles, claims, password } = self;
+        let Self { user: Named { username, data }, roles, claims, external_id, password } = self;
         let roles: Vec<Role> = roles.into_roles()?;
         let claims: CustomClaims = claims.into_claims()?;
         // A configuration that cannot be used is better known before a password is typed twice.
         let config = data.load()?;
         let password = password.read()?;
         let users = program.users(&config).await?;
-        let user = users.create(username, password, roles, claims).await.map_err(failed)?;
+        let new = CreateUser { roles, claims, external_id, ..CreateUser::new(username, password) };
+        let user = users.create(new).await.map_err(failed)?;
         done(out, &user.username, &format!("is created, with the id {}", user.id))
     }
 }

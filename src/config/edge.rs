@@ -1,6 +1,6 @@
 //! `[edge]`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::tls::{self, Tls};
-use super::{Grpc, Operations, bounds, duration, origins, secret};
+use super::{Grpc, Operations, bounds, duration, error_codes, origins, secret};
+use crate::reason::Reason;
 
 /// The HTTP edge: JSON for browsers, gateways and OAuth tools. How long its calls may take is what `[grpc]` and
 /// `[rotation]` say.
@@ -47,6 +48,11 @@ pub struct Edge {
     /// Whether every answer under `/v1/auth` is `{code, message, data, timestamp}` with status 200.
     /// `COUNTERSIGN__EDGE__ENVELOPE`
     pub envelope: bool,
+    /// How points in time are written in answers. `COUNTERSIGN__EDGE__TIMES`
+    pub times: Times,
+    /// `[edge.error_codes]`: the application's own number for a reason of docs/errors.md, in the place of the catalogue's.
+    /// `COUNTERSIGN__EDGE__ERROR_CODES`, as `TOKEN_MISSING=1001,ACCESS_TOKEN_EXPIRED=1002`
+    pub error_codes: BTreeMap<String, u32>,
     /// The origins whose pages may call, beside the edge's own: `https://app.example`. At most 64.
     /// `COUNTERSIGN__EDGE__ALLOWED_ORIGINS`, separated by commas
     pub allowed_origins: Vec<String>,
@@ -99,6 +105,16 @@ pub enum ErrorShape {
     Status,
 }
 
+/// How a point in time is written in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Times {
+    /// As text by RFC 3339, as proto3 JSON has it.
+    Rfc3339,
+    /// As a number: milliseconds since 1970.
+    EpochMillis,
+}
+
 /// A program that may call `/oauth2/…`.
 #[derive(Debug, Clone)]
 pub struct EdgeClient {
@@ -124,6 +140,8 @@ impl Default for Edge {
             demonstration: false,
             errors: ErrorShape::Problem,
             envelope: false,
+            times: Times::Rfc3339,
+            error_codes: BTreeMap::new(),
             allowed_origins: Vec::new(),
             csrf: false,
             hsts: Duration::from_hours(365 * 24),
@@ -167,6 +185,11 @@ impl Edge {
             .collect()
     }
 
+    /// The application's own numbers. A loaded configuration does not fail here.
+    pub fn error_codes(&self) -> Result<BTreeMap<Reason, u32>, Problem> {
+        error_codes::numbers(&self.error_codes)
+    }
+
     /// The networks whose proxies are believed. A loaded configuration does not fail here.
     pub fn trusted_networks(&self) -> Result<Vec<(IpAddr, u8)>, Problem> {
         bounds::networks("edge.trusted_proxies", &self.trusted_proxies)
@@ -197,6 +220,7 @@ impl Edge {
         origins::check("edge.allowed_origins", &self.allowed_origins)?;
         bounds::time("edge.hsts", self.hsts, ["0s", "3650d"])?;
         self.trusted_networks()?;
+        self.error_codes()?;
         let clients = self.clients()?;
         if clients.len() > Self::MOST {
             return Err(Problem::new(Self::CLIENTS, format!("names more than {}", Self::MOST)));

@@ -9,6 +9,9 @@ use super::secret::SECRETS;
 use super::{Config, ConfigError};
 use crate::spelling::nearest;
 
+/// The tables whose keys are the operator's own, each with a whole number. A variable has all of one: `web=1,mobile=2`.
+const OPEN_TABLES: [&str; 2] = ["edge.error_codes", "sessions.limits"];
+
 /// The environment variable that sets `key`.
 pub(super) fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
@@ -96,6 +99,9 @@ impl Schema {
         for (key, value) in keys {
             let key = format!("{section}.{key}");
             match (self.default_of(&key), value) {
+                (Some(Value::Dict(..)), Value::Dict(_, entries)) if OPEN_TABLES.contains(&key.as_str()) => {
+                    entries.iter().try_for_each(|(name, value)| numbered(&key, name, value, origin))?;
+                }
                 (Some(Value::Dict(..)), Value::Dict(_, keys)) => self.check_section(&key, keys, origin)?,
                 _ => self.check_type(&key, value, origin)?,
             }
@@ -131,6 +137,17 @@ impl Schema {
                 .parse::<bool>()
                 .map(Value::from)
                 .map_err(|_| invalid(format!("{text:?} is neither true nor false"))),
+            Some(Value::Dict(..)) => {
+                let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+                let entries = entries.map(|entry| {
+                    let (name, number) = entry.split_once('=')?;
+                    Some((name.trim().to_owned(), Value::from(number.trim().parse::<i64>().ok()?)))
+                });
+                let entries: Option<Dict> = entries.collect();
+                let bad =
+                    || invalid(format!("{text:?} is not written as name=1,other=2, with whole numbers"));
+                Ok(Value::from(entries.ok_or_else(bad)?))
+            }
             Some(Value::Array(..)) if text.trim_start().starts_with("[{") => {
                 let table = toml::from_str::<toml::Table>(&format!("it = {text}"));
                 let table = table.map_err(|error| invalid(error.message().replace('\n', ", ")))?;
@@ -148,9 +165,19 @@ impl Schema {
 fn leaves(section: &str, keys: &Dict) -> Vec<String> {
     let leaves = keys.iter().flat_map(|(key, value)| {
         let key = format!("{section}.{key}");
-        value.as_dict().map_or_else(|| vec![key.clone()], |keys| leaves(&key, keys))
+        let table = value.as_dict().filter(|_| !OPEN_TABLES.contains(&key.as_str()));
+        table.map_or_else(|| vec![key.clone()], |keys| leaves(&key, keys))
     });
     leaves.collect()
+}
+
+/// Refuses what is no number in a table whose keys are the operator's own.
+fn numbered(table: &str, name: &str, value: &Value, origin: &str) -> Result<(), ConfigError> {
+    if matches!(value, Value::Num(..)) {
+        return Ok(());
+    }
+    let problem = format!("must be a number, not {}", type_name(value));
+    Err(ConfigError::Invalid { key: format!("{table}.{name}"), problem, origin: format!(" (from {origin})") })
 }
 
 const fn type_name(value: &Value) -> &'static str {

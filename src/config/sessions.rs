@@ -1,5 +1,6 @@
 //! `[sessions]`
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{Rotation, Tokens, bounds, duration};
-use crate::model::SessionLimit;
+use crate::model::{ClientFacts, SessionLimit};
 
 /// Where sessions are kept, how long they live, and how many a user may have.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,6 +28,10 @@ pub struct Sessions {
     pub max_per_user: u32,
     /// What happens to one more. `COUNTERSIGN__SESSIONS__ON_LIMIT`
     pub on_limit: OnLimit,
+    /// `[sessions.limits]`: the classes of clients, and how many sessions of each a user may have at once, beside
+    /// `max_per_user`; at most 10000, 0 is as many as they like. At most 16 classes.
+    /// `COUNTERSIGN__SESSIONS__LIMITS`, as `web=1,mobile=2`
+    pub limits: BTreeMap<String, u32>,
 }
 
 /// Where sessions are kept.
@@ -59,6 +64,7 @@ impl Default for Sessions {
             absolute: Duration::from_hours(90 * 24),
             max_per_user: 0,
             on_limit: OnLimit::EvictOldest,
+            limits: BTreeMap::new(),
         }
     }
 }
@@ -66,7 +72,16 @@ impl Default for Sessions {
 impl Sessions {
     /// The limit as the session store takes it.
     pub fn limit(&self) -> SessionLimit {
-        match (NonZeroU32::new(self.max_per_user), self.on_limit) {
+        self.limit_of(self.max_per_user)
+    }
+
+    /// The limit of each class.
+    pub fn class_limits(&self) -> BTreeMap<String, SessionLimit> {
+        self.limits.iter().map(|(class, &most)| (class.clone(), self.limit_of(most))).collect()
+    }
+
+    const fn limit_of(&self, most: u32) -> SessionLimit {
+        match (NonZeroU32::new(most), self.on_limit) {
             (None, _) => SessionLimit::Unlimited,
             (Some(most), OnLimit::EvictOldest) => SessionLimit::EvictOldest(most),
             (Some(most), OnLimit::Deny) => SessionLimit::Deny(most),
@@ -94,6 +109,22 @@ impl Sessions {
             let what = format!("{access} is longer than sessions.absolute, which is {absolute}");
             return Err(Problem::between("tokens.access_ttl", "sessions.absolute", what));
         }
-        bounds::number("sessions.max_per_user", self.max_per_user, &(0..=10_000))
+        bounds::number("sessions.max_per_user", self.max_per_user, &(0..=10_000))?;
+        self.check_limits()
+    }
+
+    fn check_limits(&self) -> Result<(), Problem> {
+        const KEY: &str = "sessions.limits";
+        const MOST_CLASSES: usize = 16;
+        if self.limits.len() > MOST_CLASSES {
+            return Err(Problem::new(KEY, format!("names more than {MOST_CLASSES} classes")));
+        }
+        self.limits.iter().try_for_each(|(class, &most)| {
+            if !ClientFacts::is_class(class) {
+                let bytes = ClientFacts::CLASS_MAX_BYTES;
+                return Err(Problem::new(KEY, format!("{class:?} is not 1 to {bytes} of a-z 0-9 _ -")));
+            }
+            bounds::number(KEY, most, &(0..=10_000))
+        })
     }
 }

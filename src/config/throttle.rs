@@ -9,7 +9,7 @@ use super::error::Problem;
 use super::{bounds, duration};
 use crate::model::throttle::{BackOff, Rate, ThrottlePolicy};
 
-/// How many logins may be tried. An attempt counts before its password is looked at; success takes it back.
+/// How many logins may be tried, and how many requests may be made. An attempt counts before its password is looked at; success takes it back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Throttle {
@@ -43,6 +43,9 @@ pub struct Throttle {
     /// How long until there may be one more; 1ms to 1h. `COUNTERSIGN__THROTTLE__GLOBAL_INTERVAL`
     #[serde(with = "duration")]
     pub global_interval: Duration,
+    /// How many requests one source may make a minute at the HTTP edge, whatever they ask for; at most 60000, 0 for as many
+    /// as it likes. Goes by itself: `enabled` is about logins. `COUNTERSIGN__THROTTLE__REQUESTS`
+    pub requests: u32,
 }
 
 /// After so long without an attempt the failures of an account over all sources are forgotten. Names that somebody makes up
@@ -69,6 +72,7 @@ impl Default for Throttle {
             source_interval: Duration::from_secs(1),
             global_burst: some(500),
             global_interval: Duration::from_millis(5),
+            requests: 0,
         }
     }
 }
@@ -94,7 +98,16 @@ impl Throttle {
         })
     }
 
+    /// So many requests at once, and then one each so much of a minute; `None` where they are not bounded.
+    pub fn request_rate(&self) -> Option<Rate> {
+        const MINUTE_MS: u32 = 60_000;
+        let burst = NonZeroU32::new(self.requests)?;
+        let interval = Duration::from_millis(MINUTE_MS.div_ceil(burst.get()).into());
+        Some(Rate { burst, interval })
+    }
+
     pub(super) fn check(&self) -> Result<(), Problem> {
+        bounds::number("throttle.requests", self.requests, &(0..=60_000))?;
         bounds::number("throttle.account_free", self.account_free.get(), &(1..=10_000))?;
         bounds::time("throttle.account_first_wait", self.account_first_wait, ["10ms", "1h"])?;
         bounds::time("throttle.account_longest_wait", self.account_longest_wait, ["10ms", "1d"])?;

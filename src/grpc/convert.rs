@@ -75,7 +75,7 @@ pub(super) fn revoke_own_sessions(
 
 /// Reads a login; a client that names no address has the one that it calls from.
 pub(super) fn login(message: v1::LoginRequest, peer: Option<IpAddr>) -> Result<LoginRequest, AuthError> {
-    let v1::Client { name, user_agent, address } = message.client.unwrap_or_default();
+    let v1::Client { name, user_agent, address, class } = message.client.unwrap_or_default();
     let address = match peer {
         Some(peer) if address.is_empty() => peer.to_string(),
         _ => address,
@@ -84,7 +84,7 @@ pub(super) fn login(message: v1::LoginRequest, peer: Option<IpAddr>) -> Result<L
         username: message.username,
         password: message.password.into(),
         audiences: message.audiences,
-        client: ClientFacts { address, user_agent, name },
+        client: ClientFacts { address, user_agent, name, class },
     };
     request.check()?;
     Ok(request)
@@ -299,6 +299,7 @@ fn identity(token: &VerifiedToken) -> v1::VerifiedToken {
         auth_time: Some(timestamp(UnixMillis::from_secs(token.auth_time))),
         amr: token.amr.clone(),
         custom_claims: Some(object(&token.custom)),
+        external_id: token.external_id.clone().unwrap_or_default(),
     }
 }
 

@@ -102,6 +102,7 @@ impl fmt::Debug for v1::CreateUserRequest {
             .field("custom_claims", &self.custom_claims)
             .field("user_id", &self.user_id)
             .field("request_id", &self.request_id)
+            .field("external_id", &self.external_id)
             .finish()
     }
 }
@@ -134,6 +135,7 @@ impl fmt::Debug for v1::VerifyAccessTokenRequest {
             .field("access_token", &Redacted)
             .field("audiences", &self.audiences)
             .field("max_staleness", &self.max_staleness)
+            .field("at_least", &self.at_least)
             .finish()
     }
 }
@@ -144,6 +146,7 @@ impl fmt::Debug for v1::BatchVerifyAccessTokensRequest {
             .field("access_tokens", &Redacted)
             .field("audiences", &self.audiences)
             .field("max_staleness", &self.max_staleness)
+            .field("at_least", &self.at_least)
             .finish()
     }
 }
@@ -154,6 +157,7 @@ impl fmt::Debug for v1::VerifyStreamRequest {
             .field("access_token", &Redacted)
             .field("audiences", &self.audiences)
             .field("max_staleness", &self.max_staleness)
+            .field("at_least", &self.at_least)
             .finish()
     }
 }

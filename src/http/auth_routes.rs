@@ -10,7 +10,7 @@ use prost_reflect::{DynamicMessage, Value};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::call::Call;
-use super::contract::{decode, encode, message};
+use super::contract::{decode, message};
 use super::edge::Edge;
 use super::refusal::Refused;
 use super::{bearer, body, captcha, convert, csrf};
@@ -77,7 +77,7 @@ fn begun(edge: &Edge, request: &HeaderMap, login: Login, name: &str, position: O
     let fields =
         [("tokens", Value::Message(tokens)), ("session", Value::Message(convert::session(login.session)))];
     let fields = fields.into_iter().chain(position.map(convert::position));
-    let mut answer = edge.answer(encode(&message(name, fields)));
+    let mut answer = edge.answer_with(&message(name, fields));
     keep(edge, request, &mut answer, &login.tokens);
     answer
 }
@@ -89,7 +89,7 @@ fn client_facts(call: &Call, headers: &HeaderMap) -> ClientFacts {
     ClientFacts {
         address: call.client.map(|client| client.to_string()).unwrap_or_default(),
         user_agent: agent[..agent.floor_char_boundary(CLIENT_FACT_MAX_BYTES)].to_owned(),
-        name: String::new(),
+        ..ClientFacts::default()
     }
 }
 
@@ -167,7 +167,7 @@ pub(super) async fn refresh(
     let refresh = edge.change(budget, async move { auth.refresh(context, ask).await }).await?;
     let tokens = convert::tokens(&refresh.tokens, !edge.has_cookie());
     let fields = [("tokens", Value::Message(tokens))];
-    let mut answer = edge.answer(encode(&message("RefreshResponse", fields)));
+    let mut answer = edge.answer_with(&message("RefreshResponse", fields));
     // An unchanged token is in the jar already, or a later answer with a newer one is: nothing may overwrite that.
     if !refresh.unchanged {
         keep(&edge, &headers, &mut answer, &refresh.tokens);
@@ -206,7 +206,7 @@ pub(super) async fn logout(
         return Err(AuthError::invalid_field("token", what).into());
     }
     // With cookies, none is the state that was asked for: another tab was faster.
-    let mut answer = edge.answer(encode(&message("LogoutResponse", position.map(convert::position))));
+    let mut answer = edge.answer_with(&message("LogoutResponse", position.map(convert::position)));
     if edge.has_cookie() {
         edge.refresh_cookie.delete(answer.headers_mut());
     }
@@ -258,7 +258,7 @@ pub(super) async fn reset_password(
     let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.login);
     let context = edge.context(&call, budget);
     let position = edge.change(budget, async move { auth.reset_password(context, ask).await }).await?;
-    Ok(edge.answer(encode(&message("ResetPasswordResponse", [convert::position(position)]))))
+    Ok(edge.answer_with(&message("ResetPasswordResponse", [convert::position(position)])))
 }
 
 /// `GET /v1/auth/sessions`: where else the user is logged in. Changes nothing, so a page of another site that makes a browser
@@ -277,7 +277,7 @@ pub(super) async fn list_own_sessions(
     let (auth, budget) = (edge.auth.clone(), edge.options.deadlines.logout);
     let context = edge.context(&call, budget);
     let own = edge.change(budget, async move { auth.list_own_sessions(context, ask).await }).await?;
-    Ok(edge.answer(encode(&convert::own_sessions(own))))
+    Ok(edge.answer_with(&convert::own_sessions(own)))
 }
 
 /// `DELETE /v1/auth/sessions/{id}`, and `DELETE /v1/auth/sessions/others` for all but the one that asks.
@@ -303,7 +303,7 @@ pub(super) async fn revoke_own_sessions(
     let revoke = async move { auth.revoke_own_sessions(context, ask).await };
     let RevokedSessions { count, position } = edge.change(budget, revoke).await?;
     let revoked = ("revoked", Value::I32(i32::try_from(count).unwrap_or(i32::MAX)));
-    Ok(edge.answer(encode(&message("RevokeOwnSessionsResponse", [revoked, convert::position(position)]))))
+    Ok(edge.answer_with(&message("RevokeOwnSessionsResponse", [revoked, convert::position(position)])))
 }
 
 /// `POST /v1/auth/verify`
@@ -316,7 +316,7 @@ pub(super) async fn verify(
     let (ask, at_least) = convert::verify(message_in)?;
     let context = edge.context(&call, edge.options.deadlines.verify);
     let verify = edge.auth.verify_at_least(&context, &ask, at_least).await?;
-    Ok(edge.answer(encode(&convert::verification(verify))))
+    Ok(edge.answer_with(&convert::verification(verify)))
 }
 
 /// `GET /v1/auth/session`: who the bearer is.
@@ -327,5 +327,5 @@ pub(super) async fn session(
 ) -> Outcome {
     let token = bearer::require(request.headers())?;
     let token = edge.verified(&call, token, Vec::new())?;
-    Ok(edge.answer(encode(&convert::verified(token))))
+    Ok(edge.answer_with(&convert::verified(token)))
 }

@@ -5,7 +5,8 @@
 use std::sync::LazyLock;
 
 use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, Value,
+    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor,
+    ReflectMessage as _, Value,
 };
 
 use crate::auth::AuthError;
@@ -86,6 +87,43 @@ pub(super) fn encode(message: &DynamicMessage) -> serde_json::Value {
     let mut json = serde_json::to_value(message).unwrap_or_default();
     shorten_numbers(&mut json);
     json
+}
+
+/// The same with points in time as milliseconds since 1970.
+pub(super) fn encode_with_millis(message: &DynamicMessage) -> serde_json::Value {
+    let mut json = encode(message);
+    put_millis(message, &mut json);
+    json
+}
+
+/// Puts numbers in the place of the points in time of a message, which is written as this JSON.
+fn put_millis(message: &DynamicMessage, json: &mut serde_json::Value) {
+    for (field, value) in message.fields() {
+        let Some(json) = json.get_mut(field.json_name()) else { continue };
+        match (value, json) {
+            (Value::Message(part), json) if part.descriptor().full_name() == TIMESTAMP => {
+                *json = millis(part);
+            }
+            (Value::Message(part), json) => put_millis(part, json),
+            (Value::List(items), serde_json::Value::Array(written)) => {
+                for (item, json) in items.iter().zip(written) {
+                    if let Value::Message(part) = item {
+                        put_millis(part, json);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+const TIMESTAMP: &str = "google.protobuf.Timestamp";
+
+fn millis(timestamp: &DynamicMessage) -> serde_json::Value {
+    let number = |field| timestamp.get_field_by_name(field);
+    let seconds = number("seconds").and_then(|value| value.as_i64()).unwrap_or(0);
+    let nanos = number("nanos").and_then(|value| value.as_i32()).unwrap_or(0);
+    (seconds * 1000 + i64::from(nanos) / 1_000_000).into()
 }
 
 /// A double without a fraction is written without one, as every other implementation does.
@@ -216,6 +254,24 @@ mod tests {
             let read = decode(name, json.as_bytes()).ok().map(|message| encode(&message).to_string());
             assert_eq!(read.as_deref(), expected, "{json}");
         }
+    }
+
+    #[test]
+    fn points_in_time_are_written_as_milliseconds_where_that_is_asked_for_and_nothing_else_is() {
+        let written =
+            |name: &str, json: &str| encode_with_millis(&decode(name, json.as_bytes()).unwrap()).to_string();
+        let json =
+            r#"{"sessions":[{"createdAt":"1970-01-01T00:00:01.5Z"},{"id":"x"}],"currentSessionId":"y"}"#;
+        let expected = r#"{"currentSessionId":"y","sessions":[{"createdAt":1500},{"id":"x"}]}"#;
+        assert_eq!(written("ListOwnSessionsResponse", json), expected);
+        let json =
+            r#"{"expiresAt":"2026-01-31T12:00:00Z","customClaims":{"expiresAt":"2026-01-31T12:00:00Z"}}"#;
+        let expected = r#"{"customClaims":{"expiresAt":"2026-01-31T12:00:00Z"},"expiresAt":1769860800000}"#;
+        assert_eq!(written("VerifiedToken", json), expected, "claims are the operator's own");
+        let json = r#"{"session":{"createdAt":"1969-12-31T23:59:59.9Z"}}"#;
+        assert_eq!(written("LoginResponse", json), r#"{"session":{"createdAt":-100}}"#);
+        let json = r#"{"revocationStaleness":"1.500s"}"#;
+        assert_eq!(written("VerifyAccessTokenResponse", json), json, "no point in time");
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(super) fn login(mut message: DynamicMessage, known: ClientFacts) -> Result<L
         address: or(said("address"), known.address),
         user_agent: or(said("user_agent"), known.user_agent),
         name: or(said("name"), known.name),
+        class: said("class"),
     };
     let request = LoginRequest {
         username: text(&mut message, "username"),
@@ -154,6 +155,7 @@ fn own_session(session: Session) -> DynamicMessage {
         ("name", Value::String(session.client.name)),
         ("user_agent", Value::String(session.client.user_agent)),
         ("address", Value::String(session.client.address)),
+        ("class", Value::String(session.client.class)),
     ];
     let audiences = session.audiences.into_iter().map(Value::String).collect();
     message(
@@ -217,6 +219,7 @@ pub(super) fn verified(token: VerifiedToken) -> DynamicMessage {
             ("expires_at", seconds(token.expires_at)),
             ("auth_time", seconds(token.auth_time)),
             ("amr", list(token.amr)),
+            ("external_id", Value::String(token.external_id.unwrap_or_default())),
         ],
     );
     if let Ok(custom) = custom {

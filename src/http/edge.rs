@@ -5,14 +5,16 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::response::{IntoResponse as _, Response};
+use prost_reflect::DynamicMessage;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::contract::{encode, encode_with_millis};
 use super::cookie::Cookie;
 use super::foreign_origins::ForeignOrigins;
 use super::refusal::Refused;
-use super::{HttpOptions, RefreshTransport};
+use super::{HttpOptions, RefreshTransport, Times};
 use crate::auth::{AuthError, Authenticate, CallContext, VerifiedToken, VerifyRequest};
 use crate::model::Monotonic;
 use crate::reason::Reason;
@@ -74,6 +76,14 @@ impl Edge {
         let context = self.context(call, self.options.deadlines.verify);
         let verification = self.auth.verify(&context, &request)?.verification;
         Ok(Arc::unwrap_or_clone(bearer_of(verification)?))
+    }
+
+    /// A success under `/v1/auth/…`: this message.
+    pub(super) fn answer_with(&self, message: &DynamicMessage) -> Response {
+        self.answer(match self.options.times {
+            Times::Rfc3339 => encode(message),
+            Times::EpochMillis => encode_with_millis(message),
+        })
     }
 
     /// A success under `/v1/auth/…`.

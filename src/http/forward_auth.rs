@@ -74,7 +74,7 @@ fn identity(token: &VerifiedToken) -> HeaderMap {
     let headers = IDENTITY_HEADERS.into_iter().zip(transport::identity(token));
     headers
         .filter_map(|(name, value)| {
-            Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
+            Some((HeaderName::from_static(name), HeaderValue::from_str(&value?).ok()?))
         })
         .collect()
 }

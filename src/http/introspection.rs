@@ -77,6 +77,9 @@ fn active(token: VerifiedToken, issuer: &str) -> Value {
         "auth_time": token.auth_time,
         "amr": token.amr,
     });
+    if let Some(external_id) = token.external_id {
+        answer.insert("ext".to_owned(), external_id.into());
+    }
     if let Value::Object(claims) = claims {
         answer.extend(claims);
     }

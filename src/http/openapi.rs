@@ -154,7 +154,9 @@ fn responses(operation: &Operation, options: &HttpOptions, schemas: &mut Schemas
     let enveloped = options.envelope && operation.path.starts_with("/v1/auth/");
     if enveloped {
         let data = success_schema(&operation.gives, schemas).unwrap_or(Value::Bool(true));
-        let codes: Vec<u32> = operation.reasons.iter().copied().chain(of_all).map(Reason::number).collect();
+        let reasons = operation.reasons.iter().copied().chain(of_all);
+        // Several reasons may have one number of the application's.
+        let codes: BTreeSet<u32> = reasons.map(|reason| options.number_of(reason)).chain([0]).collect();
         responses.insert("200".to_owned(), schema::envelope(&data, &codes));
         return responses.into();
     }

@@ -51,15 +51,20 @@ impl IntoResponse for Refused {
 /// Writes a refusal into an answer, and leaves the headers that it has.
 pub(super) fn render(refused: &Refused, answer: &mut Response, call: &Call, path: &str, edge: &Edge) {
     let error = &*refused.0;
+    let number = edge.options.number_of(error.reason);
     let (media_type, body) = if path.starts_with("/oauth2/") {
-        ("application/json", oauth_error(error))
+        ("application/json", oauth_error(error, number))
     } else if edge.options.envelope && path.starts_with("/v1/auth/") {
         *answer.status_mut() = StatusCode::OK;
         let message = error.reason.message(call.language);
-        ("application/json", edge.envelope(error.reason.number(), message, &details(error)))
+        ("application/json", edge.envelope(number, message, &details(error)))
     } else {
         match edge.options.errors {
-            ErrorShape::Problem => (PROBLEM, problem(error, call.language, call.request_id.as_str())),
+            ErrorShape::Problem => {
+                let mut problem = problem(error, call.language, call.request_id.as_str());
+                problem["code"] = number.into();
+                (PROBLEM, problem)
+            }
             ErrorShape::Status => ("application/json", status::of(error, call.language)),
         }
     };
@@ -91,13 +96,13 @@ fn details(error: &AuthError) -> Value {
     details
 }
 
-fn oauth_error(error: &AuthError) -> Value {
+fn oauth_error(error: &AuthError, number: u32) -> Value {
     let reason = error.reason;
     json!({
         "error": oauth_code(reason),
         "error_description": reason.message(Language::En),
         "reason": reason.name(),
-        "code": reason.number(),
+        "code": number,
     })
 }
 

@@ -8,7 +8,8 @@ use countersign_verifier::{Epoch, SessionId, UnixMillis, UserId};
 use super::id::MacKeyId;
 use super::rotation::Line;
 
-/// What the client said of itself at login; shown to people, never decided by. Bounded where it is taken in.
+/// What the client said of itself at login. Shown to people; of the class alone something depends, how many sessions of
+/// it there may be. Bounded where it is taken in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClientFacts {
     /// The address that the login came from.
@@ -17,6 +18,19 @@ pub struct ClientFacts {
     pub user_agent: String,
     /// A name that the user may recognise: "Ada's phone".
     pub name: String,
+    /// What kind of client it is: one of the classes that are configured, or empty.
+    pub class: String,
+}
+
+impl ClientFacts {
+    /// The longest name of a class, in bytes. Redis finds a class by it: see `src/store/redis/record.rs`.
+    pub const CLASS_MAX_BYTES: usize = 32;
+
+    /// Whether a class may have this name: letters and digits in lower case, `_` and `-`.
+    pub fn is_class(name: &str) -> bool {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        (1..=Self::CLASS_MAX_BYTES).contains(&name.len()) && name.bytes().all(allowed)
+    }
 }
 
 /// What the session store keeps. There is no token in it, nor anything that a token can be made from.
@@ -90,4 +104,15 @@ pub enum SessionLimit {
     Deny(NonZeroU32),
     /// At most so many; one more login ends those that were refreshed longest ago.
     EvictOldest(NonZeroU32),
+}
+
+impl SessionLimit {
+    /// How many, where they are bounded, and whether one more ends others.
+    pub const fn most(self) -> Option<(NonZeroU32, bool)> {
+        match self {
+            Self::Unlimited => None,
+            Self::Deny(most) => Some((most, false)),
+            Self::EvictOldest(most) => Some((most, true)),
+        }
+    }
 }

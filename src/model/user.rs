@@ -5,6 +5,7 @@ use std::fmt;
 use countersign_verifier::{Epoch, UnixMillis, UserId};
 use serde_json::{Map, Value};
 
+use super::external_id::ExternalId;
 use super::username::Username;
 
 /// A user without the password hash: what may be shown.
@@ -18,6 +19,8 @@ pub struct User {
     pub roles: Vec<Role>,
     /// What else the access token says of them.
     pub claims: CustomClaims,
+    /// What they are called in another system; the `ext` claim.
+    pub external_id: Option<ExternalId>,
     /// A disabled user can neither log in nor refresh.
     pub disabled: bool,
     /// How many times all their sessions were revoked.
@@ -50,6 +53,8 @@ pub struct NewUser {
     pub roles: Vec<Role>,
     /// What else the access token says of them.
     pub claims: CustomClaims,
+    /// What they are called in another system.
+    pub external_id: Option<ExternalId>,
 }
 
 /// A password hash as it is stored: a PHC string of Argon2id, or what a user was brought with from another system. Not a password, but not for anybody's eyes either: `Debug` shows none of it.
@@ -74,14 +79,14 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Why a role or a set of claims was refused; the text is for whoever set it.
+/// Why a role, a set of claims or an external id was refused; the text is for whoever set it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidAttribute(String);
 
 impl InvalidAttribute {
-    pub(super) const fn new(what: String) -> Self {
-        Self(what)
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
     }
 }
 
@@ -154,7 +159,7 @@ impl CustomClaims {
 
     /// Names that have a meaning of their own in an access token (RFC 7519 §4.1, RFC 9068 §2.2, RFC 8693 §4,
     /// RFC 7800 §3.1, OpenID Connect Core §2), or in Countersign.
-    pub const RESERVED: [&str; 30] = [
+    pub const RESERVED: [&str; 31] = [
         "iss",
         "sub",
         "aud",
@@ -185,6 +190,7 @@ impl CustomClaims {
         "username",
         "epoch",
         "sxp",
+        "ext",
     ];
 
     /// Checks a JSON object.
@@ -214,6 +220,20 @@ impl CustomClaims {
     pub fn parse(json: &str) -> Result<Self, InvalidAttribute> {
         let claims = serde_json::from_str(json)
             .map_err(|error| InvalidAttribute(format!("claims must be a JSON object: {error}")))?;
+        Self::new(claims)
+    }
+
+    /// Those of [`Self::RESERVED`] that a release before this one let in.
+    const RESERVED_LATER: [&str; 1] = ["ext"];
+
+    /// Parses what a store has. A name that an earlier version let in and that has a meaning of its own since is left
+    /// out: it must not take the place of what it means now, and its user must still be able to log in.
+    pub fn from_stored(json: &str) -> Result<Self, InvalidAttribute> {
+        let mut claims: Map<String, Value> = serde_json::from_str(json)
+            .map_err(|error| InvalidAttribute(format!("claims must be a JSON object: {error}")))?;
+        for name in Self::RESERVED_LATER {
+            claims.remove(name);
+        }
         Self::new(claims)
     }
 
@@ -279,6 +299,14 @@ mod tests {
         ] {
             assert!(CustomClaims::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_stored_claim_whose_name_is_reserved_by_now_is_left_out() {
+        let stored = CustomClaims::from_stored(r#"{"ext":{"a":1},"tenant":"acme"}"#).unwrap();
+        assert_eq!(stored.to_json(), r#"{"tenant":"acme"}"#);
+        assert!(CustomClaims::from_stored("[]").is_err());
+        assert!(CustomClaims::from_stored(r#"{"sub":"x"}"#).is_err(), "no release has stored it");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{Code, Entry, Reason};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(1));
 
-pub(super) static ENTRIES: [Entry; 41] = [
+pub(super) static ENTRIES: [Entry; 42] = [
     Entry {
         reason: Reason::InvalidRequest,
         name: "INVALID_REQUEST",
@@ -240,7 +240,7 @@ pub(super) static ENTRIES: [Entry; 41] = [
         retry_after: None,
         en: "There is no such user.",
         zh_cn: "用户不存在。",
-        meaning: "No user has this id or this username. Only administrative calls answer with it: a login never \
+        meaning: "No user has this id, this username or this external id. Only administrative calls answer with it: a login never \
                   tells whether there is such a user.",
         remedy: "Look whether the user was deleted, or meant under another name: `ListUsers`.",
     },
@@ -255,6 +255,18 @@ pub(super) static ENTRIES: [Entry; 41] = [
         meaning: "There is another user with this username: usernames that normalize to the same text are one.",
         remedy: "Choose another. If the user may have been created by an earlier call whose answer was lost, \
                  send a `request_id` with each call: then the same call again finds the user that it made.",
+    },
+    Entry {
+        reason: Reason::ExternalIdTaken,
+        name: "EXTERNAL_ID_TAKEN",
+        code: Code::AlreadyExists,
+        number: 40904,
+        retry_after: None,
+        en: "Another user has this external id.",
+        zh_cn: "该外部标识已被使用。",
+        meaning: "There is another user with this `external_id`. Nothing was created or changed by this call.",
+        remedy: "Look who has it: `GetUser` by `external_id`. Take it from them first if it is this user's, or choose \
+                 another.",
     },
     Entry {
         reason: Reason::EtagMismatch,

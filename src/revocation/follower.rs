@@ -46,12 +46,13 @@ impl Follower {
         }
         let mut tick = tokio::time::interval(self.every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut earliest = tokio::time::Instant::now();
+        let mut apart = tokio::time::interval(POLLS_APART);
+        apart.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let progress = &self.revocations.progress;
             let wanted = async {
                 progress.wanted().await;
-                tokio::time::sleep_until(earliest).await;
+                apart.tick().await;
             };
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -60,7 +61,6 @@ impl Follower {
                 () = wanted => {}
             }
             self.step().await;
-            earliest = tokio::time::Instant::now() + POLLS_APART;
         }
     }
 

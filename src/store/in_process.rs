@@ -1,4 +1,4 @@
-//! What the embedded default keeps in its own memory: how many logins were tried.
+//! What the embedded default keeps in its own memory: how many logins were tried, and how many requests were made.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::throttle::{
-    AccountDigest, Admission, Attempts, LoginAttempt, Source, ThrottlePolicy, is_known, steady,
+    AccountDigest, Admission, Attempts, LoginAttempt, Rate, Source, ThrottlePolicy, is_known, steady,
 };
 use crate::model::{Clock, UnixMillis};
-use crate::store::{LoginThrottle, StoreError};
+use crate::store::{LoginThrottle, RequestThrottle, StoreError};
 
 /// How many accounts and sources are remembered at least, and at most twice of it; a few megabytes.
 const REMEMBERED: usize = 50_000;
@@ -97,6 +97,42 @@ impl LoginThrottle for InProcessThrottle {
         }
         buckets.global = global.give_back(buckets.global);
         Ok(())
+    }
+}
+
+/// Throttling of requests for one process.
+pub struct InProcessRequests {
+    clock: Arc<dyn Clock>,
+    rate: Rate,
+    buckets: Mutex<Recent<Source, UnixMillis>>,
+}
+
+impl InProcessRequests {
+    /// Nobody has asked for anything yet.
+    pub fn new(clock: Arc<dyn Clock>, rate: Rate) -> Self {
+        Self { clock, rate, buckets: Mutex::new(Recent::new(REMEMBERED)) }
+    }
+}
+
+impl fmt::Debug for InProcessRequests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProcessRequests").field("rate", &self.rate).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl RequestThrottle for InProcessRequests {
+    async fn admit(&self, source: Source) -> Result<Admission, StoreError> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read once the lock is held, so that time goes forward from one to the next.
+        let now = steady(self.clock.monotonic());
+        let arrival = buckets.get(&source).unwrap_or_default();
+        let retry_after = self.rate.wait(arrival, now);
+        if !retry_after.is_zero() {
+            return Ok(Admission::Refused { retry_after });
+        }
+        buckets.set(source, self.rate.take(arrival, now));
+        Ok(Admission::Admitted)
     }
 }
 

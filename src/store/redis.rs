@@ -40,7 +40,7 @@ mod throttle;
 mod user_agent;
 
 pub use self::address::{InvalidRedisUrl, RedisUrl, Server, Topology};
-pub use self::throttle::RedisThrottle;
+pub use self::throttle::{RedisRequests, RedisThrottle};
 
 /// What the store calls itself in errors, on `/readyz` and in the log.
 const NAME: &str = "redis";

@@ -9,7 +9,7 @@ use countersign_verifier::Rules;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::model::{CustomClaims, Role, Session, UnixMillis, User};
+use crate::model::{CustomClaims, ExternalId, Role, Session, UnixMillis, User};
 use crate::secret::random;
 use crate::token::signing_key::SigningKey;
 
@@ -57,9 +57,9 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// A user's roles and claims together would make a token that no verifier accepts.
+/// A user's roles, claims and external id together would make a token that no verifier accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("roles and claims take {bytes} bytes of JSON together; at most {max} are allowed", max = AccessTokenIssuer::MAX_ATTRIBUTE_BYTES)]
+#[error("roles, claims and external id take {bytes} bytes of JSON together; at most {max} are allowed", max = AccessTokenIssuer::MAX_ATTRIBUTE_BYTES)]
 pub struct AttributesTooLarge {
     /// How many bytes they take.
     pub bytes: usize,
@@ -101,7 +101,7 @@ pub struct AccessTokenIssuer {
 }
 
 impl AccessTokenIssuer {
-    /// The most bytes of JSON that a user's roles and claims may take together.
+    /// The most bytes of JSON that a user's roles, claims and external id may take together.
     pub const MAX_ATTRIBUTE_BYTES: usize = 3072;
     /// The most bytes of JSON that the audiences of one token may take together: 16 of 64 bytes do.
     pub const MAX_AUDIENCE_BYTES: usize = 1088;
@@ -111,11 +111,17 @@ impl AccessTokenIssuer {
         Self { issuer: issuer.into() }
     }
 
-    /// Checks that a user can have these roles and claims: where they are set, so that no Login fails of them.
-    pub fn check_attributes(roles: &[Role], claims: &CustomClaims) -> Result<(), AttributesTooLarge> {
+    /// Checks that a user can have these attributes: where they are set, so that no Login fails of them.
+    pub fn check_attributes(
+        roles: &[Role],
+        claims: &CustomClaims,
+        external_id: Option<&ExternalId>,
+    ) -> Result<(), AttributesTooLarge> {
         // The names of roles need no escaping.
-        let bytes =
-            json_array_bytes(roles.iter().map(|role| role.as_str().len() + 2)) + claims.to_json().len();
+        let roles = json_array_bytes(roles.iter().map(|role| role.as_str().len() + 2));
+        let name = "\"ext\":,".len();
+        let external_id = external_id.map_or(0, |id| name + Value::from(id.as_str()).to_string().len());
+        let bytes = roles + claims.to_json().len() + external_id;
         if bytes > Self::MAX_ATTRIBUTE_BYTES { Err(AttributesTooLarge { bytes }) } else { Ok(()) }
     }
 
@@ -157,6 +163,7 @@ impl AccessTokenIssuer {
             jti: URL_SAFE_NO_PAD.encode(random::<16>()),
             sid: session.id.to_string(),
             username: user.username.as_str(),
+            ext: user.external_id.as_ref().map(ExternalId::as_str),
             roles: user.roles.iter().map(Role::as_str).collect(),
             auth_time: session.created_at.as_secs(),
             amr: AUTHENTICATION_METHODS,
@@ -183,6 +190,8 @@ struct Claims<'a> {
     jti: String,
     sid: String,
     username: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ext: Option<&'a str>,
     roles: Vec<&'a str>,
     auth_time: i64,
     amr: [&'static str; 1],

@@ -15,6 +15,8 @@ use tonic_types::StatusExt as _;
 
 use crate::support::http::{Service, service_with_users};
 
+mod classes;
+mod external_id;
 mod grpcurl;
 mod importing;
 mod own;
@@ -90,14 +92,17 @@ impl World {
         self.sessions.list_sessions(with(by, ask)).await.unwrap().into_inner().sessions
     }
 
-    async fn verifies(&mut self, access_token: &str) -> bool {
-        use v1::verify_access_token_response::Result;
+    async fn verify(&mut self, access_token: &str) -> Option<v1::verify_access_token_response::Result> {
         let ask = v1::VerifyAccessTokenRequest {
             access_token: access_token.to_owned(),
             ..v1::VerifyAccessTokenRequest::default()
         };
-        let answer = self.auth.verify_access_token(ask).await.unwrap().into_inner();
-        matches!(answer.result, Some(Result::Verified(_)))
+        self.auth.verify_access_token(ask).await.unwrap().into_inner().result
+    }
+
+    async fn verifies(&mut self, access_token: &str) -> bool {
+        use v1::verify_access_token_response::Result;
+        matches!(self.verify(access_token).await, Some(Result::Verified(_)))
     }
 
     /// What comes of a login: `OK`, or the reason that it was refused for.
@@ -149,6 +154,7 @@ fn set_roles(username: &str, roles: &[&str]) -> v1::UpdateUserRequest {
         change: Some(v1::UserChange {
             roles: roles.iter().map(|&role| role.to_owned()).collect(),
             custom_claims: None,
+            external_id: String::new(),
         }),
         update_mask: Some(FieldMask { paths: vec!["roles".to_owned()] }),
         etag: String::new(),
@@ -362,7 +368,7 @@ async fn what_the_mask_does_not_name_stays() {
     assert_eq!(ada.custom_claims, claims("acme"));
     let change = |paths: &[&str]| {
         let paths = paths.iter().map(|&path| path.to_owned()).collect();
-        let change = v1::UserChange { roles: Vec::new(), custom_claims: claims("other") };
+        let change = v1::UserChange { custom_claims: claims("other"), ..v1::UserChange::default() };
         let update_mask = Some(FieldMask { paths });
         with(&admin, v1::UpdateUserRequest { change: Some(change), update_mask, ..set_roles("ada", &[]) })
     };

@@ -26,7 +26,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("listener", &["cores", "text"]),
     ("lifecycle", &[]),
     ("telemetry", &["config"]),
-    ("config", &["model", "token", "connection_url", "spelling", "text"]),
+    ("config", &["model", "reason", "token", "connection_url", "spelling", "text"]),
     (
         "app",
         &[

@@ -259,6 +259,46 @@ fn an_edge_that_no_browser_could_use_is_refused() {
     ]);
 }
 
+/// Numbers for reasons that there are not would be numbers that nobody is ever told.
+#[test]
+fn a_number_for_a_reason_that_there_is_not_is_refused() {
+    assert_named(&[
+        ("[edge.error_codes]\nTOKEN_MISING = 1", &["edge.error_codes", "did you mean \"TOKEN_MISSING\"?"]),
+        ("[edge.error_codes]\ntoken_missing = 1", &["edge.error_codes", "did you mean \"TOKEN_MISSING\"?"]),
+        ("[edge.error_codes]\nNO_LUCK_AT_ALL = 1", &["edge.error_codes", "docs/errors.md"]),
+        ("[edge.error_codes]\nTOKEN_MISSING = 0", &["edge.error_codes", "0 is not between 1 and 2147483647"]),
+        (
+            "[edge.error_codes]\nTOKEN_MISSING = 2147483648",
+            &["edge.error_codes", "2147483648 is not between"],
+        ),
+        ("[edge.error_codes]\nTOKEN_MISSING = 'x'", &["edge.error_codes.TOKEN_MISSING", "must be a number"]),
+        ("[edge]\nerror_codes = 1", &["edge.error_codes", "must be a table, not a number"]),
+        ("[edge]\ntimes = 'unix'", &["edge.times", "none of rfc3339, epoch_millis"]),
+    ]);
+    let variable = |text| with_required("", &[("COUNTERSIGN__EDGE__ERROR_CODES", text)]);
+    let config = variable("TOKEN_MISSING=1001, INTERNAL=9001").unwrap();
+    assert_eq!(config.edge.error_codes().unwrap().len(), 2);
+    for bad in ["TOKEN_MISSING", "TOKEN_MISSING=x", "1001=TOKEN_MISSING"] {
+        let error = variable(bad).unwrap_err();
+        assert!(
+            error.contains("COUNTERSIGN__EDGE__ERROR_CODES") && error.contains("name=1,other=2"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn requests_are_bounded_where_that_is_asked_for_and_never_more_freely() {
+    let config =
+        |number: u32| with_required(&format!("[throttle]\nrequests = {number}"), &[]).unwrap().throttle;
+    assert_eq!(config(0).request_rate(), None);
+    for (number, interval_ms) in [(1, 60_000), (7, 8_572), (100, 600), (60_000, 1)] {
+        let rate = config(number).request_rate().unwrap();
+        assert_eq!((rate.burst.get(), rate.interval.as_millis()), (number, interval_ms));
+    }
+    assert_named(&[("[throttle]\nrequests = 60001", &["throttle.requests", "between 0 and 60000"])]);
+}
+
 #[track_caller]
 fn assert_named(cases: &[(&str, &[&str])]) {
     for (toml, expected) in cases {
@@ -290,6 +330,30 @@ fn tables_of_a_section_and_rules_are_set_by_variables_too() {
         let error = with_required("", &[("COUNTERSIGN__GRPC__ALLOW", bad)]).unwrap_err();
         assert!(error.contains("grpc.allow") && error.contains("COUNTERSIGN__GRPC__ALLOW"), "{bad}: {error}");
     }
+}
+
+#[test]
+fn a_table_of_classes_is_set_by_a_file_or_by_one_variable() {
+    let file = "[sessions.limits]\nweb = 1\nmobile = 2";
+    let config = with_required(file, &[]).unwrap();
+    assert_eq!(config.sessions.limits, [("mobile".to_owned(), 2), ("web".to_owned(), 1)].into());
+    let variable = |text| with_required(file, &[("COUNTERSIGN__SESSIONS__LIMITS", text)]);
+    let config = variable(" tv=3, web = 0,").unwrap();
+    assert_eq!((config.sessions.limits["tv"], config.sessions.limits["web"]), (3, 0));
+    for bad in ["web", "web=x", "web=1=2", "web:1"] {
+        let error = variable(bad).unwrap_err();
+        let parts = ["sessions.limits", "COUNTERSIGN__SESSIONS__LIMITS", "name=1,other=2"];
+        assert!(parts.iter().all(|part| error.contains(part)), "{bad}: {error}");
+    }
+    let many = (0..17).map(|number| format!("c{number} = 1")).collect::<Vec<_>>().join("\n");
+    assert_named(&[
+        ("[sessions.limits]\nWeb = 1", &["sessions.limits", "\"Web\" is not 1 to 32 of a-z 0-9 _ -"]),
+        ("[sessions.limits]\nweb = 10001", &["sessions.limits", "10001 is not between 0 and 10000"]),
+        ("[sessions.limits]\nweb = '1'", &["sessions.limits.web", "must be a number, not a string"]),
+        ("[sessions]\nlimits = 1", &["sessions.limits", "must be a table, not a number"]),
+        ("[sessions.limit]\nweb = 1", &["sessions.limit", "did you mean"]),
+        (&format!("[sessions.limits]\n{many}"), &["sessions.limits", "more than 16 classes"]),
+    ]);
 }
 
 #[test]

@@ -44,11 +44,11 @@ pub(crate) trait Backend {
 macro_rules! topic {
     ($backend:ty, users) => {
         $crate::conformance::topic!($backend, users: a_new_user_is_enabled_and_in_epoch_zero,
-            a_username_is_taken_once, whoever_is_not_there_is_none,
+            a_username_is_taken_once, an_external_id_is_one_users, whoever_is_not_there_is_none,
             users_are_listed_by_username_page_by_page, every_end_of_all_sessions_raises_the_epoch,
             a_changed_password_is_the_one_that_counts, a_rehash_replaces_only_the_hash_that_it_was_made_for,
             a_disabled_user_can_be_let_in_again, a_deleted_user_leaves_the_name_and_the_epoch_behind,
-            attributes_are_set_apart_and_end_nothing,
+            attributes_are_set_apart_and_end_nothing, an_external_id_is_set_moved_and_taken_away,
             of_two_changes_to_what_both_have_read_one_is_made,
             a_password_is_set_in_the_epoch_in_which_the_old_one_was_shown);
     };
@@ -86,7 +86,8 @@ macro_rules! topic {
             sessions_are_listed_by_last_refresh, a_session_dies_of_idleness_unless_it_is_refreshed,
             the_idle_life_counts_from_the_last_refresh_of_any_kind,
             a_refresh_by_a_clock_that_is_far_behind_costs_nobody_the_session,
-            no_refresh_outlives_the_absolute_end, a_full_house_denies_one_more,
+            no_refresh_outlives_the_absolute_end, a_class_has_a_limit_of_its_own,
+            a_class_makes_room_for_its_own_before_others_do, a_full_house_denies_one_more,
             a_full_house_ends_the_session_refreshed_longest_ago,
             a_login_that_nobody_heard_of_ends_no_session, the_dead_and_the_revoked_take_no_room,
             deleting_forgets_those_named_and_no_others, purging_forgets_the_dead_alone);
@@ -102,8 +103,10 @@ macro_rules! topic {
     };
     ($backend:ty, concurrency) => {
         $crate::conformance::topic!($backend, concurrency: one_of_many_gets_the_username,
+            one_of_many_gets_the_external_id,
             no_raise_of_an_epoch_is_lost, the_order_of_numbers_is_the_order_of_commits,
-            one_of_many_presentations_rotates, a_limit_holds_when_many_log_in_at_once);
+            one_of_many_presentations_rotates, a_limit_holds_when_many_log_in_at_once,
+            the_limit_of_a_class_holds_when_many_log_in_at_once);
     };
     ($backend:ty, cancellation) => {
         $crate::conformance::topic!($backend, cancellation: a_cut_off_login_is_there_or_not,
@@ -143,7 +146,8 @@ macro_rules! every_session_case {
         $crate::conformance::topic!($backend, sessions);
         $crate::conformance::topic!($backend, rotation);
         $crate::conformance::topic!($backend, concurrency: one_of_many_presentations_rotates,
-            a_limit_holds_when_many_log_in_at_once);
+            a_limit_holds_when_many_log_in_at_once,
+            the_limit_of_a_class_holds_when_many_log_in_at_once);
         $crate::conformance::topic!($backend, cancellation: a_cut_off_login_is_there_or_not,
             a_cut_off_rotation_moved_the_line_once_or_not_at_all, cut_off_reads_leave_the_store_working);
     };
@@ -173,6 +177,7 @@ pub(crate) const POLICY: SessionPolicy = SessionPolicy {
     idle: IDLE,
     absolute: ABSOLUTE,
     limit: SessionLimit::Unlimited,
+    class_limit: SessionLimit::Unlimited,
     rotation: RotationPolicy { grace: GRACE, deadline: DEADLINE, strict: false },
 };
 
@@ -252,6 +257,7 @@ pub(crate) fn new_user(name: &str) -> NewUser {
         password_hash: hash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"),
         roles: Role::parse_all(["reader", "admin"]).unwrap(),
         claims: CustomClaims::parse(r#"{"tenant":"acmé","seats":[1,2.5,null]}"#).unwrap(),
+        external_id: None,
     }
 }
 
@@ -270,6 +276,7 @@ pub(crate) fn new_session(user: UserId, epoch: Epoch) -> NewSession {
             address: "2001:db8::1".to_owned(),
             user_agent: "Mozilla/5.0 (\"quoted\"; \\)".to_owned(),
             name: "Ada’s ☎".to_owned(),
+            class: "mobile".to_owned(),
         },
     }
 }

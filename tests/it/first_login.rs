@@ -50,7 +50,7 @@ fn the_lines_that_dev_prints_work_when_pasted_into_any_shell() {
         assert!(successor.is_some(), "{shell}: {refreshed}");
         let again = member(replayed, "/tokens/refreshToken");
         assert_eq!(successor, again, "{shell}: the identical successor");
-        assert_eq!(logout, "{}", "{shell}");
+        assert!(member(logout, "/position").is_some(), "{shell}: {logout}");
         assert!(revoked.contains("INVALID_REASON_REVOKED"), "{shell}: {revoked}");
         assert!(http.contains("HTTP/1.1 200 OK"), "{shell}: {http}");
         assert!(http.contains("set-cookie: countersign_refresh=csgn_rt_"), "{shell}: {http}");

@@ -297,3 +297,35 @@ async fn a_browser_is_told_what_ended_its_session() {
     refused.assert_refused(401, "SESSION_REVOKED");
     assert_eq!(refused.json()["cause"], "LOGGED_OUT_EVERYWHERE");
 }
+
+/// Every point in time of every answer, against the same in the usual form.
+#[tokio::test]
+async fn points_in_time_are_numbers_where_that_is_configured() {
+    let service = service(&[("EDGE__TIMES", "epoch_millis")]).await;
+    let login = service.http.login().await;
+    let told = login.json();
+    let millis = |value: &Value| value.as_i64().unwrap_or_else(|| panic!("{value} is no number"));
+    let (created, expires) = (millis(&told["session"]["createdAt"]), millis(&told["session"]["expiresAt"]));
+    let absolute = i64::try_from(Duration::from_hours(90 * 24).as_millis()).unwrap();
+    assert_eq!(expires - created, absolute);
+    assert!(created > 1_700_000_000_000, "milliseconds and not seconds");
+    for name in ["accessExpiresAt", "refreshExpiresAt"] {
+        assert!(millis(&told["tokens"][name]) > created, "{name}");
+    }
+    let seconds = told["tokens"]["expiresIn"].as_i64().unwrap();
+    assert!((1..=300).contains(&seconds), "seconds, as ever: {seconds}");
+
+    let access = bearer(&access_token(&login));
+    let session = service.http.get("/v1/auth/session", &[("authorization", &access)]).await.json();
+    assert_eq!(millis(&session["authTime"]), created / 1000 * 1000);
+    assert_eq!(millis(&session["expiresAt"]), millis(&told["tokens"]["accessExpiresAt"]));
+    assert!(session["issuedAt"].is_i64());
+    let verify = json!({ "accessToken": access_token(&login) });
+    let verified = service.http.post("/v1/auth/verify", &[], &verify).await.json();
+    assert_eq!(verified["verified"]["authTime"], session["authTime"]);
+    assert!(verified["revocationStaleness"].is_string(), "how long is no point in time");
+    let own = service.http.get("/v1/auth/sessions", &[("cookie", &login.cookie())]).await.json();
+    for name in ["createdAt", "refreshedAt", "idleExpiresAt", "expiresAt"] {
+        assert!(millis(&own["sessions"][0][name]) >= created, "{name}");
+    }
+}

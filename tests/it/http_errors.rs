@@ -8,9 +8,9 @@ use countersign::http::{ErrorShape, HttpOptions, RefreshTransport};
 use countersign::model::EndCause;
 use countersign::reason::{Language, Reason};
 use countersign::transport::Deadlines;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::http::{Answer, alone, credentials, options, request};
+use crate::support::http::{Answer, alone, credentials, options, request, service};
 use crate::support::stub::{Gate, Stub};
 
 fn in_bodies() -> HttpOptions {
@@ -165,6 +165,57 @@ async fn an_envelope_tells_apart_what_a_front_end_must() {
     );
     // What gateways and OAuth tools ask is answered by the status, whatever front ends like.
     fine.http.get("/forward-auth", &[]).await.assert_refused(401, "TOKEN_MISSING");
+}
+
+/// The table of docs/http.md, as an older front end has it.
+#[tokio::test]
+async fn an_application_keeps_its_own_numbers() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/http.md")).unwrap();
+    let example = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let example = example.into_iter().find(|block| block.contains("[edge.error_codes]")).unwrap();
+    let table: toml::Table = example.parse().unwrap();
+    let codes = table["edge"]["error_codes"].as_table().unwrap();
+    let codes: Vec<String> = codes.iter().map(|(name, code)| format!("{name}={code}")).collect();
+    let settings = [
+        ("EDGE__ERROR_CODES", codes.join(",")),
+        ("EDGE__ENVELOPE", "true".to_owned()),
+        ("EDGE__REFRESH_TRANSPORT", "body".to_owned()),
+        ("EDGE__CLIENTS", "gateway s3cret-of-the-gateway".to_owned()),
+    ];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let service = service(&settings).await;
+    let http = service.http;
+    let code = |answer: &Answer| answer.json()["code"].as_u64().unwrap();
+    assert_eq!(code(&http.login().await), 0);
+    assert_eq!(code(&http.get("/v1/auth/session", &[]).await), 1001);
+    assert_eq!(code(&http.get("/v1/auth/session", &[("authorization", "Bearer x")]).await), 1003);
+    let wrong =
+        http.post("/v1/auth/login", &[], &json!({ "username": "ada", "password": "wrong wrong" })).await;
+    assert_eq!(code(&wrong), 1004);
+    assert_eq!(wrong.json()["data"]["reason"], "INVALID_CREDENTIALS", "which programs may go by as well");
+    let refresh = http.post("/v1/auth/refresh", &[], &json!({ "refreshToken": "x" })).await;
+    assert_eq!(code(&refresh), 1003);
+    assert_eq!(code(&http.post("/v1/auth/login", &[], &json!({})).await), 3001);
+    let cross = [("sec-fetch-site", "cross-site")];
+    assert_eq!(code(&http.post("/v1/auth/login", &cross, &credentials()).await), 2002);
+    // What the table does not name is the catalogue's, and problems and OAuth errors follow the table.
+    assert_eq!(code(&http.get("/nowhere", &[]).await), u64::from(Reason::NotFound.number()));
+    let missing = http.get("/forward-auth", &[]).await;
+    missing.assert_refused(401, "TOKEN_MISSING");
+    assert_eq!(code(&missing), 1001);
+    let stranger = http.form("/oauth2/introspect", &[], "token=x").await;
+    assert_eq!(code(&stranger), u64::from(Reason::ClientUnauthenticated.number()));
+    let gateway = [("authorization", "Basic Z2F0ZXdheTpzM2NyZXQtb2YtdGhlLWdhdGV3YXk=")];
+    assert_eq!(code(&http.form("/oauth2/introspect", &gateway, "").await), 3001);
+
+    let document = http.get("/openapi.json", &[]).await.json();
+    let numbers =
+        |value: &Value| value.as_array().unwrap().iter().filter_map(Value::as_u64).collect::<Vec<_>>();
+    let problem = numbers(&document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]);
+    assert!(problem.contains(&1001) && !problem.contains(&40106), "{problem:?}");
+    let login = &document["paths"]["/v1/auth/login"]["post"]["responses"]["200"]["content"];
+    let login = numbers(&login["application/json"]["schema"]["properties"]["code"]["enum"]);
+    assert!(login.contains(&0) && login.contains(&1004) && !login.contains(&40101), "{login:?}");
 }
 
 #[tokio::test]

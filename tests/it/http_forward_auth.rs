@@ -65,4 +65,14 @@ async fn every_identity_header_is_there_and_none_is_ambiguous() {
     assert!(answer.headers.contains_key("x-auth-roles"), "an empty one overwrites, too");
     assert_eq!(answer.header("x-auth-token-id"), "jti-1");
     assert_eq!(answer.header("x-auth-expires"), "400");
+    assert!(
+        !answer.headers.contains_key("x-auth-external-id"),
+        "who has none is not said to have an empty one"
+    );
+
+    let mut token = Arc::unwrap_or_clone(verified());
+    token.external_id = Some("4 2,é".to_owned());
+    let edge = alone(Arc::new(Stub::verifying(Verification::Verified(Arc::new(token)))), options()).await;
+    let answer = edge.http.get("/forward-auth", &[("authorization", "Bearer a")]).await;
+    assert_eq!(answer.header("x-auth-external-id"), "4%202%2C%C3%A9");
 }

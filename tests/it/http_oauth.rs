@@ -102,6 +102,7 @@ async fn a_client_is_told_of_tokens_that_are_meant_for_it() {
     assert_eq!((&told["iss"], &told["aud"]), (&json!("countersign"), &json!(["countersign"])));
     assert_eq!((&told["token_type"], &told["tenant"]), (&json!("Bearer"), &json!("acme")));
     assert!(told["exp"].is_i64() && told["iat"].is_i64());
+    assert_eq!(told["ext"], Value::Null, "nobody says of whom there is none");
 
     let orders = basic("orders:s3cret-of-the-orders");
     let of_others = service.http.form("/oauth2/introspect", &[("authorization", &orders)], &form).await;

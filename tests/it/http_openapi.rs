@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use countersign::http::{Client, HttpOptions, RefreshTransport};
+use countersign::http::{Client, HttpOptions, RefreshTransport, Times};
 use countersign::reason::Reason;
 use serde_json::{Value, json};
 
@@ -87,6 +87,18 @@ async fn what_is_switched_off_is_not_described() {
     assert!(tokens(&cookies).get("refreshToken").is_none(), "never in a body");
     let bodies = document(HttpOptions { refresh_transport: RefreshTransport::Body, ..options() }).await;
     assert!(tokens(&bodies).get("refreshToken").is_some());
+}
+
+#[tokio::test]
+async fn times_are_described_as_they_are_written() {
+    let created = |document: &Value| {
+        document["components"]["schemas"]["SessionInfo"]["properties"]["createdAt"].clone()
+    };
+    let text = document(options()).await;
+    assert_eq!((&created(&text)["type"], &created(&text)["format"]), (&json!("string"), &json!("date-time")));
+    let numbers = document(HttpOptions { times: Times::EpochMillis, ..options() }).await;
+    assert_eq!(created(&numbers)["type"], "integer");
+    assert!(!created(&numbers)["description"].as_str().unwrap().is_empty());
 }
 
 /// Whatever a use case fails with, its answer is one that the document has.

@@ -23,6 +23,25 @@ fn change(current: &str, new: &str) -> Value {
 }
 
 #[tokio::test]
+async fn the_class_of_a_client_is_taken_and_shown() {
+    let service = service(&[("SESSIONS__LIMITS", "mobile=1")]).await;
+    let mut ask = credentials();
+    ask["client"] = json!({ "class": "mobile" });
+    let first = service.http.post("/v1/auth/login", &[], &ask).await;
+    let second = service.http.post("/v1/auth/login", &[], &ask).await;
+    let listed = service.http.get("/v1/auth/sessions", &[("cookie", &second.cookie())]).await.json();
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["sessions"][0]["client"]["class"], "mobile");
+    let kicked = service.http.post("/v1/auth/refresh", &[("cookie", &first.cookie())], &json!({})).await;
+    kicked.assert_refused(401, "SESSION_REVOKED");
+    assert_eq!(kicked.json()["cause"], "SIGNED_IN_ELSEWHERE");
+    ask["client"]["class"] = "tablet".into();
+    let unknown = service.http.post("/v1/auth/login", &[], &ask).await;
+    unknown.assert_refused(400, "INVALID_REQUEST");
+    assert_eq!(unknown.json()["violations"][0]["field"], "client.class");
+}
+
+#[tokio::test]
 async fn the_page_of_a_user_lists_their_sessions_and_ends_some() {
     let service = service(&[]).await;
     let (here, elsewhere, third) =

@@ -2,6 +2,7 @@
 
 mod clock_ahead;
 mod fleet;
+mod grpcurl_alone;
 mod key_switch;
 mod logout_latency;
 mod lossy_proxy;

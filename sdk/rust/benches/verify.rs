@@ -16,7 +16,7 @@ use countersign_verifier::{
 };
 
 #[path = "../tests/it/support.rs"]
-#[expect(dead_code, reason = "the tests need more of it than the bench does")]
+#[expect(dead_code, unused_macros, unused_imports, reason = "the tests need more of it than the bench does")]
 mod support;
 use support::{AUDIENCE, ISSUER, NOW, Signer, claims, with};
 

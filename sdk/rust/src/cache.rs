@@ -232,6 +232,7 @@ mod tests {
         let identity = VerifiedToken {
             subject: UserId::from_bytes([user; 16]),
             username: String::new(),
+            external_id: None,
             session: SessionId::from_bytes([user; 16]),
             roles: Vec::new(),
             audiences: Vec::new(),

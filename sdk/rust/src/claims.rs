@@ -27,6 +27,8 @@ pub struct Claims {
     pub session: SessionId,
     /// `username`: the subject's name when the token was made.
     pub username: String,
+    /// `ext`: what the subject is called in another system, where that is known.
+    pub external_id: Option<String>,
     /// `roles`: what the subject may do.
     pub roles: Vec<String>,
     /// `auth_time`: when the subject last proved who they are.
@@ -42,7 +44,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Reads the payload of a token, once and strictly: every claim but `nbf` must be there, of its one type,
+    /// Reads the payload of a token, once and strictly: every claim but `nbf` and `ext` must be there, of its one type,
     /// and no name may stand twice at any depth. Whatever is not so is [`InvalidReason::Malformed`].
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, InvalidReason> {
         json::object(payload).and_then(Self::from_members).ok_or(InvalidReason::Malformed)
@@ -63,6 +65,10 @@ impl Claims {
             token_id: text(from.remove("jti")?)?,
             session: text(from.remove("sid")?)?.parse().ok()?,
             username: text(from.remove("username")?)?,
+            external_id: match from.remove("ext") {
+                Some(value) => Some(text(value)?),
+                None => None,
+            },
             roles: texts(from.remove("roles")?)?,
             auth_time: numeric_date(&from.remove("auth_time")?)?,
             amr: texts(from.remove("amr")?)?,
@@ -136,6 +142,22 @@ mod tests {
         assert_eq!(claims.epoch, Epoch(3));
         assert_eq!(claims.not_before, None);
         assert_eq!(Value::Object(claims.custom), json!({"tenant": {"id": 7}}));
+        assert_eq!(claims.external_id, None);
+    }
+
+    #[test]
+    fn an_external_id_is_a_text_or_absent_and_no_custom_claim() {
+        let with = |ext: Value| {
+            let mut claims = valid();
+            claims["ext"] = ext;
+            Claims::parse(claims.to_string().as_bytes())
+        };
+        let claims = with("42".into()).unwrap();
+        assert_eq!(claims.external_id.as_deref(), Some("42"));
+        assert_eq!(claims.custom.get("ext"), None);
+        for bad in [json!(42), json!(null), json!(""), json!("a\nb"), json!(["42"])] {
+            assert_eq!(with(bad.clone()).unwrap_err(), InvalidReason::Malformed, "{bad}");
+        }
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct VerifiedToken {
     pub subject: UserId,
     /// `username`: their name when the token was made.
     pub username: String,
+    /// `ext`: what they are called in another system, where that is known.
+    pub external_id: Option<String>,
     /// `sid`: the session that the token belongs to.
     pub session: SessionId,
     /// `roles`: what they may do.
@@ -137,6 +139,7 @@ pub(crate) fn identity(claims: Claims) -> VerifiedToken {
     VerifiedToken {
         subject: claims.subject,
         username: claims.username,
+        external_id: claims.external_id,
         session: claims.session,
         roles: claims.roles,
         audiences: claims.audiences,

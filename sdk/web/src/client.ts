@@ -38,6 +38,11 @@ export interface LoginRequest {
   readonly audiences?: readonly string[];
   /** A name for this client that the user will recognise in a list of sessions. */
   readonly clientName?: string;
+  /**
+   * What kind of client this is: one of the classes that the server's `sessions.limits` names, `web` for instance. It
+   * bounds how many sessions of the class the user has at once.
+   */
+  readonly clientClass?: string;
   /** What the captcha's widget gave, when the edge asks for one. */
   readonly captchaResponse?: string;
 }
@@ -190,10 +195,10 @@ async function askWho(
 }
 
 function loginBody(request: LoginRequest): Record<string, unknown> {
-  const { username, password, audiences, clientName } = request;
+  const { username, password, audiences, clientName, clientClass } = request;
   const body: Record<string, unknown> = { username, password };
   if (audiences !== undefined) body["audiences"] = audiences;
-  if (clientName !== undefined) body["client"] = { name: clientName };
+  if (clientName !== undefined || clientClass !== undefined) body["client"] = { name: clientName, class: clientClass };
   return body;
 }
 

@@ -1,5 +1,5 @@
 import { ProtocolError } from "./errors.js";
-import { isObject, stringOrUndefined } from "./token.js";
+import { instantOrUndefined, isObject, stringOrUndefined } from "./token.js";
 
 /** One of the user's sessions: a place where they are logged in. */
 export interface OwnSession {
@@ -9,6 +9,8 @@ export interface OwnSession {
   readonly current: boolean;
   /** What its client called itself at the login; empty when it did not. */
   readonly clientName: string;
+  /** What kind of client it said that it is; empty when it did not. */
+  readonly clientClass: string;
   /** The `User-Agent` of the login. */
   readonly userAgent: string;
   /** The address that the login came from. */
@@ -33,11 +35,12 @@ export function readOwnSessions(answer: unknown): readonly OwnSession[] {
       id,
       current: id === current,
       clientName: stringOrUndefined(client["name"]) ?? "",
+      clientClass: stringOrUndefined(client["class"]) ?? "",
       userAgent: stringOrUndefined(client["userAgent"]) ?? "",
       address: stringOrUndefined(client["address"]) ?? "",
-      createdAt: stringOrUndefined(session["createdAt"]),
-      refreshedAt: stringOrUndefined(session["refreshedAt"]),
-      expiresAt: stringOrUndefined(session["expiresAt"]),
+      createdAt: instantOrUndefined(session["createdAt"]),
+      refreshedAt: instantOrUndefined(session["refreshedAt"]),
+      expiresAt: instantOrUndefined(session["expiresAt"]),
     };
   });
 }

@@ -1,6 +1,6 @@
 import { readAnswer } from "./edge.js";
 import { ProtocolError } from "./errors.js";
-import { isObject, stringOrUndefined } from "./token.js";
+import { instantOrUndefined, isObject, stringOrUndefined } from "./token.js";
 
 /** Who is logged in, as the server verified it. */
 export interface Session {
@@ -8,6 +8,8 @@ export interface Session {
   readonly subject: string;
   /** What the user is called. */
   readonly username: string;
+  /** What the user is called in another system, where that is known. */
+  readonly externalId: string | undefined;
   /** Names the session in public. */
   readonly sessionId: string;
   /** What the user may do. */
@@ -32,11 +34,12 @@ export async function readSession(response: Response): Promise<Session> {
   return {
     subject,
     username: stringOrUndefined(answer["username"]) ?? "",
+    externalId: stringOrUndefined(answer["externalId"]),
     sessionId: stringOrUndefined(answer["sessionId"]) ?? "",
     roles: strings(answer["roles"]),
     audiences: strings(answer["audiences"]),
-    authTime: stringOrUndefined(answer["authTime"]),
-    expiresAt: stringOrUndefined(answer["expiresAt"]),
+    authTime: instantOrUndefined(answer["authTime"]),
+    expiresAt: instantOrUndefined(answer["expiresAt"]),
     amr: strings(answer["amr"]),
     customClaims: isObject(answer["customClaims"]) ? answer["customClaims"] : {},
   };

@@ -8,6 +8,8 @@ export interface AccessTokenClaims {
   readonly jti?: string;
   readonly sid?: string;
   readonly username?: string;
+  /** What the user is called in another system, where that is known. */
+  readonly ext?: string;
   readonly roles?: readonly string[];
   readonly auth_time?: number;
   readonly amr?: readonly string[];
@@ -48,6 +50,13 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 
 export function stringOrUndefined(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
+}
+
+/** A point in time as RFC 3339 has it, from an edge that writes it so or in milliseconds since 1970 (`edge.times`). */
+export function instantOrUndefined(value: unknown): string | undefined {
+  // Beyond that there is no date (ECMA-262, "Time Values and Time Range").
+  const exists = typeof value === "number" && Math.abs(value) <= 8.64e15;
+  return exists ? new Date(value).toISOString() : stringOrUndefined(value);
 }
 
 /** An access token as the client keeps it: in memory, and nowhere else. */

@@ -1,5 +1,5 @@
 import { ProtocolError } from "./errors.js";
-import { holdToken, isObject, stringOrUndefined, type HeldToken } from "./token.js";
+import { holdToken, instantOrUndefined, isObject, stringOrUndefined, type HeldToken } from "./token.js";
 
 /** Reads the `tokens` of an answer to Login or Refresh. `asked` is when the request was sent. */
 export function readTokens(answer: unknown, asked: number): HeldToken {
@@ -16,7 +16,7 @@ export function readTokens(answer: unknown, asked: number): HeldToken {
   // proto3 JSON leaves out a zero. Servers of 0.1.0 wrote the number as a string.
   const seconds = Number(tokens["expiresIn"] ?? 0);
   if (!Number.isFinite(seconds)) throw new ProtocolError("The answer does not say how long the token lives.");
-  const serverExpiry = Date.parse(stringOrUndefined(tokens["accessExpiresAt"]) ?? "");
+  const serverExpiry = Date.parse(instantOrUndefined(tokens["accessExpiresAt"]) ?? "");
   // Counted from when the request was sent, so that the token is never thought to live longer than it does.
   return holdToken(accessToken, Number.isFinite(serverExpiry) ? serverExpiry : 0, seconds * 1_000, asked);
 }

@@ -31,7 +31,8 @@ test("the session is found again after a page load, by the cookie alone", async 
   const browser = new FakeBrowser();
   await browser.tab().client.login(ADA);
   const { client } = browser.tab();
-  assert.equal((await client.session())?.username, "ada");
+  const session = await client.session();
+  assert.deepEqual([session?.username, session?.externalId], ["ada", "42"]);
   assert.equal(browser.server.count("/v1/auth/refresh"), 1);
 });
 
@@ -87,6 +88,36 @@ test("an error that is told as a google.rpc.Status is the same error", async () 
     assert.deepEqual([error.message, error.reason, error.code], ["请求无效。", "INVALID_REQUEST", undefined]);
     return true;
   });
+});
+
+test("what the client says of itself goes along with the login", async () => {
+  const browser = new FakeBrowser();
+  const { client } = browser.tab();
+  const sent = async (said: { clientName?: string; clientClass?: string }): Promise<unknown> => {
+    await client.login({ ...ADA, ...said });
+    const login = browser.server.calls.findLast((call) => call.path === "/v1/auth/login");
+    return JSON.parse(login?.body ?? "")["client"];
+  };
+  assert.equal(await sent({}), undefined);
+  assert.deepEqual(await sent({ clientName: "phone" }), { name: "phone" });
+  assert.deepEqual(await sent({ clientClass: "mobile" }), { class: "mobile" });
+  assert.deepEqual(await sent({ clientName: "phone", clientClass: "mobile" }), { name: "phone", class: "mobile" });
+});
+
+test("an edge that writes times as milliseconds is understood", async () => {
+  const browser = new FakeBrowser();
+  const { client } = browser.tab();
+  const token = ["{}", '{"sub":"ada","sid":"1"}', "s"].map((part) => btoa(part)).join(".");
+  browser.server.once("/v1/auth/login", () =>
+    json({ tokens: { accessToken: token, expiresIn: 300, accessExpiresAt: 1_700_000_300_000 } }),
+  );
+  await client.login(ADA);
+  browser.server.once("/v1/auth/session", () => json({ subject: "ada", authTime: 1_700_000_000_000, expiresAt: 0 }));
+  const session = await client.session();
+  assert.deepEqual(
+    [session?.authTime, session?.expiresAt],
+    ["2023-11-14T22:13:20.000Z", "1970-01-01T00:00:00.000Z"],
+  );
 });
 
 test("a login that is never answered ends at its deadline", async () => {

@@ -136,7 +136,8 @@ export class FakeServer {
     const token = call.authorization?.replace("Bearer ", "") ?? "";
     if (!this.#good.has(token)) return new Response("", { status: 401 });
     if (call.path !== "/v1/auth/session") return json({ path: call.path, body: call.body });
-    return json({ subject: this.session?.subject, username: this.session?.subject, sessionId: this.session?.id });
+    const { id: sessionId, subject } = this.session ?? {};
+    return json({ subject, username: subject, externalId: "42", sessionId });
   }
 
   #mint(): object {

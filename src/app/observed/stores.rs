@@ -6,15 +6,15 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 
-use crate::model::throttle::{Admission, LoginAttempt};
+use crate::model::throttle::{Admission, LoginAttempt, Source};
 use crate::model::{
-    Clock, Credential, CustomClaims, Epoch, NewSession, NewUser, PasswordHash, Position, Revocation,
-    RevocationReason, Role, Session, SessionId, UnixMillis, User, UserId, Username,
+    Clock, Credential, Epoch, ExternalId, NewSession, NewUser, PasswordHash, Position, Revocation,
+    RevocationReason, Session, SessionId, UnixMillis, User, UserId, Username,
 };
 use crate::store::{
-    Cause, CreateUserError, Created, Ending, Honoured, Ledger, LedgerPoll, LedgerSnapshot, Lived,
-    LoginThrottle, Presentation, Push, Rotation, SessionPolicy, SessionRevocation, SessionStore, Standing,
-    StoreError, UserStore,
+    AttributeChange, Cause, CreateUserError, Created, Ending, Honoured, Ledger, LedgerPoll, LedgerSnapshot,
+    Lived, LoginThrottle, Presentation, Push, RequestThrottle, Rotation, SessionPolicy, SessionRevocation,
+    SessionStore, SetAttributesError, Standing, StoreError, UserStore,
 };
 use crate::telemetry::Metrics;
 use crate::telemetry::tables::{Counters, StoreTimings};
@@ -33,11 +33,12 @@ pub(super) const LEDGER: [&str; 7] = [
 ];
 pub(super) const SESSIONS: [&str; 5] =
     ["sessions.create", "sessions.rotate", "sessions.find", "sessions.delete", "sessions.other"];
-pub(super) const THROTTLE: [&str; 2] = ["throttle.admit", "throttle.succeeded"];
+pub(super) const THROTTLE: [&str; 3] = ["throttle.admit", "throttle.succeeded", "throttle.request"];
 pub(super) const PUSH: [&str; 1] = ["push.publish"];
 pub(super) const SERVICE_ACCOUNTS: [&str; 2] = ["service_accounts.stored_key", "service_accounts.other"];
 
 /// Watches one contract of one store.
+#[derive(Clone)]
 pub(super) struct Watch {
     pub(super) timings: Arc<StoreTimings>,
     pub(super) clock: Arc<dyn Clock>,
@@ -118,7 +119,7 @@ impl Counts {
         }
     }
 
-    fn revoked(&self, outcome: &Result<Option<Revocation>, StoreError>) {
+    fn revoked<E>(&self, outcome: &Result<Option<Revocation>, E>) {
         if let Ok(Some(row)) = outcome {
             self.users_revoked.count_named(row.reason.as_str(), 1);
         }
@@ -156,6 +157,10 @@ impl UserStore for Observed<dyn UserStore> {
 
     async fn find(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.watch.time(3, self.inner.find(id)).await
+    }
+
+    async fn find_external(&self, id: &ExternalId) -> Result<Option<User>, StoreError> {
+        self.watch.time(3, self.inner.find_external(id)).await
     }
 
     async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, StoreError> {
@@ -197,12 +202,11 @@ impl UserStore for Observed<dyn UserStore> {
     async fn set_attributes(
         &self,
         id: UserId,
-        roles: Option<&[Role]>,
-        claims: Option<&CustomClaims>,
+        change: AttributeChange<'_>,
         unchanged_since: Option<UnixMillis>,
         cause: Cause,
-    ) -> Result<Option<Revocation>, StoreError> {
-        let change = self.inner.set_attributes(id, roles, claims, unchanged_since, cause);
+    ) -> Result<Option<Revocation>, SetAttributesError> {
+        let change = self.inner.set_attributes(id, change, unchanged_since, cause);
         let outcome = self.watch.time(3, change).await;
         self.counts.revoked(&outcome);
         outcome
@@ -304,6 +308,13 @@ impl LoginThrottle for Observed<dyn LoginThrottle> {
 
     async fn succeeded(&self, attempt: LoginAttempt) -> Result<(), StoreError> {
         self.watch.time(1, self.inner.succeeded(attempt)).await
+    }
+}
+
+#[async_trait]
+impl RequestThrottle for Observed<dyn RequestThrottle> {
+    async fn admit(&self, source: Source) -> Result<Admission, StoreError> {
+        self.watch.time(2, self.inner.admit(source)).await
     }
 }
 

@@ -136,6 +136,7 @@ mod tests {
         ServiceKeyDigest::from_bytes([byte; 32])
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as a call has it")]
     fn address(last: u8) -> Option<IpAddr> {
         Some(IpAddr::from([192, 0, 2, last]))
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use secrecy::SecretString;
 
-use crate::model::{CustomClaims, Role, UnixMillis, User, UserId, Username};
+use crate::model::{CustomClaims, ExternalId, Role, UnixMillis, User, UserId, Username};
 
 /// Which user is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum UserRef {
     Id(UserId),
     /// The one with this username.
     Name(Username),
+    /// The one with this external id.
+    External(ExternalId),
 }
 
 impl From<Username> for UserRef {
@@ -32,6 +34,7 @@ impl fmt::Display for UserRef {
         match self {
             Self::Id(id) => write!(f, "{id}"),
             Self::Name(username) => write!(f, "{:?}", username.as_str()),
+            Self::External(id) => write!(f, "with the external id {:?}", id.as_str()),
         }
     }
 }
@@ -58,13 +61,16 @@ pub struct CreateUser {
     pub roles: Vec<Role>,
     /// The custom claims.
     pub claims: CustomClaims,
+    /// What they are called in another system.
+    pub external_id: Option<ExternalId>,
 }
 
 impl CreateUser {
-    /// A user with no roles and no claims, whose id is made here.
+    /// A user with no roles, no claims and no external id, whose id is made here.
     pub fn new(username: Username, password: impl Into<SecretString>) -> Self {
         let credential = NewCredential::Password(password.into());
-        Self { id: None, username, credential, roles: Vec::new(), claims: CustomClaims::default() }
+        let claims = CustomClaims::default();
+        Self { id: None, username, credential, roles: Vec::new(), claims, external_id: None }
     }
 }
 
@@ -75,6 +81,8 @@ pub struct ChangeUser {
     pub roles: Option<Vec<Role>>,
     /// The custom claims.
     pub claims: Option<CustomClaims>,
+    /// The external id, or none from now on.
+    pub external_id: Option<Option<ExternalId>>,
     /// [`User::updated_at`] of what the caller has read; nothing is changed if it is another by now.
     pub unchanged_since: Option<UnixMillis>,
 }

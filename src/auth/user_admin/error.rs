@@ -3,7 +3,7 @@
 use super::UserRef;
 use crate::auth::caller::{NeedsAdministrator, UnknownRole};
 use crate::auth::error::{AuthError, FieldViolation};
-use crate::model::Username;
+use crate::model::{ExternalId, Username};
 use crate::password::{AdoptError, InvalidPassword, PoolError, Unfit, Unusable};
 use crate::reason::Reason;
 use crate::store::StoreError;
@@ -18,6 +18,9 @@ pub enum UserAdminError {
     /// There is one already.
     #[error("there is a user {:?} already", .0.as_str())]
     Taken(Username),
+    /// There is another user with this external id.
+    #[error("there is another user with the external id {:?}", .0.as_str())]
+    ExternalIdTaken(ExternalId),
     /// The id, or the request that it was made from, is another user's.
     #[error("there is another user with this id: {:?}", .0.as_str())]
     IdTaken(Username),
@@ -30,7 +33,7 @@ pub enum UserAdminError {
     /// There is no such reserved role.
     #[error(transparent)]
     UnknownRole(#[from] UnknownRole),
-    /// Roles and claims together are too large for a token.
+    /// Roles, claims and external id together are too large for a token.
     #[error(transparent)]
     Attributes(#[from] AttributesTooLarge),
     /// The password is not good enough.
@@ -73,6 +76,7 @@ impl From<UserAdminError> for AuthError {
         match error {
             UserAdminError::NotFound(_) => Self::new(Reason::UserNotFound),
             UserAdminError::Taken(_) => Self::new(Reason::UsernameTaken),
+            UserAdminError::ExternalIdTaken(_) => Self::new(Reason::ExternalIdTaken),
             UserAdminError::IdTaken(_) => {
                 Self::invalid_field("user_id", "must not be another user's, nor `request_id` another call's")
             }

@@ -3,21 +3,15 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::auth::{Reach, UserAdminError};
-use crate::model::{CustomClaims, Role, User, Username};
+use crate::auth::{CreateUser, Reach, UserAdminError};
+use crate::model::{CustomClaims, ExternalId, Role, User, Username};
 
 /// The administration of users by an operator. Every change is written to the audit log by whoever implements this;
 /// those that end sessions also to the ledger.
 #[async_trait]
 pub trait UserAdministration: Send + Sync {
     /// Creates a user, enabled.
-    async fn create(
-        &self,
-        username: Username,
-        password: SecretString,
-        roles: Vec<Role>,
-        claims: CustomClaims,
-    ) -> Result<User, UserAdminError>;
+    async fn create(&self, new: CreateUser) -> Result<User, UserAdminError>;
 
     /// At most `limit` users whose usernames come after `after`, in order of username.
     async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, UserAdminError>;
@@ -37,6 +31,13 @@ pub trait UserAdministration: Send + Sync {
 
     /// Replaces the custom claims.
     async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), UserAdminError>;
+
+    /// Replaces the external id, or takes it away.
+    async fn set_external_id(
+        &self,
+        username: &Username,
+        external_id: Option<ExternalId>,
+    ) -> Result<(), UserAdminError>;
 
     /// Lets a disabled user in again.
     async fn enable(&self, username: &Username) -> Result<(), UserAdminError>;

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args};
 
 use crate::cli::Failure;
 use crate::cli::program::BoxError;
-use crate::model::{CustomClaims, Role};
+use crate::model::{CustomClaims, ExternalId, Role};
 use crate::text::{self, InvalidText};
 
 /// The largest file with claims, in bytes: more room than claims have, for those who write them with blanks.
@@ -50,6 +50,22 @@ pub struct RequiredClaims {
     /// The claims; `{}` takes all away.
     #[command(flatten)]
     pub input: ClaimsInput,
+}
+
+/// The external id that replaces a user's.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("new_external_id").args(["external_id", "none"]).required(true))]
+pub struct RequiredExternalId {
+    /// What the user is called in another system: the claim `ext` of their access tokens
+    #[arg(value_name = "EXTERNAL_ID", value_parser = external_id)]
+    pub external_id: Option<ExternalId>,
+    /// Take the external id away
+    #[arg(long)]
+    pub none: bool,
+}
+
+pub(super) fn external_id(text: &str) -> Result<ExternalId, String> {
+    ExternalId::parse(text).map_err(|error| error.to_string())
 }
 
 fn role(name: &str) -> Result<Role, String> {

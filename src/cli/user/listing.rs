@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{UserAdministration, failed};
 use crate::cli::Failure;
 use crate::cli::output::{json_line, rfc3339};
-use crate::model::{Role, User};
+use crate::model::{ExternalId, Role, User};
 
 /// How many users are asked for at once.
 const PAGE: u32 = 500;
@@ -18,6 +18,8 @@ const PAGE: u32 = 500;
 struct UserLine<'a> {
     id: String,
     username: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_id: Option<&'a str>,
     disabled: bool,
     roles: Vec<&'a str>,
     claims: &'a Map<String, Value>,
@@ -30,6 +32,7 @@ impl<'a> From<&'a User> for UserLine<'a> {
         Self {
             id: user.id.to_string(),
             username: user.username.as_str(),
+            external_id: user.external_id.as_ref().map(ExternalId::as_str),
             disabled: user.disabled,
             roles: user.roles.iter().map(Role::as_str).collect(),
             claims: user.claims.as_map(),
@@ -47,6 +50,10 @@ fn roles(user: &User) -> String {
     user.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(",")
 }
 
+fn external_id(user: &User) -> &str {
+    user.external_id.as_ref().map_or("-", ExternalId::as_str)
+}
+
 /// Writes every user, page by page, so that there may be more of them than memory holds.
 pub(super) async fn write_all(
     users: &dyn UserAdministration,
@@ -54,7 +61,11 @@ pub(super) async fn write_all(
     json: bool,
 ) -> Result<(), Failure> {
     if !json {
-        writeln!(out, "{:<36} {:<8} {:<20} {:<24} ROLES", "ID", "STATUS", "CREATED", "USERNAME")?;
+        writeln!(
+            out,
+            "{:<36} {:<8} {:<20} {:<24} {:<16} ROLES",
+            "ID", "STATUS", "CREATED", "USERNAME", "EXTERNAL ID"
+        )?;
     }
     let mut after = None;
     loop {
@@ -65,7 +76,8 @@ pub(super) async fn write_all(
             } else {
                 let (created, username) = (rfc3339(user.created_at), user.username.as_str());
                 let (id, status, roles) = (user.id.to_string(), status(user), roles(user));
-                writeln!(out, "{id:<36} {status:<8} {created:<20} {username:<24} {roles}")?;
+                let external = external_id(user);
+                writeln!(out, "{id:<36} {status:<8} {created:<20} {username:<24} {external:<16} {roles}")?;
             }
         }
         match page.last() {
@@ -83,6 +95,7 @@ pub(super) fn write_one(out: &mut dyn Write, user: &User, json: bool) -> Result<
     let lines = [
         ("id", user.id.to_string()),
         ("username", user.username.as_str().to_owned()),
+        ("external", external_id(user).to_owned()),
         ("status", status(user).to_owned()),
         ("roles", roles(user)),
         ("claims", user.claims.to_json()),

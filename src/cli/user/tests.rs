@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
 use super::*;
-use crate::auth::{Explanation, SessionEnd, UserRef};
+use crate::auth::{Explanation, NewCredential, SessionEnd, UserRef};
 use crate::cli::key::KeyAdministration;
 use crate::cli::service_account::ServiceAccountAdministration;
 use crate::cli::session::SessionAdministration;
@@ -36,6 +36,7 @@ fn user(username: Username) -> crate::model::User {
         username,
         roles: Role::parse_all(["admin", "ops"]).unwrap(),
         claims: CustomClaims::parse(r#"{"tenant":"acme"}"#).unwrap(),
+        external_id: Some(ExternalId::parse("42").unwrap()),
         disabled: false,
         epoch: Epoch(0),
         created_at: UnixMillis(0),
@@ -92,7 +93,11 @@ impl SessionAdministration for Recorder {
             created_at: UnixMillis(0),
             idle_expires_at: UnixMillis(90_000),
             expires_at: UnixMillis(120_000),
-            client: ClientFacts { address: "192.0.2.7".to_owned(), ..ClientFacts::default() },
+            client: ClientFacts {
+                address: "192.0.2.7".to_owned(),
+                class: "mobile".to_owned(),
+                ..ClientFacts::default()
+            },
         }])
     }
     async fn revoke(&self, username: &Username, ids: &BTreeSet<SessionId>) -> Result<usize, UserAdminError> {
@@ -118,17 +123,14 @@ impl SessionAdministration for Recorder {
 
 #[async_trait]
 impl UserAdministration for Recorder {
-    async fn create(
-        &self,
-        username: Username,
-        password: SecretString,
-        roles: Vec<Role>,
-        claims: CustomClaims,
-    ) -> Result<crate::model::User, UserAdminError> {
-        let roles: Vec<&str> = roles.iter().map(Role::as_str).collect();
-        let (password, claims) = (password.expose_secret(), claims.to_json());
-        self.note(format!("create {} {password} {} {claims}", username.as_str(), roles.join(",")));
-        Ok(user(username))
+    async fn create(&self, new: CreateUser) -> Result<crate::model::User, UserAdminError> {
+        let roles: Vec<&str> = new.roles.iter().map(Role::as_str).collect();
+        let NewCredential::Password(password) = &new.credential else { panic!("a password is asked for") };
+        let (password, claims) = (password.expose_secret(), new.claims.to_json());
+        let external = new.external_id.as_ref().map_or("-", ExternalId::as_str);
+        let name = new.username.as_str();
+        self.note(format!("create {name} {password} {} {claims} {external}", roles.join(",")));
+        Ok(user(new.username))
     }
     async fn list(
         &self,
@@ -160,6 +162,15 @@ impl UserAdministration for Recorder {
     }
     async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), UserAdminError> {
         self.note(format!("set_claims {} {}", username.as_str(), claims.to_json()));
+        Ok(())
+    }
+    async fn set_external_id(
+        &self,
+        username: &Username,
+        external_id: Option<ExternalId>,
+    ) -> Result<(), UserAdminError> {
+        let external = external_id.as_ref().map_or("-", ExternalId::as_str);
+        self.note(format!("set_external_id {} {external}", username.as_str()));
         Ok(())
     }
     async fn enable(&self, username: &Username) -> Result<(), UserAdminError> {
@@ -203,11 +214,12 @@ async fn sessions_are_shown_for_people_and_for_programs() {
     let recorder = Recorder::default();
     let table = order(&recorder, "session list ada --data-dir DATA").await.unwrap();
     let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["ID", "CREATED", "REFRESHED", "ADDRESS", "CLIENT"]);
+    assert_eq!(lines[0], ["ID", "CREATED", "REFRESHED", "ADDRESS", "CLASS", "CLIENT"]);
     let times = ["1970-01-01T00:00:00Z", "1970-01-01T00:01:00Z"];
-    assert_eq!(lines[1], ["AgICAgICAgICAgICAgICAg", times[0], times[1], "192.0.2.7"]);
+    assert_eq!(lines[1], ["AgICAgICAgICAgICAgICAg", times[0], times[1], "192.0.2.7", "mobile"]);
     let json = order(&recorder, "session list ada --json --data-dir DATA").await.unwrap();
     let session: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(session["class"], "mobile");
     assert_eq!((&session["id"], &session["refreshed_at"]), (&lines[1][0].into(), &times[1].into()));
 
     let explained =
@@ -231,10 +243,10 @@ async fn sessions_are_shown_for_people_and_for_programs() {
 async fn each_command_orders_what_it_says() {
     for (arguments, expected) in [
         (
-            "user create ada --data-dir DATA --password-file DATA/password --role ops --role admin --claims {\"a\":1}",
-            "create ada correct horse admin,ops {\"a\":1}",
+            "user create ada --data-dir DATA --password-file DATA/password --role ops --role admin --claims {\"a\":1} --external-id 42",
+            "create ada correct horse admin,ops {\"a\":1} 42",
         ),
-        ("user create ada --data-dir DATA --password-file DATA/password", "create ada correct horse  {}"),
+        ("user create ada --data-dir DATA --password-file DATA/password", "create ada correct horse  {} -"),
         (
             "user set-password ada --data-dir DATA --password-file DATA/password",
             "set_password ada correct horse",
@@ -242,6 +254,8 @@ async fn each_command_orders_what_it_says() {
         ("user set-roles ada --data-dir DATA --role ops", "set_roles ada [ops]"),
         ("user set-roles ada --data-dir DATA --none", "set_roles ada []"),
         ("user set-claims ada --data-dir DATA --claims-file DATA/claims", "set_claims ada {\"plan\":1}"),
+        ("user set-external-id ada 42 --data-dir DATA", "set_external_id ada 42"),
+        ("user set-external-id ada --none --data-dir DATA", "set_external_id ada -"),
         ("user enable ada --data-dir DATA", "enable ada"),
         ("user disable ada --data-dir DATA", "disable ada"),
         ("user delete ada --data-dir DATA", "delete ada"),
@@ -289,7 +303,8 @@ async fn a_command_that_ends_sessions_says_by_when_every_replica_knows() {
             assert!(parts.iter().all(|part| said.contains(part)), "{command}: {said}");
         }
     }
-    for command in ["set-roles ada --role ops", "set-claims ada --claims {\"a\":1}"] {
+    for command in ["set-roles ada --role ops", "set-claims ada --claims {\"a\":1}", "set-external-id ada 42"]
+    {
         let said = order(&Recorder::default(), &format!("user {command} --data-dir DATA")).await.unwrap();
         assert!(said.contains("(tokens.access_ttl)"), "{command}: {said}");
     }
@@ -301,6 +316,9 @@ async fn a_wrong_order_reaches_nobody() {
         ("user set-roles ada --data-dir DATA", "--role"),
         ("user set-roles ada --data-dir DATA --none --role ops", "cannot be used with"),
         ("user set-roles ada --data-dir DATA --role a,b", "ASCII letters"),
+        ("user set-external-id ada --data-dir DATA", "EXTERNAL_ID"),
+        ("user set-external-id ada 42 --none --data-dir DATA", "cannot be used with"),
+        ("user set-claims ada --data-dir DATA --claims {\"ext\":1}", "reserved"),
         ("user set-claims ada --data-dir DATA", "--claims"),
         ("user set-claims ada --data-dir DATA --claims {\"sub\":1}", "reserved"),
         ("user set-claims ada --data-dir DATA --claims-file DATA/absent", "absent"),
@@ -329,14 +347,20 @@ async fn a_user_is_shown_for_people_and_for_programs() {
     assert_eq!(
         line,
         concat!(
-            r#"{"id":"01010101-0101-0101-0101-010101010101","username":"ada","disabled":false,"#,
+            r#"{"id":"01010101-0101-0101-0101-010101010101","username":"ada","external_id":"42","disabled":false,"#,
             r#""roles":["admin","ops"],"claims":{"tenant":"acme"},"#,
             r#""created_at":"1970-01-01T00:00:00Z","updated_at":"1970-01-01T00:00:01Z"}"#,
             "\n"
         )
     );
     let text = order(&recorder, "user show ada --data-dir DATA").await.unwrap();
-    for part in ["username  ada\n", "status    enabled\n", "roles     admin,ops\n", r#"{"tenant":"acme"}"#] {
+    for part in [
+        "username  ada\n",
+        "external  42\n",
+        "status    enabled\n",
+        "roles     admin,ops\n",
+        r#"{"tenant":"acme"}"#,
+    ] {
         assert!(text.contains(part), "{text}");
     }
     let error = order(&recorder, "user show nobody --data-dir DATA").await.unwrap_err();

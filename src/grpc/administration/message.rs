@@ -14,7 +14,9 @@ use crate::auth::{
 };
 use crate::grpc::convert;
 use crate::grpc::proto::v1;
-use crate::model::{CustomClaims, EndCause, Role, Session, SessionId, UnixMillis, User, UserId, Username};
+use crate::model::{
+    CustomClaims, EndCause, ExternalId, Role, Session, SessionId, UnixMillis, User, UserId, Username,
+};
 
 /// The longest `request_id`, in bytes.
 const REQUEST_ID_MAX_BYTES: usize = 128;
@@ -25,7 +27,8 @@ pub(super) fn user_ref(user: Option<v1::UserRef>) -> Result<UserRef, AuthError> 
     match user.and_then(|user| user.user) {
         Some(User::UserId(id)) => Ok(UserRef::Id(user_id("user.user_id", &id)?)),
         Some(User::Username(name)) => Ok(UserRef::Name(username("user.username", &name)?)),
-        None => Err(AuthError::invalid_field("user", "must have user_id or username")),
+        Some(User::ExternalId(id)) => Ok(UserRef::External(some_external_id("user.external_id", &id)?)),
+        None => Err(AuthError::invalid_field("user", "must have user_id, username or external_id")),
     }
 }
 
@@ -35,6 +38,15 @@ fn user_id(field: &str, text: &str) -> Result<UserId, AuthError> {
 
 fn username(field: &str, text: &str) -> Result<Username, AuthError> {
     Username::parse(text).map_err(|error| AuthError::invalid_field(field, format!("is refused: {error}")))
+}
+
+fn some_external_id(field: &str, text: &str) -> Result<ExternalId, AuthError> {
+    ExternalId::parse(text).map_err(|error| AuthError::invalid_field(field, format!("is refused: {error}")))
+}
+
+/// An external id, or none.
+fn external_id(field: &str, text: &str) -> Result<Option<ExternalId>, AuthError> {
+    if text.is_empty() { Ok(None) } else { some_external_id(field, text).map(Some) }
 }
 
 /// Roles, each once.
@@ -58,6 +70,7 @@ pub(super) fn create_user(message: v1::CreateUserRequest) -> Result<CreateUser, 
         custom_claims,
         user_id: id,
         request_id,
+        external_id: external,
     } = message;
     let username = username("username", &name)?;
     let credential = match credential {
@@ -82,6 +95,7 @@ pub(super) fn create_user(message: v1::CreateUserRequest) -> Result<CreateUser, 
         credential,
         roles: roles(&names)?,
         claims: claims("custom_claims", custom_claims)?,
+        external_id: external_id("external_id", &external)?,
     })
 }
 
@@ -106,21 +120,22 @@ pub(super) fn id_of_request(method: &str, request_id: &str) -> [u8; 16] {
 pub(super) fn update_user(message: v1::UpdateUserRequest) -> Result<(UserRef, ChangeUser), AuthError> {
     let v1::UpdateUserRequest { user, change, update_mask, etag } = message;
     let user = user_ref(user)?;
-    let v1::UserChange { roles: names, custom_claims } = change.unwrap_or_default();
+    let v1::UserChange { roles: names, custom_claims, external_id: external } = change.unwrap_or_default();
     let mut change = ChangeUser { unchanged_since: read_etag(&etag)?, ..ChangeUser::default() };
     for path in update_mask.unwrap_or_default().paths {
         match path.as_str() {
             "roles" => change.roles = Some(roles(&names)?),
             "custom_claims" => change.claims = Some(claims("change.custom_claims", custom_claims.clone())?),
+            "external_id" => change.external_id = Some(external_id("change.external_id", &external)?),
             _ => {
                 return Err(AuthError::invalid_field(
                     "update_mask",
-                    "must name roles, custom_claims or both",
+                    "must name roles, custom_claims, external_id or several of them",
                 ));
             }
         }
     }
-    if change.roles.is_none() && change.claims.is_none() {
+    if change.roles.is_none() && change.claims.is_none() && change.external_id.is_none() {
         return Err(AuthError::invalid_field("update_mask", "must not be empty"));
     }
     Ok((user, change))
@@ -246,6 +261,7 @@ impl From<User> for v1::User {
             username: user.username.as_str().to_owned(),
             roles: user.roles.iter().map(|role| role.as_str().to_owned()).collect(),
             custom_claims: Some(convert::object(user.claims.as_map())),
+            external_id: user.external_id.map(|id| id.as_str().to_owned()).unwrap_or_default(),
             disabled: user.disabled,
             created_at: Some(convert::timestamp(user.created_at)),
             updated_at: Some(convert::timestamp(user.updated_at)),
@@ -261,6 +277,7 @@ impl From<Session> for v1::Session {
                 name: session.client.name,
                 user_agent: session.client.user_agent,
                 address: session.client.address,
+                class: session.client.class,
             }),
             audiences: session.audiences,
             created_at: Some(convert::timestamp(session.created_at)),

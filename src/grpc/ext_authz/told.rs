@@ -34,9 +34,14 @@ fn underscored(name: &str) -> Vec<String> {
 /// The request goes on as the bearer of this token, whatever its client says that it is. Envoy sets headers first and
 /// removes afterwards, so that what is set must not be among what is removed.
 pub(super) fn allowed(token: &VerifiedToken, http: &HttpRequest) -> CheckResponse {
-    let headers = IDENTITY_HEADERS.into_iter().zip(identity(token));
-    let headers = headers.map(|(name, value)| HeaderValueOption::overwrite(name, value)).collect();
     let mut headers_to_remove = UNDERSCORED.clone();
+    let mut headers = Vec::with_capacity(IDENTITY_HEADERS.len());
+    for (name, value) in IDENTITY_HEADERS.into_iter().zip(identity(token)) {
+        match value {
+            Some(value) => headers.push(HeaderValueOption::overwrite(name, value)),
+            None => headers_to_remove.push(name.to_owned()),
+        }
+    }
     headers_to_remove.extend(http.lookalikes());
     CheckResponse {
         status: Some(Status::default()),
@@ -63,7 +68,10 @@ fn metadata(token: &VerifiedToken) -> Struct {
         ("token_id", text(&token.token_id)),
         ("expires", expires),
     ];
-    Struct { fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+    let external_id = token.external_id.as_deref().map(|id| ("external_id", text(id)));
+    Struct {
+        fields: fields.into_iter().chain(external_id).map(|(name, value)| (name.to_owned(), value)).collect(),
+    }
 }
 
 /// Whom a refusal is for.
@@ -129,7 +137,7 @@ mod tests {
         let expected = ["x-auth_roles", "x_auth-roles", "x_auth_roles"];
         assert_eq!(underscored("x-auth-roles"), expected);
         assert_eq!(underscored("x-auth-token-id").len(), 7);
-        assert_eq!(UNDERSCORED.len(), 5 * 3 + 7);
+        assert_eq!(UNDERSCORED.len(), 5 * 3 + 2 * 7);
         assert!(!UNDERSCORED.iter().any(|name| IDENTITY_HEADERS.contains(&name.as_str())));
     }
 }

@@ -1,12 +1,12 @@
 //! JSON schemas: of the contract's messages, made from their descriptors and comments, and of the errors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::super::contract::{comment, descriptor};
-use super::super::{HttpOptions, RefreshTransport};
+use super::super::{HttpOptions, RefreshTransport, Times};
 use crate::reason::Reason;
 use crate::transport::problem::TYPE_PREFIX;
 
@@ -19,14 +19,17 @@ pub(super) fn reference(name: &str) -> Value {
 pub(super) struct Schemas {
     known: BTreeMap<String, Value>,
     without_refresh_token: bool,
+    times: Times,
 }
 
 impl Schemas {
     pub(super) fn new(options: &HttpOptions) -> Self {
-        let known = [("Problem", problem()), ("OAuthError", oauth_error()), ("FieldViolation", violation())];
+        let known =
+            [("Problem", problem(options)), ("OAuthError", oauth_error()), ("FieldViolation", violation())];
         Self {
             known: known.map(|(name, schema)| (name.to_owned(), schema)).into(),
             without_refresh_token: options.refresh_transport == RefreshTransport::Cookie,
+            times: options.times,
         }
     }
 
@@ -82,7 +85,10 @@ impl Schemas {
                 json!({ "type": "string", "enum": names })
             }
             Kind::Message(message) => match message.full_name() {
-                "google.protobuf.Timestamp" => json!({ "type": "string", "format": "date-time" }),
+                "google.protobuf.Timestamp" => match self.times {
+                    Times::Rfc3339 => json!({ "type": "string", "format": "date-time" }),
+                    Times::EpochMillis => json!({ "type": "integer", "format": "int64" }),
+                },
                 "google.protobuf.Duration" => {
                     json!({ "type": "string", "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?s$" })
                 }
@@ -102,10 +108,10 @@ fn at_most_one(oneof: &prost_reflect::OneofDescriptor) -> Value {
     json!({ "not": { "required": names } })
 }
 
-fn problem() -> Value {
+fn problem(options: &HttpOptions) -> Value {
     let types: Vec<String> = Reason::all().map(|reason| format!("{TYPE_PREFIX}{}", reason.name())).collect();
     let names: Vec<&str> = Reason::all().map(Reason::name).collect();
-    let numbers: Vec<u32> = Reason::all().map(Reason::number).collect();
+    let numbers: BTreeSet<u32> = Reason::all().map(|reason| options.number_of(reason)).collect();
     json!({
         "type": "object",
         "description": "What went wrong (RFC 9457)",
@@ -175,8 +181,7 @@ pub(super) fn status(reasons: &[&str]) -> Value {
 }
 
 /// The one answer of an edge with `edge.envelope`.
-pub(super) fn envelope(data: &Value, codes: &[u32]) -> Value {
-    let codes: Vec<u32> = std::iter::once(0).chain(codes.iter().copied()).collect();
+pub(super) fn envelope(data: &Value, codes: &BTreeSet<u32>) -> Value {
     let failure = json!({ "type": "object", "required": ["reason"] });
     let schema = json!({
         "type": "object",

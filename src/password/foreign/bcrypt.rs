@@ -101,7 +101,7 @@ fn raw(cost: u32, salt: [u8; 16], text: &[u8]) -> [u8; 24] {
 
 /// Goes through so many rounds: each bit of the number is a hash of its own.
 pub(super) fn do_rounds(rounds: u64, password: &[u8]) {
-    for cost in (4..u64::BITS.min(31)).filter(|bit| rounds >> bit & 1 == 1) {
+    for cost in (4..31_u32).filter(|bit| rounds >> bit & 1 == 1) {
         raw(cost, [0; 16], password);
     }
 }

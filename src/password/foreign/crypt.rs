@@ -148,7 +148,8 @@ fn decode(kind: Kind, text: &[u8]) -> Option<Vec<u8>> {
             return None;
         }
         for (place, index) in group.iter().rev().enumerate() {
-            bytes[*index] = (value >> (8 * place) & 255) as u8;
+            let [byte, ..] = (value >> (8 * place)).to_le_bytes();
+            bytes[*index] = byte;
         }
     }
     Some(bytes)

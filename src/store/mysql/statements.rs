@@ -29,14 +29,15 @@ pub(super) const STATEMENTS: Statements = Statements {
 
     create_user: concat!(
         "INSERT INTO users
-             (id, username, password_hash, roles, claims, disabled, epoch, created_at, updated_at)
-         SELECT ?, ?, ?, ?, ?, FALSE, 0, t.now, t.now FROM (SELECT ",
+             (id, username, password_hash, roles, claims, external_id, disabled, epoch, created_at, updated_at)
+         SELECT ?, ?, ?, ?, ?, ?, FALSE, 0, t.now, t.now FROM (SELECT ",
         time!(),
         " AS now) AS t
          ON DUPLICATE KEY UPDATE users.username = users.username"
     ),
     credential: concat!("SELECT u.password_hash, ", user_columns!(), " FROM users AS u WHERE u.username = ?"),
     user: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.id = ?"),
+    user_external: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.external_id = ?"),
     users_after: concat!(
         "SELECT ",
         user_columns!(),
@@ -66,7 +67,9 @@ pub(super) const STATEMENTS: Statements = Statements {
         ") WHERE id = ?"
     ),
     set_attributes: concat!(
-        "UPDATE users SET roles = COALESCE(?, roles), claims = COALESCE(?, claims), updated_at = GREATEST(updated_at + 1, ",
+        "UPDATE users SET roles = COALESCE(?, roles), claims = COALESCE(?, claims),
+                          external_id = CASE ? WHEN 0 THEN external_id ELSE ? END,
+                          updated_at = GREATEST(updated_at + 1, ",
         time!(),
         ") WHERE id = ? AND updated_at = COALESCE(?, updated_at)"
     ),
@@ -197,11 +200,18 @@ pub(super) const STATEMENTS: Statements = Statements {
         " FROM sessions AS s WHERE s.user_id = ? AND s.idle_expires_at > ? AND s.epoch >= ?
           ORDER BY s.rotated_at DESC, s.created_at DESC, s.id LIMIT 18446744073709551615 OFFSET ?"
     ),
+    sessions_beyond_in_class: concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions AS s
+          WHERE s.user_id = ? AND s.idle_expires_at > ? AND s.epoch >= ? AND s.client_class = ?
+          ORDER BY s.rotated_at DESC, s.created_at DESC, s.id LIMIT 18446744073709551615 OFFSET ?"
+    ),
     insert_session: "
         INSERT INTO sessions
             (user_id, id, epoch, generation, predecessor, rotated_at, audiences, mac_key, created_at,
-             idle_expires_at, expires_at, client)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             idle_expires_at, expires_at, client, client_class)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     advance_session: "
         UPDATE sessions
         SET generation = ?, predecessor = ?, rotated_at = ?, mac_key = ?, idle_expires_at = ?

@@ -22,11 +22,11 @@ pub(super) const STATEMENTS: Statements = Statements {
 
     create_user: concat!(
         "INSERT INTO users
-             (id, username, password_hash, roles, claims, disabled, epoch, created_at, updated_at)
-         SELECT $1, $2, $3, $4, $5, FALSE, 0, t.now, t.now FROM (SELECT ",
-        time!("$6"),
+             (id, username, password_hash, roles, claims, external_id, disabled, epoch, created_at, updated_at)
+         SELECT $1, $2, $3, $4, $5, $6, FALSE, 0, t.now, t.now FROM (SELECT ",
+        time!("$7"),
         " AS now) AS t
-         ON CONFLICT (username) DO NOTHING"
+         ON CONFLICT DO NOTHING"
     ),
     credential: concat!(
         "SELECT u.password_hash, ",
@@ -34,6 +34,7 @@ pub(super) const STATEMENTS: Statements = Statements {
         " FROM users AS u WHERE u.username = $1"
     ),
     user: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.id = $1"),
+    user_external: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.external_id = $1"),
     users_after: concat!(
         "SELECT ",
         user_columns!(),
@@ -63,9 +64,11 @@ pub(super) const STATEMENTS: Statements = Statements {
         ") WHERE id = $2"
     ),
     set_attributes: concat!(
-        "UPDATE users SET roles = coalesce($1, roles), claims = coalesce($2, claims), updated_at = greatest(updated_at + 1, ",
-        time!("$3"),
-        ") WHERE id = $4 AND updated_at = coalesce($5, updated_at)"
+        "UPDATE users SET roles = coalesce($1, roles), claims = coalesce($2, claims),
+                          external_id = CASE $3 WHEN 0 THEN external_id ELSE $4 END,
+                          updated_at = greatest(updated_at + 1, ",
+        time!("$5"),
+        ") WHERE id = $6 AND updated_at = coalesce($7, updated_at)"
     ),
 
     create_service_account: concat!(
@@ -189,11 +192,18 @@ pub(super) const STATEMENTS: Statements = Statements {
         " FROM sessions AS s WHERE s.user_id = $1 AND s.idle_expires_at > $2 AND s.epoch >= $3
           ORDER BY s.rotated_at DESC, s.created_at DESC, s.id OFFSET $4"
     ),
+    sessions_beyond_in_class: concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions AS s
+          WHERE s.user_id = $1 AND s.idle_expires_at > $2 AND s.epoch >= $3 AND s.client_class = $4
+          ORDER BY s.rotated_at DESC, s.created_at DESC, s.id OFFSET $5"
+    ),
     insert_session: "
         INSERT INTO sessions
             (user_id, id, epoch, generation, predecessor, rotated_at, audiences, mac_key, created_at,
-             idle_expires_at, expires_at, client)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             idle_expires_at, expires_at, client, client_class)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     advance_session: "
         UPDATE sessions
         SET generation = $1, predecessor = $2, rotated_at = $3, mac_key = $4, idle_expires_at = $5

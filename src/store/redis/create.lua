@@ -4,10 +4,14 @@
 local id, epoch, mac_key, facts = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local idle, absolute = tonumber(ARGV[5]), tonumber(ARGV[6])
 local most, may_evict = tonumber(ARGV[7]), ARGV[8] == '1'
+local most_in_class, may_evict_in_class = tonumber(ARGV[9]), ARGV[10] == '1'
+-- What a record of the class ends with (src/store/redis/record.rs).
+local class_end = ARGV[11] ~= '' and '\0' .. ARGV[11] or ''
+local limited = most > 0 or most_in_class > 0
 local LIMIT_REACHED, CREATED = 0, 1
 
-local now = time(ARGV[9])
-if is_late(now, ARGV[10]) then
+local now = time(ARGV[12])
+if is_late(now, ARGV[13]) then
   return { LATE, now }
 end
 local existing = locate(KEYS[1], id)
@@ -24,9 +28,9 @@ end
 -- A hash without a limit is only sampled: what is over leaves it bit by bit, and no login waits for thousands.
 local value, is_hash = load(KEYS[1])
 if is_hash then
-  local records = most == 0 and redis.call('HRANDFIELD', KEYS[1], 16, 'WITHVALUES') or redis.call('HVALS', KEYS[1])
+  local records = limited and redis.call('HVALS', KEYS[1]) or redis.call('HRANDFIELD', KEYS[1], 16, 'WITHVALUES')
   local sampled = {}
-  for index = most == 0 and 2 or 1, #records, most == 0 and 2 or 1 do
+  for index = limited and 1 or 2, #records, limited and 1 or 2 do
     length_at(records[index], 1)
     sampled[#sampled + 1] = records[index]
   end
@@ -38,10 +42,8 @@ each(value or '', function(record)
   local list = is_over(record) and over or kept
   list[#list + 1] = record
 end)
-if most > 0 and #kept >= most then
-  if not may_evict then
-    return { LIMIT_REACHED, now }
-  end
+if limited then
+  -- Those refreshed longest ago first.
   local order = {}
   for place, record in ipairs(kept) do
     local rotated_at = struct.unpack('>I6', record, 37)
@@ -57,8 +59,42 @@ if most > 0 and #kept >= most then
     end
     return a.place < b.place
   end)
-  for place = 1, #order - most + 1 do
-    evicted[place] = order[place].record
+
+  -- Takes so many of those that are left and belong.
+  local function evict(count, belongs)
+    local left = {}
+    for _, entry in ipairs(order) do
+      if count > 0 and belongs(entry) then
+        count = count - 1
+        evicted[#evicted + 1] = entry.record
+      else
+        left[#left + 1] = entry
+      end
+    end
+    order = left
+  end
+  local function in_class(entry)
+    return string.sub(entry.record, -#class_end) == class_end
+  end
+  if most_in_class > 0 and class_end ~= '' then
+    local there = 0
+    for _, entry in ipairs(order) do
+      there = there + (in_class(entry) and 1 or 0)
+    end
+    if there >= most_in_class then
+      if not may_evict_in_class then
+        return { LIMIT_REACHED, now }
+      end
+      evict(there - most_in_class + 1, in_class)
+    end
+  end
+  if most > 0 and #order >= most then
+    if not may_evict then
+      return { LIMIT_REACHED, now }
+    end
+    evict(#order - most + 1, function()
+      return true
+    end)
   end
 end
 

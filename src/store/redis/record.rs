@@ -27,8 +27,24 @@ pub(super) fn facts(new: &NewSession) -> Result<Vec<u8>, Failure> {
     }
     put_address(&mut facts, &new.client.address);
     put_bytes(&mut facts, &user_agent::shorten(&new.client.user_agent));
-    put_bytes(&mut facts, new.client.name.as_bytes());
+    put_bytes(&mut facts, &name_and_class(&new.client));
     if facts.len() > LONGEST - FIXED { Err(Failure::TooLarge) } else { Ok(facts) }
+}
+
+/// Stands between the client's name and its class, and in neither of them.
+const SEPARATOR: char = '\0';
+
+/// The client's name, with its class behind it where it has one: a record without a class is as it was before there were
+/// classes, and a replica of that time reads those that have one. It is the end of the record, and `create.lua` tells a
+/// class by that end. No record without the class ends like it: what stands before a name is its length, which is
+/// no separator, nor is there room for the class in so short a name.
+fn name_and_class(client: &ClientFacts) -> Vec<u8> {
+    let mut text = client.name.clone();
+    if !client.class.is_empty() {
+        text.push(SEPARATOR);
+        text.push_str(&client.class);
+    }
+    text.into_bytes()
 }
 
 /// One session of a user.
@@ -71,8 +87,9 @@ fn one(user: UserId, record: &[u8]) -> Result<Session, Failure> {
     let created_at = reader.time()?;
     let expires_at = reader.time()?;
     let audiences = (0..reader.length()?).map(|_| reader.text()).collect::<Result<_, _>>()?;
-    let client =
-        ClientFacts { address: reader.address()?, user_agent: reader.user_agent()?, name: reader.text()? };
+    let (address, user_agent, mut name) = (reader.address()?, reader.user_agent()?, reader.text()?);
+    let class = name.find(SEPARATOR).map(|at| name.split_off(at)[SEPARATOR.len_utf8()..].to_owned());
+    let client = ClientFacts { address, user_agent, name, class: class.unwrap_or_default() };
     if !reader.0.is_empty() {
         return Err(Failure::Corrupt("a record is longer than what it holds"));
     }

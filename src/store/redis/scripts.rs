@@ -66,6 +66,7 @@ pub(super) struct Scripts {
     pub(super) delete: Script,
     pub(super) admit: Script,
     pub(super) succeed: Script,
+    pub(super) request: Script,
 }
 
 impl Scripts {
@@ -80,6 +81,7 @@ impl Scripts {
             delete: of_sessions(include_str!("delete.lua")),
             admit: Script::new(&[time, include_str!("admit.lua")]),
             succeed: Script::new(&[time, include_str!("succeed.lua")]),
+            request: Script::new(&[time, include_str!("request.lua")]),
         }
     }
 }

@@ -14,11 +14,10 @@ use crate::store::{Created, Honoured, Presentation, Rotation, SessionPolicy, Ses
 #[async_trait]
 impl SessionStore for RedisStore {
     async fn create(&self, session: NewSession, policy: &SessionPolicy) -> Result<Created, StoreError> {
-        let (most, may_evict) = match policy.limit {
-            SessionLimit::Unlimited => (0, false),
-            SessionLimit::Deny(most) => (most.get(), false),
-            SessionLimit::EvictOldest(most) => (most.get(), true),
-        };
+        let numbers =
+            |limit: SessionLimit| limit.most().map_or((0, false), |(most, evict)| (most.get(), evict));
+        let (most, may_evict) = numbers(policy.limit);
+        let (most_in_class, may_evict_in_class) = numbers(policy.class_limit);
         let arguments = Arguments::default()
             .bytes(session.id.as_bytes())
             .bytes(&session.epoch.0.to_be_bytes())
@@ -28,6 +27,9 @@ impl SessionStore for RedisStore {
             .number(policy.absolute.as_millis())
             .number(most)
             .flag(may_evict)
+            .number(most_in_class)
+            .flag(may_evict_in_class)
+            .bytes(session.client.class.as_bytes())
             .bytes(self.now().as_bytes());
         let within = policy.rotation.deadline.max(self.deadline);
         let answer = self.in_time(&self.scripts.create, session.user, arguments, within).await?;

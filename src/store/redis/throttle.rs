@@ -1,4 +1,4 @@
-//! Login throttling that all replicas share.
+//! Throttling of logins and of requests that all replicas share.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use deadpool_redis::redis::Value;
 use super::RedisStore;
 use super::failure::Failure;
 use super::scripts::Arguments;
-use crate::model::throttle::{Admission, BackOff, KNOWN_FOR, LoginAttempt, Rate, ThrottlePolicy};
-use crate::store::{LoginThrottle, StoreError};
+use crate::model::throttle::{Admission, BackOff, KNOWN_FOR, LoginAttempt, Rate, Source, ThrottlePolicy};
+use crate::store::{LoginThrottle, RequestThrottle, StoreError};
 
 /// Login throttling in the same Redis as the sessions. Its keys share one slot, since one bound is for all logins
 /// together: a script is a few microseconds, a password hash some ten thousand.
@@ -51,18 +51,8 @@ impl LoginThrottle for RedisThrottle {
         let arguments = back_off(arguments, account_total);
         let keys = self.keys(attempt);
         let script = &self.store.scripts.admit;
-        match self
-            .store
-            .connections
-            .script(script, &keys.each_ref().map(String::as_bytes), &arguments)
-            .await?
-        {
-            Value::Int(0) => Ok(Admission::Admitted),
-            Value::Int(millis) => {
-                Ok(Admission::Refused { retry_after: Duration::from_millis(millis.unsigned_abs()) })
-            }
-            _ => Err(Failure::Corrupt("admit.lua answered with something else").into()),
-        }
+        let keys = keys.each_ref().map(String::as_bytes);
+        admission(&self.store.connections.script(script, &keys, &arguments).await?)
     }
 
     async fn succeeded(&self, attempt: LoginAttempt) -> Result<(), StoreError> {
@@ -76,6 +66,41 @@ impl LoginThrottle for RedisThrottle {
         let script = &self.store.scripts.succeed;
         self.store.connections.script(script, &keys.each_ref().map(String::as_bytes), &arguments).await?;
         Ok(())
+    }
+}
+
+/// Throttling of requests in the same Redis. Each source has a key of its own, and so a slot.
+#[derive(Debug, Clone)]
+pub struct RedisRequests {
+    store: RedisStore,
+    rate: Rate,
+}
+
+impl RedisRequests {
+    /// Over the connections of this store.
+    pub const fn new(store: RedisStore, rate: Rate) -> Self {
+        Self { store, rate }
+    }
+}
+
+#[async_trait]
+impl RequestThrottle for RedisRequests {
+    async fn admit(&self, source: Source) -> Result<Admission, StoreError> {
+        let key = format!("{}requests:{}", self.store.prefix, URL_SAFE_NO_PAD.encode(source.as_bytes()));
+        let arguments = rate(Arguments::default(), self.rate).bytes(self.store.now().as_bytes());
+        let script = &self.store.scripts.request;
+        admission(&self.store.connections.script(script, &[key.as_bytes()], &arguments).await?)
+    }
+}
+
+/// What a script says of an attempt or a request: how many milliseconds it must wait, and 0 when it has been counted.
+fn admission(answer: &Value) -> Result<Admission, StoreError> {
+    match answer {
+        Value::Int(0) => Ok(Admission::Admitted),
+        Value::Int(millis) => {
+            Ok(Admission::Refused { retry_after: Duration::from_millis(millis.unsigned_abs()) })
+        }
+        _ => Err(Failure::Corrupt("a throttle's script answered with something else").into()),
     }
 }
 

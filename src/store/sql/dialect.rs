@@ -100,12 +100,15 @@ pub struct Statements {
     /// `name`, `setting` of what decides whether a commit is durable; `None` where the store sets it itself.
     pub settings: Option<&'static str>,
 
-    /// Inserts a user, unless the username is taken: id, username, hash, roles, claims, time?
+    /// Inserts a user, unless the id, the username or the external id is taken: id, username, hash, roles, claims,
+    /// external id or null, time?
     pub create_user: &'static str,
     /// The user with the password hash: username
     pub credential: &'static str,
     /// The user: id
     pub user: &'static str,
+    /// The user: external id
+    pub user_external: &'static str,
     /// Users in order of username, byte by byte: the username before, limit
     pub users_after: &'static str,
     /// Where a change cannot return what it has made of a row: locks the user and says the `epoch` that the
@@ -123,7 +126,8 @@ pub struct Statements {
     pub rehash: &'static str,
     /// time?, id
     pub enable: &'static str,
-    /// Roles or null, claims or null, time?, id
+    /// Roles or null, claims or null, whether the external id is set, external id or null, time?, id, `updated_at` or
+    /// null
     pub set_attributes: &'static str,
 
     /// Inserts a service account, unless the name or the id is taken: id, name, description, roles, time?
@@ -181,8 +185,10 @@ pub struct Statements {
     pub sessions: &'static str,
     /// Those alive and not revoked but the first so many: user, now, epoch, how many
     pub sessions_beyond: &'static str,
+    /// The same of one class: user, now, epoch, class, how many
+    pub sessions_beyond_in_class: &'static str,
     /// user, id, epoch, generation, predecessor, `rotated_at`, audiences, MAC key, `created_at`,
-    /// `idle_expires_at`, `expires_at`, client
+    /// `idle_expires_at`, `expires_at`, client, class
     pub insert_session: &'static str,
     /// Moves a line from what was read: generation, predecessor, `rotated_at`, MAC key, `idle_expires_at`, then
     /// user, id, generation, `rotated_at`, epoch as they were
@@ -196,7 +202,7 @@ pub struct Statements {
 /// The columns of a user, in a table called `u`.
 macro_rules! user_columns {
     () => {
-        "u.id, u.username, u.roles, u.claims, u.disabled, u.epoch, u.created_at, u.updated_at"
+        "u.id, u.username, u.roles, u.claims, u.external_id, u.disabled, u.epoch, u.created_at, u.updated_at"
     };
 }
 
@@ -225,7 +231,7 @@ macro_rules! ledger_columns {
 macro_rules! session_columns {
     () => {
         "s.user_id, s.id, s.epoch, s.generation, s.predecessor, s.rotated_at, s.audiences, s.mac_key, \
-         s.created_at, s.idle_expires_at, s.expires_at, s.client"
+         s.created_at, s.idle_expires_at, s.expires_at, s.client, s.client_class"
     };
 }
 

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::driver::Record;
 use super::failure::Failure;
 use crate::model::{
-    ClientFacts, Credential, CustomClaims, Epoch, Generation, Line, MacKeyId, Note, PasswordHash, Revocation,
-    RevocationReason, RevocationScope, Role, ServiceAccount, ServiceAccountId, ServiceAccountName,
-    ServiceKey, ServiceKeyDigest, ServiceKeyId, Session, SessionId, UnixMillis, User, UserId, Username,
+    ClientFacts, Credential, CustomClaims, Epoch, ExternalId, Generation, Line, MacKeyId, Note, PasswordHash,
+    Revocation, RevocationReason, RevocationScope, Role, ServiceAccount, ServiceAccountId,
+    ServiceAccountName, ServiceKey, ServiceKeyDigest, ServiceKeyId, Session, SessionId, UnixMillis, User,
+    UserId, Username,
 };
 use crate::store::{Cause, Ending, StoredKey};
 
@@ -102,8 +103,13 @@ pub(super) fn user(row: &impl Record) -> Result<User, Failure> {
         id: UserId::from_bytes(bytes(row, "id")?),
         username: Username::from_normalized(text(row, "username")?.to_owned()),
         roles: roles(row)?,
-        claims: CustomClaims::parse(text(row, "claims")?)
+        claims: CustomClaims::from_stored(text(row, "claims")?)
             .map_err(|_| Failure::Corrupt("users.claims is not an object of claims"))?,
+        external_id: row
+            .text("external_id")?
+            .map(ExternalId::parse)
+            .transpose()
+            .map_err(|_| Failure::Corrupt("users.external_id is none"))?,
         disabled: flag(row, "disabled")?,
         epoch: epoch(row)?,
         created_at: time(row, "created_at")?,
@@ -196,6 +202,7 @@ pub(super) fn session(row: &impl Record) -> Result<Session, Failure> {
             address: client.address.into_owned(),
             user_agent: client.user_agent.into_owned(),
             name: client.name.into_owned(),
+            class: text(row, "client_class")?.to_owned(),
         },
     })
 }

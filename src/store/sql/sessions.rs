@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::dialect::Dialect;
-use super::driver::{Record as _, Value, values};
+use super::driver::{Record, Value, values};
 use super::failure::Failure;
 use super::pool::Connection;
 use super::{Mode, SqlStore, rows};
@@ -75,7 +75,7 @@ async fn create<D: Dialect>(
     connection: &mut Connection<D>,
 ) -> Result<Created, Failure> {
     if let Some(lock) = D::STATEMENTS.lock_sessions
-        && policy.limit != SessionLimit::Unlimited
+        && (policy.limit, policy.class_limit) != (SessionLimit::Unlimited, SessionLimit::Unlimited)
     {
         connection.fetch(lock, values![lock_number(new.user)]).await?;
     }
@@ -83,7 +83,7 @@ async fn create<D: Dialect>(
     if let Some(session) = found {
         return Ok(Created::Session(Box::new(session), Vec::new()));
     }
-    let Some(evicted) = room_for(connection, now, new, policy.limit).await? else {
+    let Some(evicted) = room_for(connection, now, new, policy).await? else {
         return Ok(Created::LimitReached);
     };
     let expires_at = now + policy.absolute;
@@ -107,8 +107,21 @@ async fn create<D: Dialect>(
 /// and lives for ever, so that no purge meets it.
 pub(super) async fn write_and_take_back<D: Dialect>(connection: &mut Connection<D>) -> Result<(), Failure> {
     let (user, id) = (UserId::from_bytes(secret::random()), SessionId::from_bytes(secret::random()));
-    let written =
-        values![user, id, 0_u32, 0_u32, None::<u32>, 0_u32, "[]", [0_u8; 4], 0_u32, FOR_EVER, FOR_EVER, "{}"];
+    let written = values![
+        user,
+        id,
+        0_u32,
+        0_u32,
+        None::<u32>,
+        0_u32,
+        "[]",
+        [0_u8; 4],
+        0_u32,
+        FOR_EVER,
+        FOR_EVER,
+        "{}",
+        ""
+    ];
     connection.execute(D::STATEMENTS.insert_session, written).await?;
     delete(connection, user, &[id]).await
 }
@@ -127,22 +140,37 @@ async fn room_for<D: Dialect>(
     connection: &mut Connection<D>,
     now: UnixMillis,
     new: &NewSession,
-    limit: SessionLimit,
+    policy: &SessionPolicy,
 ) -> Result<Option<Vec<Session>>, Failure> {
-    let (most, may_evict) = match limit {
-        SessionLimit::Unlimited => return Ok(Some(Vec::new())),
-        SessionLimit::Deny(most) => (most, false),
-        SessionLimit::EvictOldest(most) => (most, true),
-    };
-    let beyond = values![new.user, now, new.epoch.0, most.get() - 1];
-    let too_many = connection.fetch(D::STATEMENTS.sessions_beyond, beyond).await?;
-    if too_many.is_empty() {
-        return Ok(Some(Vec::new()));
+    let mut evicted = Vec::new();
+    let class = new.client.class.as_str();
+    if let Some((most, may_evict)) = policy.class_limit.most()
+        && !class.is_empty()
+    {
+        let beyond = values![new.user, now, new.epoch.0, class, most.get() - 1];
+        let statement = D::STATEMENTS.sessions_beyond_in_class;
+        evicted = sessions(&connection.fetch(statement, beyond).await?)?;
+        if !evicted.is_empty() && !may_evict {
+            return Ok(None);
+        }
     }
-    if !may_evict {
-        return Ok(None);
+    if let Some((most, may_evict)) = policy.limit.most() {
+        let beyond = values![new.user, now, new.epoch.0, most.get() - 1];
+        let oldest = sessions(&connection.fetch(D::STATEMENTS.sessions_beyond, beyond).await?)?;
+        // Those of the class make room, too, whether or not they are among the oldest of all.
+        let more = oldest.len().saturating_sub(evicted.len());
+        if more > 0 && !may_evict {
+            return Ok(None);
+        }
+        let others = oldest.into_iter().rev().filter(|old| evicted.iter().all(|gone| gone.id != old.id));
+        let others: Vec<Session> = others.take(more).collect();
+        evicted.extend(others);
     }
-    too_many.iter().map(rows::session).collect::<Result<_, _>>().map(Some)
+    Ok(Some(evicted))
+}
+
+fn sessions(rows: &[impl Record]) -> Result<Vec<Session>, Failure> {
+    rows.iter().map(rows::session).collect()
 }
 
 /// How often a line is read again that moved between the read and the write. Whoever moved it was answered, and
@@ -259,6 +287,7 @@ async fn insert<D: Dialect>(connection: &mut Connection<D>, session: &Session) -
         session.idle_expires_at,
         session.expires_at,
         rows::client_json(&session.client),
+        session.client.class.as_str(),
     ];
     connection.execute(D::STATEMENTS.insert_session, new).await.map(drop)
 }

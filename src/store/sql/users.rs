@@ -9,17 +9,15 @@ use super::failure::Failure;
 use super::pool::Connection;
 use super::{Mode, SqlStore, ledger, rows};
 use crate::model::{
-    Credential, CustomClaims, Epoch, NewUser, PasswordHash, Revocation, RevocationScope, Role, UnixMillis,
-    User, UserId, Username,
+    Credential, CustomClaims, Epoch, ExternalId, NewUser, PasswordHash, Revocation, RevocationScope,
+    UnixMillis, User, UserId, Username,
 };
-use crate::store::{Cause, CreateUserError, StoreError, UserStore};
+use crate::store::{AttributeChange, Cause, CreateUserError, SetAttributesError, StoreError, UserStore};
 
 #[async_trait]
 impl<D: Dialect> UserStore for SqlStore<D> {
     async fn create(&self, user: NewUser) -> Result<User, CreateUserError> {
-        self.run(Mode::Statements, user, |user, connection| Box::pin(create(user, connection)))
-            .await?
-            .ok_or(CreateUserError::UsernameTaken)
+        self.run(Mode::Statements, user, |user, connection| Box::pin(create(user, connection))).await?
     }
 
     async fn credential(&self, username: &Username) -> Result<Option<Credential>, StoreError> {
@@ -41,6 +39,10 @@ impl<D: Dialect> UserStore for SqlStore<D> {
             })
         })
         .await
+    }
+
+    async fn find_external(&self, id: &ExternalId) -> Result<Option<User>, StoreError> {
+        self.run(Mode::Read, id.clone(), |id, connection| Box::pin(external(id, connection))).await
     }
 
     async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, StoreError> {
@@ -102,30 +104,20 @@ impl<D: Dialect> UserStore for SqlStore<D> {
     async fn set_attributes(
         &self,
         id: UserId,
-        roles: Option<&[Role]>,
-        claims: Option<&CustomClaims>,
+        change: AttributeChange<'_>,
         unchanged_since: Option<UnixMillis>,
         cause: Cause,
-    ) -> Result<Option<Revocation>, StoreError> {
-        let attributes = (roles.map(rows::roles_json), claims.map(CustomClaims::to_json), unchanged_since);
-        self.run(Mode::Transaction, (attributes, id, cause), |(attributes, id, cause), connection| {
-            Box::pin(async move {
-                let (roles, claims, unchanged_since) = attributes;
-                let change = vec![
-                    roles.as_deref().into(),
-                    claims.as_deref().into(),
-                    connection.time(),
-                    (*id).into(),
-                    (*unchanged_since).into(),
-                ];
-                if connection.execute(D::STATEMENTS.set_attributes, change).await? == 0 {
-                    return Ok(None);
-                }
-                let entry = (RevocationScope::UserChanged { user: *id }, *cause);
-                Ok(ledger::append(connection, &[entry]).await?.pop())
-            })
+    ) -> Result<Option<Revocation>, SetAttributesError> {
+        let change = Attributes {
+            roles: change.roles.map(rows::roles_json),
+            claims: change.claims.map(CustomClaims::to_json),
+            external_id: change.external_id.map(Option::<&ExternalId>::cloned),
+            unchanged_since,
+        };
+        self.run(Mode::Transaction, (change, id, cause), |(change, id, cause), connection| {
+            Box::pin(set_attributes(change, *id, *cause, connection))
         })
-        .await
+        .await?
     }
 
     async fn revoke_all(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError> {
@@ -179,20 +171,79 @@ impl<D: Dialect> SqlStore<D> {
     }
 }
 
-/// The user, or `None` when another one has the username. The same call again finds the user that it made.
-async fn create<D: Dialect>(user: &NewUser, connection: &mut Connection<D>) -> Result<Option<User>, Failure> {
+/// The user, or who is in the way. The same call again finds the user that it made.
+async fn create<D: Dialect>(
+    user: &NewUser,
+    connection: &mut Connection<D>,
+) -> Result<Result<User, CreateUserError>, Failure> {
     let username = user.username.as_str();
     let mut new = values![
         user.id,
         username,
         user.password_hash.as_phc(),
         rows::roles_json(&user.roles),
-        user.claims.to_json()
+        user.claims.to_json(),
+        user.external_id.as_ref().map(ExternalId::as_str)
     ];
     new.push(connection.time());
     connection.execute(D::STATEMENTS.create_user, new).await?;
     let found = connection.fetch(D::STATEMENTS.credential, values![username]).await?;
-    // Whoever had the name may have been deleted in between.
-    let holder = rows::user(found.first().ok_or(Failure::Contended)?)?;
-    Ok((holder.id == user.id).then_some(holder))
+    if let Some(holder) = found.first().map(rows::user).transpose()? {
+        return Ok(if holder.id == user.id { Ok(holder) } else { Err(CreateUserError::UsernameTaken) });
+    }
+    if let Some(id) = &user.external_id
+        && external(id, connection).await?.is_some()
+    {
+        return Ok(Err(CreateUserError::ExternalIdTaken));
+    }
+    // Whoever was in the way may have been deleted in between.
+    Err(Failure::Contended)
+}
+
+/// The user with this external id.
+async fn external<D: Dialect>(
+    id: &ExternalId,
+    connection: &mut Connection<D>,
+) -> Result<Option<User>, Failure> {
+    let found = connection.fetch(D::STATEMENTS.user_external, values![id.as_str()]).await?;
+    found.first().map(rows::user).transpose()
+}
+
+/// What a change sets, as it is stored.
+#[expect(clippy::option_option, reason = "whether it is set, and to an id or to none")]
+struct Attributes {
+    roles: Option<String>,
+    claims: Option<String>,
+    external_id: Option<Option<ExternalId>>,
+    unchanged_since: Option<UnixMillis>,
+}
+
+/// A change that takes an external id at the same moment as another one fails in the database, is made anew, and finds
+/// the other one's user here.
+async fn set_attributes<D: Dialect>(
+    change: &Attributes,
+    id: UserId,
+    cause: Cause,
+    connection: &mut Connection<D>,
+) -> Result<Result<Option<Revocation>, SetAttributesError>, Failure> {
+    let wanted = change.external_id.as_ref();
+    if let Some(Some(wanted)) = wanted
+        && external(wanted, connection).await?.is_some_and(|holder| holder.id != id)
+    {
+        return Ok(Err(SetAttributesError::ExternalIdTaken));
+    }
+    let values = vec![
+        change.roles.as_deref().into(),
+        change.claims.as_deref().into(),
+        u32::from(wanted.is_some()).into(),
+        wanted.and_then(Option::as_ref).map(ExternalId::as_str).into(),
+        connection.time(),
+        id.into(),
+        change.unchanged_since.into(),
+    ];
+    if connection.execute(D::STATEMENTS.set_attributes, values).await? == 0 {
+        return Ok(Ok(None));
+    }
+    let entry = (RevocationScope::UserChanged { user: id }, cause);
+    Ok(Ok(ledger::append(connection, &[entry]).await?.pop()))
 }

@@ -13,15 +13,16 @@ pub(super) const STATEMENTS: Statements = Statements {
 
     create_user: "
         INSERT INTO users
-            (id, username, password_hash, roles, claims, disabled, epoch, created_at, updated_at)
-        SELECT ?1, ?2, ?3, ?4, ?5, 0, 0, t.now, t.now FROM (SELECT ?6 AS now) AS t WHERE TRUE
-        ON CONFLICT (username) DO NOTHING",
+            (id, username, password_hash, roles, claims, external_id, disabled, epoch, created_at, updated_at)
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, 0, 0, t.now, t.now FROM (SELECT ?7 AS now) AS t WHERE TRUE
+        ON CONFLICT DO NOTHING",
     credential: concat!(
         "SELECT u.password_hash, ",
         user_columns!(),
         " FROM users AS u WHERE u.username = ?1"
     ),
     user: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.id = ?1"),
+    user_external: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.external_id = ?1"),
     users_after: concat!(
         "SELECT ",
         user_columns!(),
@@ -43,8 +44,9 @@ pub(super) const STATEMENTS: Statements = Statements {
     enable: "UPDATE users SET disabled = 0, updated_at = max(?1, updated_at + 1) WHERE id = ?2",
     set_attributes: "
         UPDATE users SET roles = coalesce(?1, roles), claims = coalesce(?2, claims),
-                         updated_at = max(?3, updated_at + 1)
-        WHERE id = ?4 AND updated_at = coalesce(?5, updated_at)",
+                         external_id = CASE ?3 WHEN 0 THEN external_id ELSE ?4 END,
+                         updated_at = max(?5, updated_at + 1)
+        WHERE id = ?6 AND updated_at = coalesce(?7, updated_at)",
 
     create_service_account: "
         INSERT INTO service_accounts (id, name, description, roles, disabled, created_at, updated_at)
@@ -156,11 +158,18 @@ pub(super) const STATEMENTS: Statements = Statements {
         " FROM sessions AS s WHERE s.user_id = ?1 AND s.idle_expires_at > ?2 AND s.epoch >= ?3
           ORDER BY s.rotated_at DESC, s.created_at DESC, s.id LIMIT -1 OFFSET ?4"
     ),
+    sessions_beyond_in_class: concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions AS s
+          WHERE s.user_id = ?1 AND s.idle_expires_at > ?2 AND s.epoch >= ?3 AND s.client_class = ?4
+          ORDER BY s.rotated_at DESC, s.created_at DESC, s.id LIMIT -1 OFFSET ?5"
+    ),
     insert_session: "
         INSERT INTO sessions
             (user_id, id, epoch, generation, predecessor, rotated_at, audiences, mac_key, created_at,
-             idle_expires_at, expires_at, client)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             idle_expires_at, expires_at, client, client_class)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     advance_session: "
         UPDATE sessions
         SET generation = ?1, predecessor = ?2, rotated_at = ?3, mac_key = ?4, idle_expires_at = ?5

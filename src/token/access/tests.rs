@@ -27,6 +27,7 @@ fn user() -> User {
         username: Username::from_normalized("ada".to_owned()),
         roles: Role::parse_all(["admin", "ops"]).unwrap(),
         claims: CustomClaims::parse(r#"{"tenant":{"id":7},"beta":true}"#).unwrap(),
+        external_id: None,
         disabled: false,
         epoch: Epoch(9),
         created_at: UnixMillis(0),
@@ -123,6 +124,19 @@ fn a_minted_token_has_the_header_and_the_claims_that_the_standards_name_and_a_si
     }
 }
 
+#[test]
+fn an_external_id_is_a_claim_that_no_other_claim_replaces() {
+    let signer = signer(Algorithm::EdDSA);
+    let external_id = |text: &str| Some(ExternalId::parse(text).unwrap());
+    let user = User { external_id: external_id("42"), ..user() };
+    let (_, claims) = read(&mint(&signer, &user, &session(), &audiences(&["orders"])), &signer);
+    assert_eq!(claims["ext"], "42");
+    assert!(CustomClaims::parse(r#"{"ext":"43"}"#).is_err());
+    let without = User { external_id: None, ..user };
+    let (_, claims) = read(&mint(&signer, &without, &session(), &audiences(&["orders"])), &signer);
+    assert_eq!(claims.get("ext"), None);
+}
+
 /// Header and claims, read without any JWT library: after RFC 7515 §5.2, with the cryptography alone.
 fn read(token: &AccessToken, signer: &SigningKey) -> (Value, Value) {
     let parts: Vec<&str> = token.expose().split('.').collect();
@@ -153,11 +167,12 @@ fn claims(bytes: usize) -> CustomClaims {
 fn bytes_of_longest(
     roles: Vec<Role>,
     claims: CustomClaims,
+    external_id: Option<ExternalId>,
     audiences: &[String],
 ) -> Result<usize, MintError> {
     let end = UnixMillis::from_secs(1 << 53);
     let username = Username::from_normalized("\"".repeat(128));
-    let user = User { username, roles, claims, ..user() };
+    let user = User { username, roles, claims, external_id, ..user() };
     let session = Session { epoch: Epoch(u64::MAX), created_at: end, expires_at: end, ..session() };
     let grant = AccessGrant { user: &user, session: &session, audiences, now: end };
     let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/keys/rsa2048.pem"));
@@ -173,14 +188,19 @@ fn whoever_may_log_in_gets_a_token_that_is_short_enough() {
     let sixteen: Vec<String> = (0..16).map(|number| format!("{number:064}")).collect();
     AccessTokenIssuer::check_audiences(&sixteen).unwrap();
     let fits = |roles: Vec<Role>, claims: CustomClaims| {
-        AccessTokenIssuer::check_attributes(&roles, &claims).unwrap();
-        bytes_of_longest(roles, claims, &sixteen).unwrap()
+        AccessTokenIssuer::check_attributes(&roles, &claims, None).unwrap();
+        bytes_of_longest(roles, claims, None, &sixteen).unwrap()
     };
+    let quotes = Some(ExternalId::parse(&"\"".repeat(ExternalId::MAX_BYTES)).unwrap());
+    AccessTokenIssuer::check_attributes(&roles(11, Role::MAX_BYTES), &claims(2048), quotes.as_ref()).unwrap();
+    let with_external_id =
+        bytes_of_longest(roles(11, Role::MAX_BYTES), claims(2048), quotes, &sixteen).unwrap();
     let longest = [
         fits(roles(Role::MOST_PER_USER, 12), claims(CustomClaims::MAX_BYTES)),
         fits(roles(15, Role::MAX_BYTES), claims(CustomClaims::MAX_BYTES)),
         fits(roles(45, Role::MAX_BYTES), claims(56)),
         fits(roles(Role::MOST_PER_USER, 44), claims(63)),
+        with_external_id,
     ];
     assert!(longest.iter().all(|bytes| (8000..=Rules::MAX_TOKEN_BYTES).contains(bytes)), "{longest:?}");
 }
@@ -188,15 +208,18 @@ fn whoever_may_log_in_gets_a_token_that_is_short_enough() {
 #[test]
 fn what_no_verifier_would_accept_is_refused_where_it_is_set() {
     let (all, most) = (roles(Role::MOST_PER_USER, Role::MAX_BYTES), claims(CustomClaims::MAX_BYTES));
-    assert_eq!(AccessTokenIssuer::check_attributes(&all, &most), Err(AttributesTooLarge { bytes: 6337 }));
-    let error = bytes_of_longest(all, most, &audiences(&["orders"])).unwrap_err();
+    assert_eq!(
+        AccessTokenIssuer::check_attributes(&all, &most, None),
+        Err(AttributesTooLarge { bytes: 6337 })
+    );
+    let error = bytes_of_longest(all, most, None, &audiences(&["orders"])).unwrap_err();
     assert!(matches!(error, MintError::TooLarge { bytes } if bytes > Rules::MAX_TOKEN_BYTES), "{error}");
 
     let seventeen: Vec<String> = (0..17).map(|number| format!("{number:064}")).collect();
     assert_eq!(AccessTokenIssuer::check_audiences(&seventeen), Err(AudiencesTooLarge { bytes: 1140 }));
     let quotes = vec!["\"".repeat(600)];
     assert!(AccessTokenIssuer::check_audiences(&quotes).is_err(), "as long as they are when written");
-    let none = bytes_of_longest(Vec::new(), CustomClaims::default(), &[]);
+    let none = bytes_of_longest(Vec::new(), CustomClaims::default(), None, &[]);
     assert!(matches!(none, Err(MintError::NoAudience)));
 }
 

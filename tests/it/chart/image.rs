@@ -187,6 +187,10 @@ fn the_builder_is_sent_all_that_the_manifests_name_and_the_sources_embed() {
         ] {
             for (at, _) in text.match_indices(call) {
                 let path = base.join(text[at + call.len()..].split('"').next().unwrap());
+                // The image is built without tests, and so without what they alone embed.
+                if path.components().any(|part| part.as_os_str() == "tests") {
+                    continue;
+                }
                 assert!(
                     context.path().join(&path).exists(),
                     "{} embeds {}",

@@ -77,6 +77,10 @@ fn type_of(path: &str, default: &Value) -> Value {
         Value::Bool(_) => json!({ "type": "boolean" }),
         Value::Number(_) => json!({ "type": "integer", "minimum": 0 }),
         Value::Array(_) => json!({ "type": "array" }),
+        // A table whose keys are the operator's own, each with a whole number.
+        Value::Object(keys) if keys.is_empty() => {
+            json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } })
+        }
         Value::Object(keys) => {
             let ours = |path: &str, key: &str| {
                 OF_THE_CHART.contains(&path) || path.contains(".tls.") && OF_THE_CHART_IN_TLS.contains(&key)
@@ -94,6 +98,17 @@ fn object(properties: &BTreeMap<String, Value>) -> Value {
 }
 
 #[test]
+fn a_table_whose_keys_are_the_operators_own_is_rendered_as_it_is() {
+    let test = "a_table_whose_keys_are_the_operators_own_is_rendered_as_it_is";
+    let Some(chart) = Chart::find(test) else { return };
+    let set = [("config.sessions.limits.web", "1"), ("config.sessions.limits.mobile", "2")];
+    let manifests = chart.render("values.yaml", &set).unwrap();
+    let config: toml::Table = manifests.config().parse().unwrap();
+    let limits = config["sessions"]["limits"].as_table().unwrap();
+    assert_eq!((&limits["web"], &limits["mobile"]), (&toml::Value::Integer(1), &toml::Value::Integer(2)));
+}
+
+#[test]
 fn a_value_that_is_mistyped_or_not_known_is_refused() {
     let Some(chart) = Chart::find("a_value_that_is_mistyped_or_not_known_is_refused") else { return };
     for (key, value) in [
@@ -108,6 +123,8 @@ fn a_value_that_is_mistyped_or_not_known_is_refused() {
         ("config.database.url", "postgres://user:password@host/db"),
         ("config.redis.url", "redis://:password@host"),
         ("config.grpc.max_connections", "many"),
+        ("config.sessions.limits.web", "one"),
+        ("config.sessions.limits", "web"),
         ("listenHost", "127.0.0.1"),
         ("prometheusRule.runbookUrl", "docs/operations.md"),
         ("prometheusRule.runbookUrl", "https://host/page.md#alerts"),

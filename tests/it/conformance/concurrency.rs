@@ -5,9 +5,12 @@ use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use countersign::model::{Epoch, Position, RevocationScope, SessionId, SessionLimit, new_user_id};
+use countersign::model::{
+    Epoch, ExternalId, NewUser, Position, RevocationScope, SessionId, SessionLimit, new_user_id,
+};
 use countersign::store::{
-    CreateUserError, Created, Honoured, LedgerPoll, Rotation, SessionPolicy, SessionRevocation,
+    AttributeChange, CreateUserError, Created, Honoured, LedgerPoll, Rotation, SessionPolicy,
+    SessionRevocation, SetAttributesError,
 };
 use tokio::task::JoinSet;
 
@@ -40,6 +43,40 @@ pub(crate) async fn one_of_many_gets_the_username(world: World) {
     assert_eq!(made.len(), 1);
     assert!(refused.iter().all(|answer| matches!(answer, Err(CreateUserError::UsernameTaken))));
     assert_eq!(world.users.list(None, 9).await.unwrap().len(), 1);
+}
+
+/// By creation and by change, and nobody hears that the store is down.
+pub(crate) async fn one_of_many_gets_the_external_id(world: World) {
+    for round in 0..20 {
+        let id = ExternalId::parse(&format!("external {round}")).unwrap();
+        let mut there = Vec::new();
+        for number in 0..4 {
+            there.push(world.add_user(&format!("there{round}x{number}")).await.id);
+        }
+        let answers = at_once(8, |number| {
+            let (users, id, there) = (Arc::clone(&world.users), id.clone(), there.clone());
+            async move {
+                if let Some(&user) = there.get(number) {
+                    let change =
+                        AttributeChange { external_id: Some(Some(&id)), ..AttributeChange::default() };
+                    return match users.set_attributes(user, change, None, OPERATOR).await {
+                        Ok(row) => row.is_some(),
+                        Err(SetAttributesError::ExternalIdTaken) => false,
+                        Err(error) => panic!("{error}"),
+                    };
+                }
+                let name = format!("new{round}x{number}");
+                match users.create(NewUser { external_id: Some(id), ..new_user(&name) }).await {
+                    Ok(_) => true,
+                    Err(CreateUserError::ExternalIdTaken) => false,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        })
+        .await;
+        assert_eq!(answers.iter().filter(|got| **got).count(), 1, "{answers:?}");
+        assert!(world.users.find_external(&id).await.unwrap().is_some());
+    }
 }
 
 pub(crate) async fn no_raise_of_an_epoch_is_lost(world: World) {
@@ -146,5 +183,40 @@ pub(crate) async fn a_limit_holds_when_many_log_in_at_once(world: World) {
         assert_eq!(begun.difference(&evicted).copied().collect::<BTreeSet<_>>(), left, "{limit:?}");
         let wanted = if matches!(limit, SessionLimit::Deny(_)) { 3 } else { 24 };
         assert_eq!(begun.len(), wanted, "{limit:?}");
+    }
+}
+
+/// Two classes and none, each within its own limit, and all within the one of all.
+pub(crate) async fn the_limit_of_a_class_holds_when_many_log_in_at_once(world: World) {
+    const MOST: NonZeroU32 = NonZeroU32::new(2).unwrap();
+    const ALL: NonZeroU32 = NonZeroU32::new(5).unwrap();
+    type Limit = fn(NonZeroU32) -> SessionLimit;
+    for limit in [SessionLimit::Deny as Limit, SessionLimit::EvictOldest as Limit] {
+        for total in [SessionLimit::Unlimited, limit(ALL)] {
+            let user = new_user_id();
+            let answers = at_once(24, |number| {
+                let sessions = Arc::clone(&world.sessions);
+                let mut new = new_session(user, Epoch(0));
+                ["mobile", "web", "mobile", ""][number % 4].clone_into(&mut new.client.class);
+                let policy = SessionPolicy { limit: total, class_limit: limit(MOST), ..POLICY };
+                async move { sessions.create(new, &policy).await.unwrap() }
+            })
+            .await;
+            let mut evicted = Vec::new();
+            for answer in answers {
+                if let Created::Session(_, gone) = answer {
+                    evicted.extend(gone.into_iter().map(|session| session.id));
+                }
+            }
+            world.sessions.delete(user, &evicted).await.unwrap();
+            let left = world.sessions.list(user).await.unwrap();
+            let of = |class: &str| left.iter().filter(|session| session.client.class == class).count();
+            let (mobile, web, none) = (of("mobile"), of("web"), of(""));
+            assert!(mobile <= 2 && web <= 2, "{total:?}: {mobile} mobile, {web} web");
+            match total {
+                SessionLimit::Unlimited => assert_eq!((mobile, web, none), (2, 2, 6)),
+                _ => assert!((1..=5).contains(&left.len()), "{total:?}: {}", left.len()),
+            }
+        }
     }
 }

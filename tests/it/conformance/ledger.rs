@@ -7,7 +7,8 @@ use countersign::model::{
     new_user_id,
 };
 use countersign::store::{
-    Cause, Ending, LedgerPoll, LedgerSnapshot, Lived, SNAPSHOT_ROWS, SessionRevocation, Until,
+    AttributeChange, Cause, Ending, LedgerPoll, LedgerSnapshot, Lived, SNAPSHOT_ROWS, SessionRevocation,
+    Until,
 };
 
 use super::{HOUR, MS, OPERATOR, START, World, hash, session_id};
@@ -174,7 +175,16 @@ pub(crate) async fn standing_is_the_user_now_and_this_session_alone(world: World
     assert!(world.ledger.standing(user.id, revoked).await.unwrap().session_revoked);
     assert!(!world.ledger.standing(user.id, other).await.unwrap().session_revoked);
 
-    world.users.set_attributes(user.id, Some(&[]), None, None, OPERATOR).await.unwrap();
+    world
+        .users
+        .set_attributes(
+            user.id,
+            AttributeChange { roles: Some(&[]), ..AttributeChange::default() },
+            None,
+            OPERATOR,
+        )
+        .await
+        .unwrap();
     world.users.disable(user.id, OPERATOR).await.unwrap();
     let standing = world.ledger.standing(user.id, other).await.unwrap();
     let now = standing.user.unwrap();
@@ -263,7 +273,11 @@ pub(crate) async fn a_session_ended_with_the_first_row_about_its_user_that_came_
     };
     let cause = |reason| by(ada, reason);
     world.users.disable(bob, by(bob, RevocationReason::UserDisabled)).await.unwrap();
-    world.users.set_attributes(ada, None, None, None, cause(RevocationReason::UserChanged)).await.unwrap();
+    world
+        .users
+        .set_attributes(ada, AttributeChange::default(), None, cause(RevocationReason::UserChanged))
+        .await
+        .unwrap();
     revoke(&world, ada, session_id()).await;
     assert_eq!(ending(Lived::InEpoch(Epoch(0))).await, None, "none of these ended it");
     assert_eq!(ending(Lived::At(START)).await, None);

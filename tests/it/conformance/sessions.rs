@@ -5,7 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use countersign::model::{
-    Clock as _, Epoch, Generation, Line, RotationPolicy, Session, SessionId, SessionLimit, new_user_id,
+    Clock as _, Epoch, Generation, Line, NewSession, RotationPolicy, Session, SessionId, SessionLimit,
+    UserId, new_user_id,
 };
 use countersign::store::{Created, Honoured, Rotation, SessionPolicy};
 
@@ -182,6 +183,97 @@ pub(crate) async fn no_refresh_outlives_the_absolute_end(world: World) {
     world.clock.set_wall(START + ABSOLUTE);
     assert_eq!(world.present(&session, session.current()).await, Rotation::Idle);
     assert_eq!(world.sessions.find(session.user, session.id).await.unwrap(), None);
+}
+
+fn of_class(user: UserId, class: &str) -> NewSession {
+    let mut new = new_session(user, Epoch(0));
+    class.clone_into(&mut new.client.class);
+    new
+}
+
+/// A new session of a class; and which others make room for it.
+async fn log_in(
+    world: &World,
+    user: UserId,
+    class: &str,
+    policy: &SessionPolicy,
+) -> (Session, Vec<SessionId>) {
+    let created = world.sessions.create(of_class(user, class), policy).await.unwrap();
+    let (session, evicted) = began(created);
+    assert_eq!(session.client.class, class);
+    world.clock.advance(HOUR);
+    let evicted = ids(&evicted);
+    world.sessions.delete(user, &evicted).await.unwrap();
+    (session, evicted)
+}
+
+pub(crate) async fn a_class_has_a_limit_of_its_own(world: World) {
+    let user = new_user_id();
+    let evict = SessionLimit::EvictOldest;
+    let two = NonZeroU32::new(2).unwrap();
+    let class_limit = evict(two);
+    let policy = SessionPolicy { class_limit, ..POLICY };
+    let (phone, gone) = log_in(&world, user, "mobile", &policy).await;
+    assert_eq!(gone, []);
+    // Of another class, of none, of a class whose name ends like it, and called like it.
+    let mut others = Vec::new();
+    for class in ["web", "", "automobile"] {
+        others.push(log_in(&world, user, class, &POLICY).await.0.id);
+    }
+    let mut named = of_class(user, "");
+    "mobile".clone_into(&mut named.client.name);
+    others.push(began(world.sessions.create(named, &POLICY).await.unwrap()).0.id);
+    world.clock.advance(HOUR);
+    let (tablet, gone) = log_in(&world, user, "mobile", &policy).await;
+    assert_eq!(gone, []);
+    let phone = world.refresh(&phone).await;
+    assert_eq!(phone.client.class, "mobile");
+    world.clock.advance(HOUR);
+    let (_, gone) = log_in(&world, user, "mobile", &policy).await;
+    assert_eq!(gone, [tablet.id], "the one of the class refreshed longest ago");
+    let (_, gone) = log_in(&world, user, "", &policy).await;
+    assert_eq!(gone, [], "a class limit is none of those that have no class");
+
+    let deny = SessionPolicy { class_limit: SessionLimit::Deny(two), ..POLICY };
+    let denied = world.sessions.create(of_class(user, "mobile"), &deny).await.unwrap();
+    assert_eq!(denied, Created::LimitReached);
+    log_in(&world, user, "desktop", &deny).await;
+    let left: HashSet<SessionId> = ids(&world.sessions.list(user).await.unwrap()).into_iter().collect();
+    assert!(others.iter().all(|id| left.contains(id)), "none of them made room");
+    assert_eq!(left.len(), 8);
+}
+
+pub(crate) async fn a_class_makes_room_for_its_own_before_others_do(world: World) {
+    let user = new_user_id();
+    let both = |limit, class_limit| SessionPolicy { limit, class_limit, ..POLICY };
+    let (web, _) = log_in(&world, user, "web", &POLICY).await;
+    let (older, _) = log_in(&world, user, "", &POLICY).await;
+    let (phone, _) = log_in(&world, user, "mobile", &POLICY).await;
+    let one = NonZeroU32::MIN;
+    let policy = both(SessionLimit::EvictOldest(THREE), SessionLimit::EvictOldest(one));
+    let (phone, gone) = (log_in(&world, user, "mobile", &policy).await, vec![phone.id]);
+    assert_eq!(phone.1, gone, "which is enough for the limit of all, too");
+    let (_, gone) = log_in(&world, user, "desktop", &policy).await;
+    assert_eq!(gone, [web.id], "the oldest of all, where the class has room");
+
+    // One of the class and two others.
+    let policy = both(SessionLimit::EvictOldest(one), SessionLimit::EvictOldest(one));
+    let (new, gone) = log_in(&world, user, "mobile", &policy).await;
+    assert_eq!(gone.len(), 3);
+    assert_eq!(gone[..2], [phone.0.id, older.id], "and then the oldest");
+    let left = world.sessions.list(user).await.unwrap();
+    assert_eq!(ids(&left), [new.id]);
+
+    let policy = both(SessionLimit::Deny(one), SessionLimit::Unlimited);
+    let denied = world.sessions.create(of_class(user, "web"), &policy).await.unwrap();
+    assert_eq!(denied, Created::LimitReached);
+    // Another epoch, or a session that is dead, takes no room in a class either.
+    let policy = both(SessionLimit::Unlimited, SessionLimit::Deny(one));
+    let mut later = of_class(user, "mobile");
+    later.epoch = Epoch(1);
+    began(world.sessions.create(later, &policy).await.unwrap());
+    world.clock.advance(IDLE);
+    began(world.sessions.create(of_class(user, "mobile"), &policy).await.unwrap());
 }
 
 pub(crate) async fn a_full_house_denies_one_more(world: World) {

@@ -1,11 +1,28 @@
 //! Users: every sentence of the trait `UserStore`.
 
 use countersign::model::{
-    Credential, CustomClaims, Epoch, RevocationReason, RevocationScope, Role, UserId, new_user_id,
+    Credential, CustomClaims, Epoch, ExternalId, NewUser, RevocationReason, RevocationScope, Role, UserId,
+    new_user_id,
 };
-use countersign::store::{Cause, CreateUserError, Until};
+use countersign::store::{AttributeChange, Cause, CreateUserError, SetAttributesError, Until};
 
 use super::{HOUR, OPERATOR, START, World, hash, new_user, session_id, username};
+
+fn set_roles(roles: &[Role]) -> AttributeChange<'_> {
+    AttributeChange { roles: Some(roles), ..AttributeChange::default() }
+}
+
+fn set_claims(claims: &CustomClaims) -> AttributeChange<'_> {
+    AttributeChange { claims: Some(claims), ..AttributeChange::default() }
+}
+
+fn set_external(id: Option<&ExternalId>) -> AttributeChange<'_> {
+    AttributeChange { external_id: Some(id), ..AttributeChange::default() }
+}
+
+fn external(text: &str) -> ExternalId {
+    ExternalId::parse(text).unwrap()
+}
 
 pub(crate) async fn a_new_user_is_enabled_and_in_epoch_zero(world: World) {
     let new = new_user("ada");
@@ -30,6 +47,78 @@ pub(crate) async fn a_username_is_taken_once(world: World) {
     assert_eq!(world.users.list(None, 10).await.unwrap(), [user]);
 }
 
+pub(crate) async fn an_external_id_is_one_users(world: World) {
+    let long = "北".repeat(ExternalId::MAX_BYTES / 3);
+    let ids = ["42", "042", "A", "a", "é", "e\u{301}", "a b", "a  b", "it's \"%_\\", &long];
+    let mut made = Vec::new();
+    for (number, text) in ids.into_iter().enumerate() {
+        let new = NewUser { external_id: Some(external(text)), ..new_user(&format!("user{number}")) };
+        let user = world.users.create(new.clone()).await.unwrap();
+        assert_eq!(user.external_id, Some(external(text)), "{text}");
+        assert_eq!(world.users.create(new).await.unwrap(), user, "the same call again");
+        made.push(user);
+    }
+    for user in &made {
+        let found = world.users.find_external(user.external_id.as_ref().unwrap()).await.unwrap();
+        assert_eq!(found.as_ref(), Some(user));
+        let credential = world.users.credential(&user.username).await.unwrap().unwrap();
+        assert_eq!(&credential.user, user);
+    }
+    assert_eq!(world.users.list(None, 99).await.unwrap(), made);
+    for absent in ["4", "4%", "__", "é ".trim(), "E"] {
+        let absent = external(absent);
+        let there = made.iter().any(|user| user.external_id.as_ref() == Some(&absent));
+        assert_eq!(world.users.find_external(&absent).await.unwrap().is_some(), there, "{absent:?}");
+    }
+
+    let taken = NewUser { external_id: Some(external("42")), ..new_user("late") };
+    let answer = world.users.create(taken.clone()).await;
+    assert!(matches!(answer, Err(CreateUserError::ExternalIdTaken)), "{answer:?}");
+    assert_eq!(world.users.credential(&taken.username).await.unwrap(), None);
+    let both = NewUser { username: username("user0"), ..taken.clone() };
+    let answer = world.users.create(both).await;
+    assert!(matches!(answer, Err(CreateUserError::UsernameTaken)), "{answer:?}");
+    // Any number of users has none.
+    for name in ["ada", "grace"] {
+        assert_eq!(world.users.create(new_user(name)).await.unwrap().external_id, None);
+    }
+    world.users.delete(made[0].id, OPERATOR).await.unwrap().unwrap();
+    let user = world.users.create(taken).await.unwrap();
+    assert_eq!(world.users.find_external(&external("42")).await.unwrap(), Some(user));
+}
+
+pub(crate) async fn an_external_id_is_set_moved_and_taken_away(world: World) {
+    let (ada, grace) = (world.add_user("ada").await, world.add_user("grace").await);
+    let id = external("42");
+    let cause = Cause { reason: RevocationReason::UserChanged, ..OPERATOR };
+    let set = async |user: UserId, id: Option<&ExternalId>| {
+        world.users.set_attributes(user, set_external(id), None, cause).await
+    };
+    let row = set(ada.id, Some(&id)).await.unwrap().unwrap();
+    assert_eq!(row.scope, RevocationScope::UserChanged { user: ada.id });
+    let changed = world.users.find(ada.id).await.unwrap().unwrap();
+    assert_eq!((&changed.roles, &changed.claims, changed.epoch), (&ada.roles, &ada.claims, Epoch(0)));
+    assert!(changed.updated_at > ada.updated_at);
+    assert_eq!(changed.external_id.as_ref(), Some(&id));
+    assert_eq!(world.ledger.standing(ada.id, session_id()).await.unwrap().user, Some(changed));
+
+    let taken = set(grace.id, Some(&id)).await;
+    assert!(matches!(taken, Err(SetAttributesError::ExternalIdTaken)), "{taken:?}");
+    assert_eq!(world.users.find(grace.id).await.unwrap(), Some(grace.clone()), "nothing of it was done");
+    assert_eq!(world.head().await.seq, 1, "nor noted");
+    assert!(set(ada.id, Some(&id)).await.unwrap().is_some(), "one's own is not taken");
+
+    // What is not named stays.
+    world.users.set_attributes(ada.id, set_roles(&[]), None, cause).await.unwrap().unwrap();
+    assert_eq!(world.users.find(ada.id).await.unwrap().unwrap().external_id.as_ref(), Some(&id));
+    assert!(set(ada.id, None).await.unwrap().is_some());
+    assert_eq!(world.users.find(ada.id).await.unwrap().unwrap().external_id, None);
+    assert_eq!(world.users.find_external(&id).await.unwrap(), None);
+    assert!(set(grace.id, Some(&id)).await.unwrap().is_some());
+    assert_eq!(world.users.find_external(&id).await.unwrap().unwrap().id, grace.id);
+    assert!(set(new_user_id(), Some(&external("7"))).await.unwrap().is_none(), "nobody");
+}
+
 pub(crate) async fn whoever_is_not_there_is_none(world: World) {
     world.add_user("ada").await;
     let (users, nobody) = (&world.users, new_user_id());
@@ -41,7 +130,7 @@ pub(crate) async fn whoever_is_not_there_is_none(world: World) {
     assert!(!users.enable(nobody).await.unwrap());
     assert_eq!(users.disable(nobody, OPERATOR).await.unwrap(), None);
     assert_eq!(users.delete(nobody, OPERATOR).await.unwrap(), None);
-    assert_eq!(users.set_attributes(nobody, Some(&[]), None, None, OPERATOR).await.unwrap(), None);
+    assert_eq!(users.set_attributes(nobody, set_roles(&[]), None, OPERATOR).await.unwrap(), None);
     assert_eq!(users.revoke_all(nobody, OPERATOR).await.unwrap(), None);
     assert_eq!(world.head().await.seq, 0, "nothing happened, so nothing is in the ledger");
 }
@@ -174,19 +263,20 @@ pub(crate) async fn attributes_are_set_apart_and_end_nothing(world: World) {
     let cause = Cause { reason: RevocationReason::UserChanged, ..OPERATOR };
 
     world.clock.advance(HOUR);
-    let row = world.users.set_attributes(user.id, Some(&roles), None, None, cause).await.unwrap().unwrap();
+    let row = world.users.set_attributes(user.id, set_roles(&roles), None, cause).await.unwrap().unwrap();
     assert_eq!(row.scope, RevocationScope::UserChanged { user: user.id });
     assert_eq!((row.seq, row.reason, row.at), (1, RevocationReason::UserChanged, START + HOUR));
     let changed = world.users.find(user.id).await.unwrap().unwrap();
     assert_eq!((&changed.roles, &changed.claims), (&roles, &user.claims));
     assert_eq!((changed.epoch, changed.updated_at), (Epoch(0), START + HOUR));
 
-    world.users.set_attributes(user.id, None, Some(&claims), None, cause).await.unwrap().unwrap();
+    world.users.set_attributes(user.id, set_claims(&claims), None, cause).await.unwrap().unwrap();
     let changed = world.users.find(user.id).await.unwrap().unwrap();
     assert_eq!((&changed.roles, &changed.claims), (&roles, &claims));
 
     let none = CustomClaims::default();
-    world.users.set_attributes(user.id, Some(&[]), Some(&none), None, cause).await.unwrap().unwrap();
+    let both = AttributeChange { claims: Some(&none), ..set_roles(&[]) };
+    world.users.set_attributes(user.id, both, None, cause).await.unwrap().unwrap();
     let changed = world.users.find(user.id).await.unwrap().unwrap();
     assert_eq!((changed.roles, changed.claims, changed.epoch), (vec![], none, Epoch(0)));
     assert_eq!(world.head().await.seq, 3);
@@ -195,7 +285,7 @@ pub(crate) async fn attributes_are_set_apart_and_end_nothing(world: World) {
 pub(crate) async fn of_two_changes_to_what_both_have_read_one_is_made(world: World) {
     let user = world.add_user("ada").await;
     let roles = Role::parse_all(["ops"]).unwrap();
-    let change = |since| world.users.set_attributes(user.id, Some(&roles), None, Some(since), OPERATOR);
+    let change = |since| world.users.set_attributes(user.id, set_roles(&roles), Some(since), OPERATOR);
     let (one, other) = tokio::join!(change(user.updated_at), change(user.updated_at));
     assert_eq!([one.unwrap().is_some(), other.unwrap().is_some()].iter().filter(|made| **made).count(), 1);
     assert_eq!(world.head().await.seq, 1, "what was not made is not noted");

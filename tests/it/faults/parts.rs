@@ -1,6 +1,7 @@
 //! The use cases over real stores in this process, so that a test can stop between two of their steps, or move the
 //! clock by weeks: users and ledger in PostgreSQL, sessions in Redis.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,6 +127,7 @@ fn policy(limit: SessionLimit) -> Policy {
     let audience = "countersign".to_owned();
     Policy {
         session: SessionPolicy { idle: 30 * DAY, absolute: 90 * DAY, limit, ..POLICY },
+        classes: BTreeMap::new(),
         access_ttl: ACCESS_TTL,
         audiences: vec![audience.clone()],
         access_tokens: AccessTokenIssuer::new("countersign"),

@@ -133,11 +133,32 @@ async fn whoever_may_go_on_is_named_in_headers_and_metadata() {
         assert!(!ok.headers_to_remove.contains(&(*name).to_owned()), "Envoy removes what it has set");
         assert!(ok.headers_to_remove.contains(&name.replace('-', "_")), "{name}");
     }
+    // Of whom there is none, the client's own does not reach the application.
+    for name in ["x-auth-external-id", "x_auth_external_id", "x-auth-external_id"] {
+        assert!(ok.headers_to_remove.contains(&name.to_owned()), "{name}");
+    }
     assert!(ok.headers_to_remove.contains(&"x-auth_token-id".to_owned()));
     let kind = |name: &str| format!("{:?}", metadata.fields[name].kind);
     assert!(kind("subject").contains(&subject) && kind("session").contains(&session));
     assert!(kind("roles").contains("admin") && kind("audiences").contains("web"));
     assert_eq!(metadata.fields.len(), 7);
+}
+
+#[tokio::test]
+async fn an_external_id_is_told_where_there_is_one() {
+    let mut token = Arc::unwrap_or_clone(verified());
+    token.external_id = Some("4 2,é".to_owned());
+    let wire = usual(Stub::verifying(Verification::Verified(Arc::new(token)))).await;
+    let response = check(&wire, asked(&[("authorization", "Bearer a")])).await.unwrap();
+    let metadata = response.dynamic_metadata.clone().unwrap();
+    assert!(format!("{:?}", metadata.fields["external_id"].kind).contains("4 2,é"));
+    let ok = allowed(response);
+    assert_eq!(overwritten(&ok.headers)["x-auth-external-id"], "4%202%2C%C3%A9");
+    assert!(
+        !ok.headers_to_remove.contains(&"x-auth-external-id".to_owned()),
+        "Envoy removes what it has set"
+    );
+    assert!(ok.headers_to_remove.contains(&"x_auth_external_id".to_owned()));
 }
 
 #[tokio::test]

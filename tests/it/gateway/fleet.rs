@@ -20,14 +20,17 @@ pub(super) const ADMIN: &str = "ada";
 /// Has no role.
 pub(super) const USER: &str = "grace";
 /// The identity headers with every name that they have.
-pub(super) const IDENTITY: [&str; 6] = [
+pub(super) const IDENTITY: [&str; 7] = [
     "x-auth-subject",
     "x-auth-username",
     "x-auth-session",
     "x-auth-roles",
     "x-auth-token-id",
     "x-auth-expires",
+    "x-auth-external-id",
 ];
+/// What the administrator is called in another system; the other user is called nothing.
+pub(super) const EXTERNAL_ID: &str = "42";
 
 /// Two replicas on one PostgreSQL and one Redis of their own, with both edges.
 pub(super) struct Fleet {
@@ -63,7 +66,16 @@ impl Fleet {
         let replicas = tokio::task::block_in_place(|| {
             deployment.prepare();
             deployment.create_user(USER);
-            let arguments = ["user", "create", ADMIN, "--password-stdin", "--role", "admin"];
+            let arguments = [
+                "user",
+                "create",
+                ADMIN,
+                "--password-stdin",
+                "--role",
+                "admin",
+                "--external-id",
+                EXTERNAL_ID,
+            ];
             deployment.run(&arguments, &format!("{PASSWORD}\n"));
             edges.iter().map(start).collect()
         });
@@ -107,7 +119,7 @@ pub(super) fn sent(answer: &Answer, name: &str) -> Vec<String> {
 }
 
 /// The client's own identity, in every spelling that servers have been known to take for it.
-pub(super) const SPOOFED: [(&str, &str); 8] = [
+pub(super) const SPOOFED: [(&str, &str); 11] = [
     ("x-auth-subject", "spoofed"),
     ("X-Auth-Roles", "spoofed"),
     ("x-auth-roles", "spoofed, too"),
@@ -116,6 +128,9 @@ pub(super) const SPOOFED: [(&str, &str); 8] = [
     ("x-auth_username", "spoofed"),
     ("x-auth-token_id", "spoofed"),
     ("x.auth.subject", "spoofed"),
+    ("x-auth-external-id", "spoofed"),
+    ("X_Auth_External_Id", "spoofed"),
+    ("x-auth-external_id", "spoofed"),
 ];
 
 /// Nothing of a spoofed identity has reached the application.
@@ -141,6 +156,9 @@ pub(super) async fn lets_through_whom_it_should(fleet: &Fleet, gateway: Http) {
         assert!(sent(&answer, name).iter().all(|value| !value.is_empty()) && sent(&answer, name).len() == 1);
     }
     assert!(sent(&answer, "x-auth-roles").concat().is_empty());
+    let nameless = get(gateway, path, &user.access_token, &SPOOFED).await;
+    assert_nothing_spoofed(&nameless);
+    assert!(sent(&nameless, "x-auth-external-id").is_empty(), "{nameless:?}");
     assert_eq!(answer.json()["target"], path);
 
     for path in ["/orders", "/admin/users"] {
@@ -148,6 +166,7 @@ pub(super) async fn lets_through_whom_it_should(fleet: &Fleet, gateway: Http) {
         assert_nothing_spoofed(&answer);
         assert_eq!(sent(&answer, "x-auth-roles"), ["admin"]);
         assert_eq!(sent(&answer, "x-auth-username"), [ADMIN]);
+        assert_eq!(sent(&answer, "x-auth-external-id"), [EXTERNAL_ID]);
     }
     let public = get(gateway, "/public/page", "", &SPOOFED).await;
     assert_nothing_spoofed(&public);

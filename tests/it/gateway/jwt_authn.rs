@@ -1,7 +1,9 @@
 //! Real Envoy that verifies by itself, by `examples/gateways/envoy/jwt-authn.yaml`.
 
 use super::echo;
-use super::fleet::{ADMIN, Fleet, SPOOFED, USER, assert_nothing_spoofed, get, sent, until_refused};
+use super::fleet::{
+    ADMIN, EXTERNAL_ID, Fleet, SPOOFED, USER, assert_nothing_spoofed, get, sent, until_refused,
+};
 use super::proxy::Recipe;
 use crate::support::replica::PASSWORD;
 
@@ -17,7 +19,9 @@ async fn envoy_verifies_with_our_keys_and_hears_of_no_logout() {
     assert_nothing_spoofed(&answer);
     assert_eq!(sent(&answer, "x-auth-username"), [USER]);
     assert_eq!(sent(&answer, "x-auth-session").len(), 1);
-    assert_eq!(get(envoy.http, "/admin", &admin.access_token, &[]).await.status, 200);
+    assert!(sent(&answer, "x-auth-external-id").is_empty());
+    let answer = get(envoy.http, "/admin", &admin.access_token, &SPOOFED).await;
+    assert_eq!(sent(&answer, "x-auth-external-id"), [EXTERNAL_ID]);
     assert_eq!(get(envoy.http, "/admin", &user.access_token, &[]).await.status, 403);
     assert_eq!(get(envoy.http, "/orders", "", &[]).await.status, 401);
     assert_nothing_spoofed(&get(envoy.http, "/public/page", "", &SPOOFED).await);

@@ -1,5 +1,6 @@
 //! The real use cases over the real store, without a socket, on a clock that stands still until it is moved.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,6 +99,7 @@ fn hashing(clock: Arc<ManualClock>) -> HashingPool {
 fn policy() -> Policy {
     Policy {
         session: POLICY,
+        classes: BTreeMap::new(),
         access_ttl: ACCESS_TTL,
         audiences: vec![AUDIENCE.to_owned()],
         default_audience: AUDIENCE.to_owned(),

@@ -23,7 +23,7 @@ enum Change {
     LogoutByAccessToken,
     LogoutEverywhere,
     RevokeOwnSessions,
-    ChangePassword,
+    OwnPassword,
     ResetPassword,
     RevokeSessions,
     RevokeAllSessions,
@@ -38,7 +38,7 @@ impl Change {
         Self::LogoutByAccessToken,
         Self::LogoutEverywhere,
         Self::RevokeOwnSessions,
-        Self::ChangePassword,
+        Self::OwnPassword,
         Self::ResetPassword,
         Self::RevokeSessions,
         Self::RevokeAllSessions,
@@ -127,7 +127,7 @@ impl World {
                 assert_eq!(answer.revoked, 1);
                 answer.position
             }
-            Change::ChangePassword => {
+            Change::OwnPassword => {
                 let current_password = PASSWORD.to_owned();
                 let ask = v1::ChangePasswordRequest { refresh_token, current_password, new_password };
                 self.here.change_password(ask).await.unwrap().into_inner().position

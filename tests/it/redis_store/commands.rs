@@ -61,7 +61,7 @@ async fn the_servers_own_time_is_used_unless_a_test_passes_one() {
 
 fn client(user_agent: &str) -> ClientFacts {
     let address = if user_agent.is_empty() { "" } else { "203.0.113.195" };
-    ClientFacts { address: address.to_owned(), user_agent: user_agent.to_owned(), name: String::new() }
+    ClientFacts { address: address.to_owned(), user_agent: user_agent.to_owned(), ..ClientFacts::default() }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A replica within the test: the real use cases and the real gRPC edge, on a socket, over a database of its own.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -257,8 +258,10 @@ pub(crate) fn policy() -> Policy {
             idle: HOUR,
             absolute: HOUR,
             limit: countersign::model::SessionLimit::Unlimited,
+            class_limit: countersign::model::SessionLimit::Unlimited,
             rotation: RotationPolicy { grace: HOUR, deadline: HOUR, strict: false },
         },
+        classes: BTreeMap::new(),
         access_ttl: HOUR,
         audiences: vec![AUDIENCE.to_owned()],
         default_audience: AUDIENCE.to_owned(),
@@ -276,6 +279,7 @@ fn user() -> User {
         username: Username::parse("ada").unwrap(),
         roles: Vec::new(),
         claims: CustomClaims::default(),
+        external_id: None,
         disabled: false,
         epoch: Epoch(3),
         created_at: UnixMillis(0),

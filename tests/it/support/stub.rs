@@ -184,6 +184,7 @@ pub(crate) fn verified() -> Arc<VerifiedToken> {
     Arc::new(VerifiedToken {
         subject: user_id(),
         username: "ada".to_owned(),
+        external_id: None,
         session: session_id(),
         roles: vec!["admin".to_owned()],
         audiences: vec!["api".to_owned(), "web".to_owned()],

@@ -487,7 +487,8 @@ type LoginRequest struct {
 	// The services that the access token is meant for (RFC 7519 section 4.1.3): a subset of those configured, and
 	// the configured default when empty. At most 16, each of 1 to 256 bytes.
 	Audiences []string `protobuf:"bytes,3,rep,name=audiences,proto3" json:"audiences,omitempty"`
-	// What the client says of itself, shown in the user's list of sessions. Nothing is decided by it.
+	// What the client says of itself, shown in the user's list of sessions. Nothing is decided by it but how many sessions
+	// of its class there may be.
 	Client        *Client `protobuf:"bytes,4,opt,name=client,proto3" json:"client,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -32,7 +32,10 @@ type Client struct {
 	UserAgent string `protobuf:"bytes,2,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
 	// The address of the user's device, when whoever calls is not that device itself but a gateway. The address
 	// that the call comes from when empty.
-	Address       string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// What kind of client it is: one of the classes of `sessions.limits`, which bounds how many sessions of each a user may
+	// have at once. At most 32 bytes of `a-z 0-9 _ -`; INVALID_ARGUMENT when there is no such class. Empty: of no class.
+	Class         string `protobuf:"bytes,4,opt,name=class,proto3" json:"class,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -84,6 +87,13 @@ func (x *Client) GetUserAgent() string {
 func (x *Client) GetAddress() string {
 	if x != nil {
 		return x.Address
+	}
+	return ""
+}
+
+func (x *Client) GetClass() string {
+	if x != nil {
+		return x.Class
 	}
 	return ""
 }
@@ -274,12 +284,13 @@ var File_countersign_v1_session_proto protoreflect.FileDescriptor
 
 const file_countersign_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x1ccountersign/v1/session.proto\x12\x0ecountersign.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"U\n" +
+	"\x1ccountersign/v1/session.proto\x12\x0ecountersign.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"k\n" +
 	"\x06Client\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"user_agent\x18\x02 \x01(\tR\tuserAgent\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\"\xc9\x01\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x14\n" +
+	"\x05class\x18\x04 \x01(\tR\x05class\"\xc9\x01\n" +
 	"\vSessionInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x1a\n" +

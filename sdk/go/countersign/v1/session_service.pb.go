@@ -472,7 +472,7 @@ type ExplainSessionResponse struct {
 	State SessionState `protobuf:"varint,1,opt,name=state,proto3,enum=countersign.v1.SessionState" json:"state,omitempty"`
 	// What ended it, where it was revoked. Unspecified when the ledger has forgotten that.
 	Cause SessionEndCause `protobuf:"varint,2,opt,name=cause,proto3,enum=countersign.v1.SessionEndCause" json:"cause,omitempty"`
-	// Who ended it: `user:` and the user's id, `operator` for the command line and for callers with a certificate, or
+	// Who ended it: `user:` or `service:` and an id, `operator` for the command line and for callers with a certificate, or
 	// `system` for the service itself. Empty where the cause is unspecified.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// When it ended, by the clock of the database that holds the ledger. Not set where the cause is unspecified.

@@ -44,7 +44,9 @@ type User struct {
 	// When they were changed last, by the store's clock.
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	// Names what is said here: another one after every change. Opaque.
-	Etag          string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What they are called in another system: the claim `ext`. Empty when there is none.
+	ExternalId    string `protobuf:"bytes,9,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -135,6 +137,13 @@ func (x *User) GetEtag() string {
 	return ""
 }
 
+func (x *User) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
 // Which user is meant.
 type UserRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -144,6 +153,7 @@ type UserRef struct {
 	//
 	//	*UserRef_UserId
 	//	*UserRef_Username
+	//	*UserRef_ExternalId
 	User          isUserRef_User `protobuf_oneof:"user"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -204,6 +214,15 @@ func (x *UserRef) GetUsername() string {
 	return ""
 }
 
+func (x *UserRef) GetExternalId() string {
+	if x != nil {
+		if x, ok := x.User.(*UserRef_ExternalId); ok {
+			return x.ExternalId
+		}
+	}
+	return ""
+}
+
 type isUserRef_User interface {
 	isUserRef_User()
 }
@@ -218,9 +237,16 @@ type UserRef_Username struct {
 	Username string `protobuf:"bytes,2,opt,name=username,proto3,oneof"`
 }
 
+type UserRef_ExternalId struct {
+	// What they are called in another system, byte by byte. At most 128 bytes.
+	ExternalId string `protobuf:"bytes,3,opt,name=external_id,json=externalId,proto3,oneof"`
+}
+
 func (*UserRef_UserId) isUserRef_User() {}
 
 func (*UserRef_Username) isUserRef_User() {}
+
+func (*UserRef_ExternalId) isUserRef_User() {}
 
 // Whom to create.
 type CreateUserRequest struct {
@@ -233,6 +259,7 @@ type CreateUserRequest struct {
 	// Types that are valid to be assigned to Credential:
 	//
 	//	*CreateUserRequest_Password
+	//	*CreateUserRequest_PasswordHash
 	Credential isCreateUserRequest_Credential `protobuf_oneof:"credential"`
 	// At most 64, each of 1 to 64 ASCII letters, digits or any of `. _ : / -`.
 	Roles []string `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
@@ -243,7 +270,11 @@ type CreateUserRequest struct {
 	UserId string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Chosen by the caller, at most 128 bytes: the same request with the same one finds the user that it made. A UUID is
 	// a good choice. Not together with `user_id`, which does the same.
-	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What they are called in another system, an integer as text for instance: the claim `ext` of their access tokens. At
+	// most 128 bytes of UTF-8 without control characters, and without white space at either end. No other user may have
+	// it. None when it is empty.
+	ExternalId    string `protobuf:"bytes,8,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -301,6 +332,15 @@ func (x *CreateUserRequest) GetPassword() string {
 	return ""
 }
 
+func (x *CreateUserRequest) GetPasswordHash() string {
+	if x != nil {
+		if x, ok := x.Credential.(*CreateUserRequest_PasswordHash); ok {
+			return x.PasswordHash
+		}
+	}
+	return ""
+}
+
 func (x *CreateUserRequest) GetRoles() []string {
 	if x != nil {
 		return x.Roles
@@ -329,6 +369,13 @@ func (x *CreateUserRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *CreateUserRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
 type isCreateUserRequest_Credential interface {
 	isCreateUserRequest_Credential()
 }
@@ -338,7 +385,18 @@ type CreateUserRequest_Password struct {
 	Password string `protobuf:"bytes,2,opt,name=password,proto3,oneof"`
 }
 
+type CreateUserRequest_PasswordHash struct {
+	// What another system has stored for their password, in one of the formats of docs/importing.md: at most 2048 bytes.
+	// They log in with the password that they have there, whatever its length and however common it is. A hash that could
+	// be guessed fast is wrapped in Argon2id, and any becomes an ordinary one when they first log in.
+	//
+	// INVALID_ARGUMENT `INVALID_REQUEST` for one that cannot be read, or that would cost a login too much; it says why.
+	PasswordHash string `protobuf:"bytes,7,opt,name=password_hash,json=passwordHash,proto3,oneof"`
+}
+
 func (*CreateUserRequest_Password) isCreateUserRequest_Credential() {}
+
+func (*CreateUserRequest_PasswordHash) isCreateUserRequest_Credential() {}
 
 // The user who was created, by this call or by the same one before.
 type CreateUserResponse struct {
@@ -668,7 +726,7 @@ type UpdateUserRequest struct {
 	User *UserRef `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	// What they are to have of what `update_mask` names.
 	Change *UserChange `protobuf:"bytes,2,opt,name=change,proto3" json:"change,omitempty"`
-	// What is to be changed: `roles`, `custom_claims` or both. Required; what it does not name stays as it is.
+	// What is to be changed: `roles`, `custom_claims`, `external_id` or several of them. Required; what it does not name stays as it is.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// The user's `etag` as it was read: nothing is changed when it is another by now. Whatever it is when empty.
 	Etag          string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
@@ -740,7 +798,9 @@ type UserChange struct {
 	// As in `CreateUserRequest`.
 	Roles []string `protobuf:"bytes,1,rep,name=roles,proto3" json:"roles,omitempty"`
 	// As in `CreateUserRequest`.
-	CustomClaims  *structpb.Struct `protobuf:"bytes,2,opt,name=custom_claims,json=customClaims,proto3" json:"custom_claims,omitempty"`
+	CustomClaims *structpb.Struct `protobuf:"bytes,2,opt,name=custom_claims,json=customClaims,proto3" json:"custom_claims,omitempty"`
+	// As in `CreateUserRequest`; takes it away when it is empty.
+	ExternalId    string `protobuf:"bytes,3,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -787,6 +847,13 @@ func (x *UserChange) GetCustomClaims() *structpb.Struct {
 		return x.CustomClaims
 	}
 	return nil
+}
+
+func (x *UserChange) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
 }
 
 // What became of the user.
@@ -1320,7 +1387,7 @@ var File_countersign_v1_user_service_proto protoreflect.FileDescriptor
 
 const file_countersign_v1_user_service_proto_rawDesc = "" +
 	"\n" +
-	"!countersign/v1/user_service.proto\x12\x0ecountersign.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x02\n" +
+	"!countersign/v1/user_service.proto\x12\x0ecountersign.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x02\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x14\n" +
@@ -1331,19 +1398,26 @@ const file_countersign_v1_user_service_proto_rawDesc = "" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
 	"updated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x12\n" +
-	"\x04etag\x18\b \x01(\tR\x04etag\"J\n" +
+	"\x04etag\x18\b \x01(\tR\x04etag\x12\x1f\n" +
+	"\vexternal_id\x18\t \x01(\tR\n" +
+	"externalId\"m\n" +
 	"\aUserRef\x12\x19\n" +
 	"\auser_id\x18\x01 \x01(\tH\x00R\x06userId\x12\x1c\n" +
-	"\busername\x18\x02 \x01(\tH\x00R\busernameB\x06\n" +
-	"\x04user\"\xe7\x01\n" +
+	"\busername\x18\x02 \x01(\tH\x00R\busername\x12!\n" +
+	"\vexternal_id\x18\x03 \x01(\tH\x00R\n" +
+	"externalIdB\x06\n" +
+	"\x04user\"\xaf\x02\n" +
 	"\x11CreateUserRequest\x12\x1a\n" +
 	"\busername\x18\x01 \x01(\tR\busername\x12\x1c\n" +
-	"\bpassword\x18\x02 \x01(\tH\x00R\bpassword\x12\x14\n" +
+	"\bpassword\x18\x02 \x01(\tH\x00R\bpassword\x12%\n" +
+	"\rpassword_hash\x18\a \x01(\tH\x00R\fpasswordHash\x12\x14\n" +
 	"\x05roles\x18\x03 \x03(\tR\x05roles\x12<\n" +
 	"\rcustom_claims\x18\x04 \x01(\v2\x17.google.protobuf.StructR\fcustomClaims\x12\x17\n" +
 	"\auser_id\x18\x05 \x01(\tR\x06userId\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tR\trequestIdB\f\n" +
+	"request_id\x18\x06 \x01(\tR\trequestId\x12\x1f\n" +
+	"\vexternal_id\x18\b \x01(\tR\n" +
+	"externalIdB\f\n" +
 	"\n" +
 	"credential\">\n" +
 	"\x12CreateUserResponse\x12(\n" +
@@ -1371,11 +1445,13 @@ const file_countersign_v1_user_service_proto_rawDesc = "" +
 	"\x06change\x18\x02 \x01(\v2\x1a.countersign.v1.UserChangeR\x06change\x12;\n" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12\x12\n" +
-	"\x04etag\x18\x04 \x01(\tR\x04etag\"`\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etag\"\x81\x01\n" +
 	"\n" +
 	"UserChange\x12\x14\n" +
 	"\x05roles\x18\x01 \x03(\tR\x05roles\x12<\n" +
-	"\rcustom_claims\x18\x02 \x01(\v2\x17.google.protobuf.StructR\fcustomClaims\">\n" +
+	"\rcustom_claims\x18\x02 \x01(\v2\x17.google.protobuf.StructR\fcustomClaims\x12\x1f\n" +
+	"\vexternal_id\x18\x03 \x01(\tR\n" +
+	"externalId\">\n" +
 	"\x12UpdateUserResponse\x12(\n" +
 	"\x04user\x18\x01 \x01(\v2\x14.countersign.v1.UserR\x04user\"]\n" +
 	"\x12SetPasswordRequest\x12+\n" +
@@ -1514,9 +1590,11 @@ func file_countersign_v1_user_service_proto_init() {
 	file_countersign_v1_user_service_proto_msgTypes[1].OneofWrappers = []any{
 		(*UserRef_UserId)(nil),
 		(*UserRef_Username)(nil),
+		(*UserRef_ExternalId)(nil),
 	}
 	file_countersign_v1_user_service_proto_msgTypes[2].OneofWrappers = []any{
 		(*CreateUserRequest_Password)(nil),
+		(*CreateUserRequest_PasswordHash)(nil),
 	}
 	file_countersign_v1_user_service_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}

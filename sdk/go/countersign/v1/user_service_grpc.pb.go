@@ -35,28 +35,30 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Users, for operators and for an application's own backend. Served over gRPC only, and closed: a caller has an access
-// token in `authorization: Bearer ...` whose user has the role `countersign:admin` or `countersign:users`, for methods
-// that change nothing `countersign:auditor`, or is named by a rule of the operator. Only `countersign:admin` gives or
-// takes a role that begins with `countersign:`, or changes a user who has one.
+// token or a service key (see `ServiceAccountService`) in `authorization: Bearer ...` that has the role
+// `countersign:admin` or `countersign:users`, for methods that change nothing `countersign:auditor`, or is named by a rule
+// of the operator. Only `countersign:admin` gives or takes a role that begins with `countersign:`, or changes a user who
+// has one.
 //
-// UNAUTHENTICATED `TOKEN_MISSING`, `ACCESS_TOKEN_INVALID`, `ACCESS_TOKEN_EXPIRED`, `SESSION_REVOKED`: it is not known
-// who calls. PERMISSION_DENIED `CALLER_NOT_ALLOWED`: it is known, and they may not.
+// UNAUTHENTICATED `TOKEN_MISSING`, `ACCESS_TOKEN_INVALID`, `ACCESS_TOKEN_EXPIRED`, `SESSION_REVOKED`,
+// `SERVICE_KEY_INVALID`: it is not known who calls. PERMISSION_DENIED `CALLER_NOT_ALLOWED`: it is known, and they may not.
+// RESOURCE_EXHAUSTED `RATE_LIMIT_EXCEEDED`: too many service keys that are none came from the caller's address.
 //
 // What has been answered is durable. Where sessions end, no replica accepts their access tokens any more once it has
 // read the ledger, and this one does not from now on.
 type UserServiceClient interface {
 	// Creates a user, enabled. The same call again, with the same `request_id` or `user_id`, finds the user that it made.
 	//
-	// ALREADY_EXISTS `USERNAME_TAKEN`; INVALID_ARGUMENT `PASSWORD_REJECTED`.
+	// ALREADY_EXISTS `USERNAME_TAKEN`, `EXTERNAL_ID_TAKEN`; INVALID_ARGUMENT `PASSWORD_REJECTED`.
 	CreateUser(ctx context.Context, in *CreateUserRequest, opts ...grpc.CallOption) (*CreateUserResponse, error)
 	// Says what is known of a user. NOT_FOUND `USER_NOT_FOUND`.
 	GetUser(ctx context.Context, in *GetUserRequest, opts ...grpc.CallOption) (*GetUserResponse, error)
 	// Lists users in order of username, byte by byte, page by page. A user who is created or deleted meanwhile may be
 	// missing or not; every other one is listed once.
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
-	// Sets roles and custom claims; they reach the access tokens with the next Refresh. Ends no session.
+	// Sets roles, custom claims and the external id; they reach the access tokens with the next Refresh. Ends no session.
 	//
-	// NOT_FOUND `USER_NOT_FOUND`; ABORTED `ETAG_MISMATCH`.
+	// NOT_FOUND `USER_NOT_FOUND`; ALREADY_EXISTS `EXTERNAL_ID_TAKEN`; ABORTED `ETAG_MISMATCH`.
 	UpdateUser(ctx context.Context, in *UpdateUserRequest, opts ...grpc.CallOption) (*UpdateUserResponse, error)
 	// Sets another password and ends every session. NOT_FOUND `USER_NOT_FOUND`; INVALID_ARGUMENT `PASSWORD_REJECTED`.
 	SetPassword(ctx context.Context, in *SetPasswordRequest, opts ...grpc.CallOption) (*SetPasswordResponse, error)
@@ -178,28 +180,30 @@ func (c *userServiceClient) DeleteUser(ctx context.Context, in *DeleteUserReques
 // for forward compatibility.
 //
 // Users, for operators and for an application's own backend. Served over gRPC only, and closed: a caller has an access
-// token in `authorization: Bearer ...` whose user has the role `countersign:admin` or `countersign:users`, for methods
-// that change nothing `countersign:auditor`, or is named by a rule of the operator. Only `countersign:admin` gives or
-// takes a role that begins with `countersign:`, or changes a user who has one.
+// token or a service key (see `ServiceAccountService`) in `authorization: Bearer ...` that has the role
+// `countersign:admin` or `countersign:users`, for methods that change nothing `countersign:auditor`, or is named by a rule
+// of the operator. Only `countersign:admin` gives or takes a role that begins with `countersign:`, or changes a user who
+// has one.
 //
-// UNAUTHENTICATED `TOKEN_MISSING`, `ACCESS_TOKEN_INVALID`, `ACCESS_TOKEN_EXPIRED`, `SESSION_REVOKED`: it is not known
-// who calls. PERMISSION_DENIED `CALLER_NOT_ALLOWED`: it is known, and they may not.
+// UNAUTHENTICATED `TOKEN_MISSING`, `ACCESS_TOKEN_INVALID`, `ACCESS_TOKEN_EXPIRED`, `SESSION_REVOKED`,
+// `SERVICE_KEY_INVALID`: it is not known who calls. PERMISSION_DENIED `CALLER_NOT_ALLOWED`: it is known, and they may not.
+// RESOURCE_EXHAUSTED `RATE_LIMIT_EXCEEDED`: too many service keys that are none came from the caller's address.
 //
 // What has been answered is durable. Where sessions end, no replica accepts their access tokens any more once it has
 // read the ledger, and this one does not from now on.
 type UserServiceServer interface {
 	// Creates a user, enabled. The same call again, with the same `request_id` or `user_id`, finds the user that it made.
 	//
-	// ALREADY_EXISTS `USERNAME_TAKEN`; INVALID_ARGUMENT `PASSWORD_REJECTED`.
+	// ALREADY_EXISTS `USERNAME_TAKEN`, `EXTERNAL_ID_TAKEN`; INVALID_ARGUMENT `PASSWORD_REJECTED`.
 	CreateUser(context.Context, *CreateUserRequest) (*CreateUserResponse, error)
 	// Says what is known of a user. NOT_FOUND `USER_NOT_FOUND`.
 	GetUser(context.Context, *GetUserRequest) (*GetUserResponse, error)
 	// Lists users in order of username, byte by byte, page by page. A user who is created or deleted meanwhile may be
 	// missing or not; every other one is listed once.
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
-	// Sets roles and custom claims; they reach the access tokens with the next Refresh. Ends no session.
+	// Sets roles, custom claims and the external id; they reach the access tokens with the next Refresh. Ends no session.
 	//
-	// NOT_FOUND `USER_NOT_FOUND`; ABORTED `ETAG_MISMATCH`.
+	// NOT_FOUND `USER_NOT_FOUND`; ALREADY_EXISTS `EXTERNAL_ID_TAKEN`; ABORTED `ETAG_MISMATCH`.
 	UpdateUser(context.Context, *UpdateUserRequest) (*UpdateUserResponse, error)
 	// Sets another password and ends every session. NOT_FOUND `USER_NOT_FOUND`; INVALID_ARGUMENT `PASSWORD_REJECTED`.
 	SetPassword(context.Context, *SetPasswordRequest) (*SetPasswordResponse, error)

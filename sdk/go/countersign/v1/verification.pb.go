@@ -129,7 +129,10 @@ type VerifiedToken struct {
 	// How the user proved it: the claim `amr` (RFC 8176).
 	Amr []string `protobuf:"bytes,10,rep,name=amr,proto3" json:"amr,omitempty"`
 	// Claims of the operator's own.
-	CustomClaims  *structpb.Struct `protobuf:"bytes,11,opt,name=custom_claims,json=customClaims,proto3" json:"custom_claims,omitempty"`
+	CustomClaims *structpb.Struct `protobuf:"bytes,11,opt,name=custom_claims,json=customClaims,proto3" json:"custom_claims,omitempty"`
+	// What the user is called in another system: the claim `ext`, as it was when the token was made. Empty when there is
+	// none.
+	ExternalId    string `protobuf:"bytes,12,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +244,13 @@ func (x *VerifiedToken) GetCustomClaims() *structpb.Struct {
 	return nil
 }
 
+func (x *VerifiedToken) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
 // Why a token must be refused.
 type InvalidToken struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -291,7 +301,7 @@ var File_countersign_v1_verification_proto protoreflect.FileDescriptor
 
 const file_countersign_v1_verification_proto_rawDesc = "" +
 	"\n" +
-	"!countersign/v1/verification.proto\x12\x0ecountersign.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x03\n" +
+	"!countersign/v1/verification.proto\x12\x0ecountersign.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x03\n" +
 	"\rVerifiedToken\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x1d\n" +
@@ -306,7 +316,9 @@ const file_countersign_v1_verification_proto_rawDesc = "" +
 	"\tauth_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bauthTime\x12\x10\n" +
 	"\x03amr\x18\n" +
 	" \x03(\tR\x03amr\x12<\n" +
-	"\rcustom_claims\x18\v \x01(\v2\x17.google.protobuf.StructR\fcustomClaims\"E\n" +
+	"\rcustom_claims\x18\v \x01(\v2\x17.google.protobuf.StructR\fcustomClaims\x12\x1f\n" +
+	"\vexternal_id\x18\f \x01(\tR\n" +
+	"externalId\"E\n" +
 	"\fInvalidToken\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.countersign.v1.InvalidReasonR\x06reason*\xcc\x02\n" +
 	"\rInvalidReason\x12\x1e\n" +

@@ -183,6 +183,7 @@ fn who_a_token_speaks_of_has_one_spelling(world: &World) {
             [json!("admin"), json!([1]), json!([["admin"]]), json!(["admin\0"]), json!([""])],
         ));
         cases.extend(refused(signer, "amr", [json!("pwd"), json!([1]), json!({})]));
+        cases.extend(refused(signer, "ext", [json!(4711), json!(""), json!(["4711"]), json!("47\u{0}")]));
         cases.extend(refused(signer, "epoch", [json!("3"), json!(3.0), json!(-1), json!([3]), json!(1e30)]));
         world.check(&signer.valid(), cases);
     }

@@ -110,7 +110,19 @@ impl<'a> Ask<'a> {
 fn expectation(answer: &Result<VerifiedToken, InvalidReason>) -> Value {
     match answer {
         Err(reason) => json!({"invalid": reason.as_str()}),
-        Ok(token) => json!({"verified": {
+        Ok(token) => {
+            let mut identity = identity(token);
+            if let Some(id) = &token.external_id {
+                identity["external_id"] = json!(id);
+            }
+            json!({"verified": identity})
+        }
+    }
+}
+
+/// What every token says.
+fn identity(token: &VerifiedToken) -> Value {
+    json!({
             "subject": token.subject.to_string(),
             "username": token.username,
             "session_id": token.session.to_string(),
@@ -124,8 +136,7 @@ fn expectation(answer: &Result<VerifiedToken, InvalidReason>) -> Value {
             "epoch": token.epoch.0,
             "session_expires_at": token.session_expires_at,
             "custom_claims": token.custom,
-        }}),
-    }
+    })
 }
 
 /// The cases that are in the tests of this crate anyway.
@@ -194,6 +205,8 @@ fn of_the_question(world: &World) -> Vec<Value> {
             let ask = Ask { now: UnixMillis(NOW * 1000 + offset), rules: &strict, ..usual() };
             add(&format!("a verifier without leeway: {name}"), ask, &token, expected);
         }
+        let token = signer.with_claim("ext", json!("4711"));
+        add("the user of another system", usual(), &token, None);
         let token = signer.valid();
         for (audiences, expected) in [
             (&["billing"][..], None),

@@ -266,6 +266,10 @@ function isObject(value) {
 function stringOrUndefined(value) {
     return typeof value === "string" ? value : undefined;
 }
+function instantOrUndefined(value) {
+    const exists = typeof value === "number" && Math.abs(value) <= 8.64e15;
+    return exists ? new Date(value).toISOString() : stringOrUndefined(value);
+}
 const TRAVEL_TIME = 1_000;
 function holdToken(accessToken, serverExpiry, lifetime, now) {
     const claims = decodeAccessToken(accessToken)?.claims;
@@ -421,11 +425,12 @@ async function readSession(response) {
     return {
         subject,
         username: stringOrUndefined(answer["username"]) ?? "",
+        externalId: stringOrUndefined(answer["externalId"]),
         sessionId: stringOrUndefined(answer["sessionId"]) ?? "",
         roles: strings(answer["roles"]),
         audiences: strings(answer["audiences"]),
-        authTime: stringOrUndefined(answer["authTime"]),
-        expiresAt: stringOrUndefined(answer["expiresAt"]),
+        authTime: instantOrUndefined(answer["authTime"]),
+        expiresAt: instantOrUndefined(answer["expiresAt"]),
         amr: strings(answer["amr"]),
         customClaims: isObject(answer["customClaims"]) ? answer["customClaims"] : {},
     };
@@ -554,11 +559,12 @@ function readOwnSessions(answer) {
             id,
             current: id === current,
             clientName: stringOrUndefined(client["name"]) ?? "",
+            clientClass: stringOrUndefined(client["class"]) ?? "",
             userAgent: stringOrUndefined(client["userAgent"]) ?? "",
             address: stringOrUndefined(client["address"]) ?? "",
-            createdAt: stringOrUndefined(session["createdAt"]),
-            refreshedAt: stringOrUndefined(session["refreshedAt"]),
-            expiresAt: stringOrUndefined(session["expiresAt"]),
+            createdAt: instantOrUndefined(session["createdAt"]),
+            refreshedAt: instantOrUndefined(session["refreshedAt"]),
+            expiresAt: instantOrUndefined(session["expiresAt"]),
         };
     });
 }
@@ -627,7 +633,7 @@ function readTokens(answer, asked) {
     const seconds = Number(tokens["expiresIn"] ?? 0);
     if (!Number.isFinite(seconds))
         throw new ProtocolError("The answer does not say how long the token lives.");
-    const serverExpiry = Date.parse(stringOrUndefined(tokens["accessExpiresAt"]) ?? "");
+    const serverExpiry = Date.parse(instantOrUndefined(tokens["accessExpiresAt"]) ?? "");
     return holdToken(accessToken, Number.isFinite(serverExpiry) ? serverExpiry : 0, seconds * 1_000, asked);
 }
 const NEWS_DELAY = 100;
@@ -1026,12 +1032,12 @@ async function askWho(environment, keeper, authenticated, edge, limits) {
     }
 }
 function loginBody(request) {
-    const { username, password, audiences, clientName } = request;
+    const { username, password, audiences, clientName, clientClass } = request;
     const body = { username, password };
     if (audiences !== undefined)
         body["audiences"] = audiences;
-    if (clientName !== undefined)
-        body["client"] = { name: clientName };
+    if (clientName !== undefined || clientClass !== undefined)
+        body["client"] = { name: clientName, class: clientClass };
     return body;
 }
 function captchaHeader(response) {

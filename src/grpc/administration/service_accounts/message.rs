@@ -146,8 +146,9 @@ mod tests {
 
     #[test]
     fn how_long_a_key_is_good_is_bounded() {
-        let of = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
         const DAY: i64 = 24 * 60 * 60;
+
+        let of = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
         assert_eq!(key(None).unwrap(), USUAL_KEY_TTL);
         assert_eq!(key(of(60, 0)).unwrap(), SHORTEST_KEY_TTL);
         assert_eq!(key(of(365 * DAY, 0)).unwrap(), LONGEST_KEY_TTL);
