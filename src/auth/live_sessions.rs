@@ -14,14 +14,18 @@ pub(super) async fn stored(sessions: &dyn SessionStore, user: &User) -> Result<V
     Ok(stored)
 }
 
-/// Writes into the ledger that these sessions of a user, one at least, have ended. When this returns, that is durable, and
-/// has still to be told. The position is that of the last row.
+/// Writes into the ledger that these sessions of a user have ended. When this returns, that is durable, and has still to be
+/// told. The position is that of the last row; where none was left to end, that of the ledger's head, because what was named
+/// may have ended before.
 pub(super) async fn revoke(
     ledger: &dyn Ledger,
     ending: &[Session],
     actor: Actor,
     reason: RevocationReason,
 ) -> Result<(Vec<Revocation>, Position), StoreError> {
+    if ending.is_empty() {
+        return Ok((Vec::new(), ledger.head().await?));
+    }
     let revocation = |session: &Session| SessionRevocation {
         session: session.id,
         user: session.user,
@@ -37,6 +41,9 @@ pub(super) async fn revoke(
 
 /// Frees what the session store holds of sessions of a user that the ledger has ended already.
 pub(super) async fn forget(sessions: &dyn SessionStore, user: &User, ended: &[Session]) {
+    if ended.is_empty() {
+        return;
+    }
     let ids: Vec<SessionId> = ended.iter().map(|session| session.id).collect();
     if let Err(error) = sessions.delete(user.id, &ids).await {
         tracing::debug!(user = %user.id, %error, "revoked sessions stay in their store until they expire");

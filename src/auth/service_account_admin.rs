@@ -8,7 +8,7 @@ use super::audit;
 use super::caller::{Caller, check_reserved};
 use crate::model::{
     NewServiceAccount, ServiceAccount, ServiceAccountChange, ServiceAccountName, ServiceKey, ServiceKeyId,
-    new_service_account_id, new_service_key_id,
+    UnixMillis, new_service_account_id, new_service_key_id,
 };
 use crate::store::{CreateServiceAccountError, KeyCreated, NewServiceKey, ServiceAccountStore};
 use crate::token::{PlainServiceKey, service_key_id_of_request};
@@ -107,6 +107,18 @@ impl ServiceAccountAdmin {
             check_reserved(roles)?;
         }
         let set = ServiceAccountChange { description, roles, disabled: None };
+        self.apply(by, account, set, unchanged_since, "changed").await
+    }
+
+    /// Makes a change to what the caller may change, and returns the account as it is then.
+    async fn apply(
+        &self,
+        by: &Caller,
+        account: &ServiceAccountRef,
+        set: ServiceAccountChange,
+        unchanged_since: Option<UnixMillis>,
+        what: &'static str,
+    ) -> Result<ServiceAccount, ServiceAccountError> {
         for _ in 0..TRIES {
             let read = self.touchable(by, account).await?;
             if let Some(roles) = &set.roles {
@@ -118,7 +130,7 @@ impl ServiceAccountAdmin {
             }
             // What was looked at is what is changed: no right may go by what is no longer so.
             if let Some(now) = self.accounts.change(read.id, set.clone(), Some(read.updated_at)).await? {
-                audit::service_account_changed(&now, "changed", &by.name);
+                audit::service_account_changed(&now, what, &by.name);
                 return Ok(now);
             }
         }
@@ -142,15 +154,9 @@ impl ServiceAccountAdmin {
         disabled: bool,
         what: &'static str,
     ) -> Result<(), ServiceAccountError> {
-        for _ in 0..TRIES {
-            let read = self.touchable(by, account).await?;
-            let set = ServiceAccountChange { disabled: Some(disabled), ..ServiceAccountChange::default() };
-            if let Some(now) = self.accounts.change(read.id, set, Some(read.updated_at)).await? {
-                audit::service_account_changed(&now, what, &by.name);
-                return Ok(());
-            }
-        }
-        Err(ServiceAccountError::Changed)
+        let set = ServiceAccountChange { disabled: Some(disabled), ..ServiceAccountChange::default() };
+        self.apply(by, account, set, None, what).await?;
+        Ok(())
     }
 
     /// Forgets the account and its keys.

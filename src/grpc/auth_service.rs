@@ -67,12 +67,8 @@ impl v1::auth_service_server::AuthService for AuthService {
         request: Request<v1::VerifyAccessTokenRequest>,
     ) -> Result<Response<v1::VerifyAccessTokenResponse>, Status> {
         let (call, message) = Call::split(request);
-        let answer = match convert::verify(message) {
-            Ok((ask, at_least)) => self.auth.verify_at_least(&call.context(), &ask, at_least).await,
-            Err(error) => Err(error),
-        };
-        let verify = answer.map_err(|error| status::refuse(&error, call.language))?;
-        Ok(Response::new(verify.into()))
+        let verify = verify(self.auth.as_ref(), &call.context(), message).await;
+        Ok(Response::new(verify.map_err(|error| status::refuse(&error, call.language))?.into()))
     }
 
     async fn batch_verify_access_tokens(
@@ -163,15 +159,21 @@ impl v1::auth_service_server::AuthService for AuthService {
         let answer = move |message: Result<v1::VerifyStreamRequest, Status>| {
             let (auth, context) = (Arc::clone(&auth), context.clone());
             async move {
-                let answer = match convert::verify(message?.into()) {
-                    Ok((ask, at_least)) => auth.verify_at_least(&context, &ask, at_least).await,
-                    Err(error) => Err(error),
-                };
-                answer.map(Into::into).map_err(|error| status::refuse(&error, language))
+                let verify = verify(auth.as_ref(), &context, message?.into()).await;
+                verify.map(Into::into).map_err(|error| status::refuse(&error, language))
             }
         };
         Ok(Response::new(Box::pin(messages.then(answer).take_until(self.end.reached()))))
     }
+}
+
+async fn verify(
+    auth: &dyn Authenticate,
+    context: &CallContext,
+    message: v1::VerifyAccessTokenRequest,
+) -> Result<Verify, AuthError> {
+    let (ask, at_least) = convert::verify(message)?;
+    auth.verify_at_least(context, &ask, at_least).await
 }
 
 impl AuthService {

@@ -35,10 +35,10 @@ pub(super) async fn introspect(
     Ok(Json(answer).into_response())
 }
 
-/// The parameter `token` of a form, which must stand there once (RFC 6749 §3.1).
+/// The parameter `token` of a form, which must stand there.
 pub(super) fn token(form: &[u8]) -> Result<SecretString, AuthError> {
-    match (values(form, "token").next(), values(form, "token").nth(1)) {
-        (Some(token), None) if !token.is_empty() => Ok(token.into_owned().into()),
+    match once(form, "token")? {
+        Some(token) if !token.is_empty() => Ok(token.into_owned().into()),
         _ => Err(AuthError::invalid_field("token", "must be given once")),
     }
 }
@@ -46,17 +46,19 @@ pub(super) fn token(form: &[u8]) -> Result<SecretString, AuthError> {
 /// The parameter `at_least` of a form, an extension of ours: the position that must be known before the answer.
 fn at_least(form: &[u8]) -> Result<Option<Position>, AuthError> {
     let mut violations = Vec::new();
-    let position = match (values(form, "at_least").next(), values(form, "at_least").nth(1)) {
-        (None, _) => None,
-        (Some(text), None) => bounds::at_least(&text, &mut violations),
-        (Some(_), Some(_)) => return Err(AuthError::invalid_field("at_least", "must be given once at most")),
-    };
+    let position = once(form, "at_least")?.and_then(|text| bounds::at_least(&text, &mut violations));
     bounds::verdict(violations)?;
     Ok(position)
 }
 
-fn values<'a>(form: &'a [u8], parameter: &'static str) -> impl Iterator<Item = Cow<'a, str>> {
-    form_urlencoded::parse(form).filter(move |(name, _)| name == parameter).map(|(_, value)| value)
+/// What a parameter of a form says. None may stand there twice (RFC 6749 §3.1).
+fn once<'a>(form: &'a [u8], parameter: &'static str) -> Result<Option<Cow<'a, str>>, AuthError> {
+    let mut values = form_urlencoded::parse(form).filter(|(name, _)| name == parameter);
+    let first = values.next().map(|(_, value)| value);
+    match values.next() {
+        None => Ok(first),
+        Some(_) => Err(AuthError::invalid_field(parameter, "must be given once")),
+    }
 }
 
 /// The claims of the token, as it has them.

@@ -170,14 +170,21 @@ pub(super) fn bad_page_token() -> AuthError {
     AuthError::invalid_field("page_token", "must be the next_page_token of an earlier page")
 }
 
-/// Where a list of users goes on.
-pub(super) fn name_of_place(token: &str) -> Result<Option<Username>, AuthError> {
+/// The name at which a list in order of names goes on.
+pub(super) fn text_of_place(token: &str) -> Result<Option<String>, AuthError> {
     if token.is_empty() {
         return Ok(None);
     }
-    let name = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let name = name.filter(|name| name.len() <= Username::MAX_BYTES).ok_or_else(bad_page_token)?;
-    Ok(Some(Username::from_normalized(name)))
+    let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    text.map(Some).ok_or_else(bad_page_token)
+}
+
+/// Where a list of users goes on.
+pub(super) fn name_of_place(token: &str) -> Result<Option<Username>, AuthError> {
+    match text_of_place(token)? {
+        Some(name) if name.len() > Username::MAX_BYTES => Err(bad_page_token()),
+        name => Ok(name.map(Username::from_normalized)),
+    }
 }
 
 /// Where a list of sessions goes on.

@@ -106,23 +106,14 @@ impl<D: Dialect> Ledger for SqlStore<D> {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.run(Mode::Read, (), |(), connection| {
-            Box::pin(async move {
-                let time = vec![connection.time()];
-                let head = connection.fetch(D::STATEMENTS.head, time).await?;
-                let head = head.first().ok_or(NO_HEAD)?;
-                Ok(Position { seq: rows::unsigned(head, "seq")?, mark: rows::mark(head, "mark")? })
-            })
+            Box::pin(async move { Ok(read_head(connection).await?.position) })
         })
         .await
     }
 
     async fn time(&self) -> Result<UnixMillis, StoreError> {
         self.run(Mode::Read, (), |(), connection| {
-            Box::pin(async move {
-                let time = vec![connection.time()];
-                let head = connection.fetch(D::STATEMENTS.head, time).await?;
-                rows::time(head.first().ok_or(NO_HEAD)?, "now")
-            })
+            Box::pin(async move { Ok(read_head(connection).await?.now) })
         })
         .await
     }
@@ -137,6 +128,20 @@ impl<D: Dialect> Ledger for SqlStore<D> {
 
 const NO_HEAD: Failure = Failure::Corrupt("the ledger has no head");
 
+/// Where the ledger ends, and the database's clock.
+struct Head {
+    position: Position,
+    now: UnixMillis,
+}
+
+async fn read_head<D: Dialect>(connection: &mut Connection<D>) -> Result<Head, Failure> {
+    let time = vec![connection.time()];
+    let found = connection.fetch(D::STATEMENTS.head, time).await?;
+    let head = found.first().ok_or(NO_HEAD)?;
+    let position = Position { seq: rows::unsigned(head, "seq")?, mark: rows::mark(head, "mark")? };
+    Ok(Head { position, now: rows::time(head, "now")? })
+}
+
 /// Writes rows, in this order, at the end of the transaction that is open. Their time is that at which they got
 /// hold of the head: it does not lie before that of an earlier row.
 pub(super) async fn append<D: Dialect>(
@@ -150,10 +155,8 @@ pub(super) async fn append<D: Dialect>(
     if connection.execute(D::STATEMENTS.advance_head, advance).await? != 1 {
         return Err(NO_HEAD);
     }
-    let time = connection.time();
-    let head = connection.fetch(D::STATEMENTS.head, vec![time]).await?;
-    let head = head.first().ok_or(NO_HEAD)?;
-    let (before, at) = (rows::unsigned(head, "seq")?.saturating_sub(count), rows::time(head, "now")?);
+    let Head { position, now: at } = read_head(connection).await?;
+    let before = position.seq.saturating_sub(count);
 
     let written: Vec<Revocation> = (before + 1..)
         .zip(entries.iter().zip(marks))

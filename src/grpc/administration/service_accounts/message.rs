@@ -1,9 +1,8 @@
 //! The messages of `ServiceAccountService`, read with their bounds and written.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-use super::super::message::{bad_page_token, check_request_id, etag, id_of_request, read_etag, roles};
+use super::super::message::{
+    bad_page_token, check_request_id, etag, id_of_request, read_etag, roles, text_of_place,
+};
 use crate::auth::{
     AuthError, ChangeServiceAccount, CreateServiceAccount, CreateServiceKey, LONGEST_KEY_TTL,
     SHORTEST_KEY_TTL, ServiceAccountRef, USUAL_KEY_TTL,
@@ -43,12 +42,8 @@ pub(super) fn key_id(text: &str) -> Result<ServiceKeyId, AuthError> {
 
 /// Where a list of accounts goes on.
 pub(super) fn place(token: &str) -> Result<Option<ServiceAccountName>, AuthError> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let name = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let name = name.and_then(|name| ServiceAccountName::parse(&name).ok());
-    name.map(Some).ok_or_else(bad_page_token)
+    let name = text_of_place(token)?.map(|name| ServiceAccountName::parse(&name));
+    name.transpose().map_err(|_| bad_page_token())
 }
 
 pub(super) fn create(message: v1::CreateServiceAccountRequest) -> Result<CreateServiceAccount, AuthError> {
@@ -136,6 +131,9 @@ impl From<ServiceKey> for v1::ServiceKey {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn key(ttl: Option<prost_types::Duration>) -> Result<Duration, AuthError> {
         let named = v1::service_account_ref::ServiceAccount::Name("shop".to_owned());
