@@ -15,7 +15,7 @@ pub mod request_id;
 
 pub use carry_through::{Panicked, carry_through};
 pub use deadlines::Deadlines;
-pub use failure::log_failure;
+pub use failure::{Chain, log_failure};
 pub use identity::{IDENTITY_HEADERS, REQUIRED_ROLES_MAX, bearer_of, identity};
 pub(crate) use refused::refused_as;
 pub use request_facts::{

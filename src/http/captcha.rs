@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use crate::auth::AuthError;
 use crate::model::Monotonic;
 use crate::reason::Reason;
+use crate::transport::Chain;
 
 mod authorities;
 mod calls;
@@ -124,7 +125,7 @@ impl Captcha {
                 Err(AuthError::new(Reason::CaptchaUnavailable).caused_by(error))
             }
             (Err(error), OnUnavailable::Allow) => {
-                tracing::warn!(error = %error.chain(), "captcha not checked; the login goes on without it");
+                tracing::warn!(error = %Chain(&error), "captcha not checked; the login goes on without it");
                 Ok(None)
             }
         }

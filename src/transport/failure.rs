@@ -22,15 +22,21 @@ pub fn log_failure(error: &AuthError) {
     }
 }
 
-/// An error with everything that caused it, on one line.
-struct Chain<'a>(&'a dyn Error);
+/// An error with everything that caused it, on one line. Some errors say what caused them in their own text, too; it is not
+/// said twice.
+pub struct Chain<'a>(pub &'a dyn Error);
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut last = self.0.to_string();
+        f.write_str(&last)?;
         let mut next = self.0.source();
         while let Some(error) = next {
-            write!(f, ": {error}")?;
+            let text = error.to_string();
+            if !last.ends_with(&text) {
+                write!(f, ": {text}")?;
+            }
+            last = text;
             next = error.source();
         }
         Ok(())
@@ -40,6 +46,7 @@ impl fmt::Display for Chain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreError;
 
     #[test]
     fn the_log_is_told_the_whole_chain() {
@@ -47,5 +54,11 @@ mod tests {
         let error = AuthError::internal(inner);
         let text = Chain(error.source().unwrap()).to_string();
         assert_eq!(text, "INTERNAL: the disk at /var/lib is on fire");
+    }
+
+    #[test]
+    fn what_an_error_says_of_its_cause_is_not_said_again() {
+        let error = StoreError::Unavailable { store: "postgres", source: "no answer within 1.5s".into() };
+        assert_eq!(Chain(&error).to_string(), "postgres is unavailable: no answer within 1.5s");
     }
 }

@@ -48,19 +48,6 @@ pub(super) enum SiteverifyError {
     NoVerdict(StatusCode),
 }
 
-impl SiteverifyError {
-    /// With everything that caused it, on one line.
-    pub(super) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = self.source();
-        while let Some(error) = next {
-            text = format!("{text}: {error}");
-            next = error.source();
-        }
-        text
-    }
-}
-
 /// What comes back. Other members differ between the services.
 #[derive(Debug, Deserialize)]
 struct Verdict {
