@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 pub mod completions;
 pub mod config;
+mod connect;
 pub mod data;
 pub mod dev;
 mod dev_banner;
@@ -21,7 +22,9 @@ pub mod migrate;
 mod output;
 pub mod password_input;
 pub mod passwords;
+pub mod place;
 mod program;
+pub mod remote;
 pub mod serve;
 mod service;
 pub mod service_account;

@@ -12,6 +12,7 @@ use crate::model::Clock;
 use crate::transport::TrustedProxies;
 
 mod administration;
+mod administrator;
 mod allow;
 mod at_once;
 mod auth_service;
@@ -28,16 +29,19 @@ mod redact;
 mod revocation_service;
 mod status;
 mod stream_end;
+mod target;
 
 pub use crate::transport::{Deadlines, Peer};
 pub use administration::Administration;
+pub use administrator::{Administrator, AdministratorError};
 pub use allow::{Allow, AllowList, InvalidRule, UnknownMethod, known_methods};
 pub use at_once::VerifyAtOnce;
 pub use ext_authz::ExtAuthz;
 pub use health::Health;
-pub use login_check::{LoginCheckFailed, Target, login_check};
+pub use login_check::{LoginCheckFailed, login_check};
 pub use meter::Calls;
 pub use revocation_service::Published;
+pub use target::Target;
 
 use ext_authz::ExtAuthzService;
 use proto::v1::auth_service_server::AuthServiceServer;

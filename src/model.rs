@@ -9,6 +9,7 @@ pub mod rotation;
 pub mod service_account;
 pub mod session;
 pub mod throttle;
+mod told;
 pub mod user;
 pub mod username;
 
@@ -25,5 +26,6 @@ pub use service_account::{
     ServiceKey, ServiceKeyDigest, ServiceKeyId,
 };
 pub use session::{ClientFacts, NewSession, Session, SessionLimit};
+pub use told::{ServiceKeyFacts, SessionFacts, UserFacts};
 pub use user::{Credential, CustomClaims, NewUser, PasswordHash, Role, User};
 pub use username::{InvalidUsername, Username};

@@ -8,7 +8,8 @@ use crate::config::Config;
 use crate::grpc;
 use crate::model::{Clock, SystemClock};
 use crate::password::{HashingPool, PoolOptions};
-use crate::store::UserStore;
+use crate::store::{Ledger, UserStore};
+use crate::token::{KeyDirectory, Keyring};
 
 /// The stores, open for an operator.
 pub struct Administration {
@@ -18,6 +19,7 @@ pub struct Administration {
     pub sessions: SessionAdmin,
     /// Service accounts and their keys.
     pub service_accounts: ServiceAccountAdmin,
+    ledger: Arc<dyn Ledger>,
 }
 
 impl Administration {
@@ -29,9 +31,16 @@ impl Administration {
             tracing::warn!("{warning}");
         }
         let users = Arc::new(user_admin(config, stores.users, clock)?.telling(stores.push));
-        let sessions = SessionAdmin::new(users.clone(), stores.sessions, stores.ledger);
+        let sessions = SessionAdmin::new(users.clone(), stores.sessions, stores.ledger.clone());
         let service_accounts = ServiceAccountAdmin::new(stores.service_accounts);
-        Ok(Self { users, sessions, service_accounts })
+        Ok(Self { users, sessions, service_accounts, ledger: stores.ledger })
+    }
+
+    /// Makes tokens for new passwords, with the keys of the replicas, which are read for it.
+    pub fn password_resets(&self, config: &Config) -> Result<PasswordResets, StartError> {
+        let keys = &config.keys;
+        let keys = KeyDirectory::open(&keys.directory, keys.permissions.into()).map_err(StartError::Keys)?;
+        Ok(PasswordResets::new(self.users.clone(), Arc::new(Keyring::new(keys)), self.ledger.clone()))
     }
 }
 
@@ -60,7 +69,7 @@ pub(super) fn within(parts: &Assembly) -> grpc::Administration {
     let users = Arc::new(admin.within(parts.revocations.clone()));
     let sessions = SessionAdmin::new(users.clone(), sessions.clone(), ledger.clone());
     let sessions = Arc::new(sessions.within(parts.revocations.clone()));
-    let resets = PasswordResets::new(users.clone(), parts.keys.clone(), parts.revocations.clone());
+    let resets = PasswordResets::new(users.clone(), parts.keys.clone(), ledger.clone());
     let service_keys = ServiceKeys::new(service_accounts.clone(), parts.clock.clone());
     grpc::Administration {
         users,

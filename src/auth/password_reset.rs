@@ -15,7 +15,7 @@ use super::types::{CallContext, ResetPassword};
 use super::user_admin::{UserAdmin, UserRef};
 use crate::model::{Position, UnixMillis, User};
 use crate::reason::Reason;
-use crate::revocation::Revocations;
+use crate::store::Ledger;
 use crate::token::{Keyring, PasswordReset, ResetClaims};
 
 /// The longest life of a token.
@@ -25,13 +25,13 @@ pub const LONGEST_RESET: Duration = Duration::from_hours(24);
 pub struct PasswordResets {
     users: Arc<UserAdmin>,
     keys: Arc<Keyring>,
-    revocations: Revocations,
+    ledger: Arc<dyn Ledger>,
 }
 
 impl PasswordResets {
-    /// For these users, with the keys that refresh tokens are made with.
-    pub fn new(users: Arc<UserAdmin>, keys: Arc<Keyring>, revocations: Revocations) -> Self {
-        Self { users, keys, revocations }
+    /// For these users, with the keys that refresh tokens are made with and the clock of the ledger's database.
+    pub fn new(users: Arc<UserAdmin>, keys: Arc<Keyring>, ledger: Arc<dyn Ledger>) -> Self {
+        Self { users, keys, ledger }
     }
 
     /// A token that lives for `ttl`, [`LONGEST_RESET`] at most, and when it expires. Whoever has it can set the user's
@@ -43,7 +43,7 @@ impl PasswordResets {
         ttl: Duration,
     ) -> Result<(PasswordReset, UnixMillis), AuthError> {
         let user = self.users.touchable(by, user).await?;
-        let now = self.revocations.store_time().now;
+        let now = self.ledger.time().await?;
         let expires_at = now + ttl.min(LONGEST_RESET);
         let keys = self.keys.current();
         let claims = ResetClaims { user: user.id, epoch: user.epoch, expires_at };

@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 use http::Uri;
-use hyper_util::rt::TokioIo;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use super::Failure;
+use super::connect::{address, connect};
 use super::data::Data;
 use super::program::{BoxError, Program};
 use super::tls::Tls;
@@ -19,9 +17,6 @@ use crate::config::{duration, shown_url};
 use crate::grpc::{Target, login_check};
 use crate::model::Username;
 use crate::secret;
-
-/// Where gRPC is served unless the address says otherwise.
-const PORT: u16 = 50051;
 
 /// Logs in for real, as a user that exists for as long as the check lasts.
 #[derive(Debug, Args)]
@@ -38,14 +33,6 @@ pub struct LoginCheck {
     /// Which data to create the user in.
     #[command(flatten)]
     pub data: Data,
-}
-
-fn address(text: &str) -> Result<Uri, String> {
-    let url: Uri = text.parse().map_err(|error| format!("{error}"))?;
-    if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none_or(str::is_empty) {
-        return Err("must begin with http:// or https:// and a host".to_owned());
-    }
-    Ok(url)
 }
 
 impl LoginCheck {
@@ -72,32 +59,5 @@ impl LoginCheck {
         let grpc = shown_url(&grpc.to_string());
         writeln!(out, "{grpc} takes logins: logged in, verified, refreshed, logged out")?;
         Ok(())
-    }
-}
-
-/// Either kind of connection.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-async fn connect(address: Uri, tls: Tls) -> Result<TokioIo<Box<dyn Stream>>, BoxError> {
-    let host = address.host().unwrap_or_default();
-    let stream = TcpStream::connect(format!("{host}:{}", address.port_u16().unwrap_or(PORT))).await?;
-    let stream: Box<dyn Stream> = match address.scheme_str() {
-        Some("https") => Box::new(tls.connect(host, stream, &[b"h2"]).await?),
-        _ => Box::new(stream),
-    };
-    Ok(TokioIo::new(stream))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_addresses_of_grpc_services_can_be_asked() {
-        for bad in ["127.0.0.1:50051", "ftp://h/", "", "http:///x"] {
-            assert!(address(bad).is_err(), "{bad:?}");
-        }
-        assert!(address("https://[::1]:50051").is_ok());
     }
 }

@@ -13,6 +13,15 @@ use crate::config::Config;
 /// Any error; its text is for the operator.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Some of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// What to ask for the next page with; `None` where there is none.
+    pub next: Option<String>,
+}
+
 /// Where `dev` keeps its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DevData {

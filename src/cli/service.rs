@@ -10,18 +10,21 @@ use secrecy::SecretString;
 
 use super::dev_banner::{BannerTls, DevBanner};
 use super::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
-use super::program::{BoxError, DevData, Program};
+use super::place::Ended;
+use super::program::{BoxError, DevData, Page, Program};
 use super::service_account::ServiceAccountAdministration;
 use super::session::SessionAdministration;
 use super::user::UserAdministration;
 use crate::app::{Administration, App, StartError, Stores};
 use crate::auth::{
-    Caller, ChangeUser, CreateUser, Explanation, Reach, SessionAdmin, UserAdmin, UserAdminError, UserRef,
+    Caller, ChangeUser, CreateUser, Explanation, RevokedSessions, SessionAdmin, SessionsEnded, UserAdmin,
+    UserRef,
 };
 use crate::config::{ClientCertificates, Config, Keys, ignored_variables, process_environment};
 use crate::lifecycle;
 use crate::model::{
-    Clock, CustomClaims, ExternalId, Role, Session, SessionId, SystemClock, UnixMillis, User, Username,
+    Clock, CustomClaims, ExternalId, Role, SessionFacts, SessionId, SystemClock, UnixMillis, UserFacts,
+    Username,
 };
 use crate::secret;
 use crate::telemetry;
@@ -31,6 +34,8 @@ mod service_accounts;
 
 /// How long a new key waits by default: several times what a replica takes to look for new ones.
 const ANNOUNCEMENT: u32 = 6;
+/// How many users or service accounts are asked for at once.
+const PAGE: u32 = 500;
 /// The first user of `dev`.
 const FIRST_USER: &str = "admin";
 
@@ -98,7 +103,8 @@ impl Program for Service {
 
     async fn users(&self, config: &Config) -> Result<Box<dyn UserAdministration>, BoxError> {
         telemetry::init_log(config.log.format, &config.log.level)?;
-        Ok(Box::new(Administration::open(config).await?.users))
+        let administration = Administration::open(config).await?;
+        Ok(Box::new(Users { administration, config: config.clone() }))
     }
 
     async fn sessions(&self, config: &Config) -> Result<Box<dyn SessionAdministration>, BoxError> {
@@ -159,80 +165,105 @@ fn named(username: &Username) -> UserRef {
     UserRef::Name(username.clone())
 }
 
+fn ended(SessionsEnded { reach, position }: SessionsEnded) -> Ended {
+    Ended { reach: Some(reach), position }
+}
+
+/// Users, for operators.
+struct Users {
+    administration: Administration,
+    config: Config,
+}
+
 #[async_trait]
-impl UserAdministration for Arc<UserAdmin> {
-    async fn create(&self, new: CreateUser) -> Result<User, UserAdminError> {
-        UserAdmin::create(self, &Caller::operator(), new, None).await
+impl UserAdministration for Users {
+    async fn create(&self, new: CreateUser) -> Result<UserFacts, BoxError> {
+        Ok(self.administration.users.create(&Caller::operator(), new, None).await?.into())
     }
 
-    async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, UserAdminError> {
-        UserAdmin::list(self, after, limit).await
+    async fn list(&self, after: Option<&str>) -> Result<Page<UserFacts>, BoxError> {
+        let after = after.map(|name| Username::from_normalized(name.to_owned()));
+        let users = self.administration.users.list(after.as_ref(), PAGE).await?;
+        let last = users.last().filter(|_| users.len() >= PAGE as usize);
+        let next = last.map(|user| user.username.as_str().to_owned());
+        Ok(Page { items: users.into_iter().map(Into::into).collect(), next })
     }
 
-    async fn show(&self, username: &Username) -> Result<User, UserAdminError> {
-        UserAdmin::find(self, &named(username)).await
+    async fn show(&self, username: &Username) -> Result<UserFacts, BoxError> {
+        Ok(self.administration.users.find(&named(username)).await?.into())
     }
 
-    async fn set_password(
-        &self,
-        username: &Username,
-        password: SecretString,
-    ) -> Result<Reach, UserAdminError> {
-        Ok(UserAdmin::set_password(self, &Caller::operator(), &named(username), password, None).await?.reach)
+    async fn set_password(&self, username: &Username, password: SecretString) -> Result<Ended, BoxError> {
+        let (operator, user) = (Caller::operator(), named(username));
+        Ok(ended(self.administration.users.set_password(&operator, &user, password, None).await?))
     }
 
-    async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdminError> {
+    async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), BoxError> {
         let change = ChangeUser { roles: Some(roles), ..ChangeUser::default() };
-        UserAdmin::change(self, &Caller::operator(), &named(username), change).await.map(drop)
+        self.administration.users.change(&Caller::operator(), &named(username), change).await?;
+        Ok(())
     }
 
-    async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), UserAdminError> {
+    async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), BoxError> {
         let change = ChangeUser { claims: Some(claims), ..ChangeUser::default() };
-        UserAdmin::change(self, &Caller::operator(), &named(username), change).await.map(drop)
+        self.administration.users.change(&Caller::operator(), &named(username), change).await?;
+        Ok(())
     }
 
     async fn set_external_id(
         &self,
         username: &Username,
         external_id: Option<ExternalId>,
-    ) -> Result<(), UserAdminError> {
+    ) -> Result<(), BoxError> {
         let change = ChangeUser { external_id: Some(external_id), ..ChangeUser::default() };
-        UserAdmin::change(self, &Caller::operator(), &named(username), change).await.map(drop)
+        self.administration.users.change(&Caller::operator(), &named(username), change).await?;
+        Ok(())
     }
 
-    async fn enable(&self, username: &Username) -> Result<(), UserAdminError> {
-        UserAdmin::enable(self, &Caller::operator(), &named(username)).await
+    async fn create_reset(
+        &self,
+        username: &Username,
+        ttl: Duration,
+    ) -> Result<(SecretString, UnixMillis), BoxError> {
+        let resets = self.administration.password_resets(&self.config)?;
+        let (token, expires_at) = resets.create(&Caller::operator(), &named(username), ttl).await?;
+        Ok((token.expose().to_owned().into(), expires_at))
     }
 
-    async fn disable(&self, username: &Username) -> Result<Reach, UserAdminError> {
-        Ok(UserAdmin::disable(self, &Caller::operator(), &named(username)).await?.reach)
+    async fn enable(&self, username: &Username) -> Result<(), BoxError> {
+        Ok(self.administration.users.enable(&Caller::operator(), &named(username)).await?)
     }
 
-    async fn delete(&self, username: &Username) -> Result<Reach, UserAdminError> {
-        Ok(UserAdmin::delete(self, &Caller::operator(), &named(username)).await?.reach)
+    async fn disable(&self, username: &Username) -> Result<Ended, BoxError> {
+        Ok(ended(self.administration.users.disable(&Caller::operator(), &named(username)).await?))
+    }
+
+    async fn delete(&self, username: &Username) -> Result<Ended, BoxError> {
+        Ok(ended(self.administration.users.delete(&Caller::operator(), &named(username)).await?))
     }
 }
 
 #[async_trait]
 impl SessionAdministration for SessionAdmin {
-    async fn list(&self, username: &Username) -> Result<Vec<Session>, UserAdminError> {
-        Ok(self.page(&named(username), None, usize::MAX).await?.sessions)
+    async fn list(&self, username: &Username) -> Result<Vec<SessionFacts>, BoxError> {
+        let page = self.page(&named(username), None, usize::MAX).await?;
+        Ok(page.sessions.into_iter().map(Into::into).collect())
     }
 
     async fn revoke(
         &self,
         username: &Username,
         sessions: &BTreeSet<SessionId>,
-    ) -> Result<usize, UserAdminError> {
-        Ok(SessionAdmin::revoke(self, &Caller::operator(), &named(username), sessions).await?.count)
+    ) -> Result<RevokedSessions, BoxError> {
+        Ok(SessionAdmin::revoke(self, &Caller::operator(), &named(username), sessions).await?)
     }
 
-    async fn revoke_all(&self, username: &Username) -> Result<usize, UserAdminError> {
-        Ok(SessionAdmin::revoke_all(self, &Caller::operator(), &named(username)).await?.count)
+    async fn revoke_all(&self, username: &Username) -> Result<RevokedSessions, BoxError> {
+        Ok(SessionAdmin::revoke_all(self, &Caller::operator(), &named(username)).await?)
     }
 
-    async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, UserAdminError> {
-        SessionAdmin::explain(self, user, session).await
+    async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, BoxError> {
+        Ok(SessionAdmin::explain(self, user, session).await?)
     }
 }
 

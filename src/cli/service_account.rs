@@ -5,10 +5,9 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 
 use super::Failure;
-use super::data::Data;
-use super::program::{BoxError, Program};
+use super::place::Place;
+use super::program::Program;
 use super::user::{RequiredRoles, Roles};
-use crate::auth::ServiceAccountError;
 use crate::model::{Note, ServiceAccountName};
 
 mod administration;
@@ -43,7 +42,7 @@ pub enum ServiceAccount {
 /// Creates a service account.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Which one, and which data.
+    /// Which one, and where.
     #[command(flatten)]
     pub account: Named,
     /// What it may do.
@@ -60,9 +59,9 @@ pub struct List {
     /// One JSON object on each line
     #[arg(long)]
     pub json: bool,
-    /// Which data.
+    /// Where.
     #[command(flatten)]
-    pub data: Data,
+    pub place: Place,
 }
 
 /// Shows a service account.
@@ -71,7 +70,7 @@ pub struct Show {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
-    /// Which one, and which data.
+    /// Which one, and where.
     #[command(flatten)]
     pub account: Named,
 }
@@ -79,7 +78,7 @@ pub struct Show {
 /// Sets roles.
 #[derive(Debug, Args)]
 pub struct SetRoles {
-    /// Which one, and which data.
+    /// Which one, and where.
     #[command(flatten)]
     pub account: Named,
     /// The roles.
@@ -93,9 +92,9 @@ pub struct Named {
     /// Its name
     #[arg(value_parser = name)]
     pub name: ServiceAccountName,
-    /// Which data.
+    /// Where.
     #[command(flatten)]
-    pub data: Data,
+    pub place: Place,
 }
 
 fn name(typed: &str) -> Result<ServiceAccountName, String> {
@@ -109,35 +108,35 @@ fn note(typed: &str) -> Result<Note, String> {
 impl ServiceAccount {
     pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
-            Self::Create(Create { account: Named { name, data }, roles, description }) => {
-                let (roles, config) = (roles.into_roles()?, data.load()?);
-                let accounts = program.service_accounts(&config).await?;
-                let account = accounts.create(name, description, roles).await.map_err(failed)?;
+            Self::Create(Create { account: Named { name, place }, roles, description }) => {
+                let (roles, loaded) = (roles.into_roles()?, place.load()?);
+                let accounts = loaded.service_accounts(program).await?;
+                let account = accounts.create(name, description, roles).await?;
                 done(out, &account.name, &format!("is created, with the id {}", account.id))
             }
-            Self::List(List { json, data }) => {
-                let accounts = program.service_accounts(&data.load()?).await?;
+            Self::List(List { json, place }) => {
+                let accounts = place.load()?.service_accounts(program).await?;
                 listing::write_all(accounts.as_ref(), out, json).await
             }
-            Self::Show(Show { json, account: Named { name, data } }) => {
-                let accounts = program.service_accounts(&data.load()?).await?;
-                listing::write_one(out, &accounts.show(&name).await.map_err(failed)?, json)
+            Self::Show(Show { json, account: Named { name, place } }) => {
+                let accounts = place.load()?.service_accounts(program).await?;
+                listing::write_one(out, &accounts.show(&name).await?, json)
             }
-            Self::SetRoles(SetRoles { account: Named { name, data }, roles }) => {
-                let (roles, config) = (roles.into_roles()?, data.load()?);
-                program.service_accounts(&config).await?.set_roles(&name, roles).await.map_err(failed)?;
+            Self::SetRoles(SetRoles { account: Named { name, place }, roles }) => {
+                let (roles, loaded) = (roles.into_roles()?, place.load()?);
+                loaded.service_accounts(program).await?.set_roles(&name, roles).await?;
                 done(out, &name, "has other roles, which hold for its keys from the next call on")
             }
-            Self::Enable(Named { name, data }) => {
-                program.service_accounts(&data.load()?).await?.enable(&name).await.map_err(failed)?;
+            Self::Enable(Named { name, place }) => {
+                place.load()?.service_accounts(program).await?.enable(&name).await?;
                 done(out, &name, "is enabled")
             }
-            Self::Disable(Named { name, data }) => {
-                program.service_accounts(&data.load()?).await?.disable(&name).await.map_err(failed)?;
+            Self::Disable(Named { name, place }) => {
+                place.load()?.service_accounts(program).await?.disable(&name).await?;
                 done(out, &name, "is disabled; every replica refuses its keys from the next call on")
             }
-            Self::Delete(Named { name, data }) => {
-                program.service_accounts(&data.load()?).await?.delete(&name).await.map_err(failed)?;
+            Self::Delete(Named { name, place }) => {
+                place.load()?.service_accounts(program).await?.delete(&name).await?;
                 done(out, &name, "is deleted; every replica refuses its keys from the next call on")
             }
             Self::Key(command) => command.run(program, out).await,
@@ -148,8 +147,4 @@ impl ServiceAccount {
 fn done(out: &mut dyn Write, name: &ServiceAccountName, what: &str) -> Result<(), Failure> {
     writeln!(out, "{} {what}", name.as_str())?;
     Ok(())
-}
-
-fn failed(error: ServiceAccountError) -> Failure {
-    Failure::from(BoxError::from(error))
 }

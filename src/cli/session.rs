@@ -8,32 +8,32 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::Failure;
-use super::data::Data;
 use super::output::{json_line, rfc3339};
-use super::program::Program;
-use super::user::{Named, failed, refused_within, username};
-use crate::auth::{Explanation, MOST_SESSIONS_AT_ONCE, SessionEnd, UserAdminError, UserRef};
-use crate::model::{EndCause, Session as UserSession, SessionId, Username};
+use super::place::Place;
+use super::program::{BoxError, Program};
+use super::user::{Named, username};
+use crate::auth::{Explanation, MOST_SESSIONS_AT_ONCE, RevokedSessions, SessionEnd, UserRef};
+use crate::model::{EndCause, SessionFacts, SessionId, Username};
 
 /// The administration of sessions by an operator. Every end is written to the audit log by whoever implements this, and to the
 /// ledger.
 #[async_trait]
 pub trait SessionAdministration: Send + Sync {
     /// The user's sessions that are alive, the newest first.
-    async fn list(&self, username: &Username) -> Result<Vec<UserSession>, UserAdminError>;
+    async fn list(&self, username: &Username) -> Result<Vec<SessionFacts>, BoxError>;
 
-    /// Ends those that are named, and says how many of them were alive.
+    /// Ends those that are named.
     async fn revoke(
         &self,
         username: &Username,
         sessions: &BTreeSet<SessionId>,
-    ) -> Result<usize, UserAdminError>;
+    ) -> Result<RevokedSessions, BoxError>;
 
-    /// Ends all of them, and says how many were alive.
-    async fn revoke_all(&self, username: &Username) -> Result<usize, UserAdminError>;
+    /// Ends all of them.
+    async fn revoke_all(&self, username: &Username) -> Result<RevokedSessions, BoxError>;
 
     /// Whether a session goes on and, if it was revoked, why.
-    async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, UserAdminError>;
+    async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, BoxError>;
 }
 
 /// Lists and ends sessions.
@@ -53,7 +53,7 @@ pub struct List {
     /// One JSON object on each line
     #[arg(long)]
     pub json: bool,
-    /// Whose, and which data.
+    /// Whose, and where.
     #[command(flatten)]
     pub user: Named,
 }
@@ -61,7 +61,7 @@ pub struct List {
 /// Ends sessions.
 #[derive(Debug, Args)]
 pub struct Revoke {
-    /// Whose, and which data.
+    /// Whose, and where.
     #[command(flatten)]
     pub user: Named,
     /// The sessions' ids, as `countersign session list` shows them
@@ -82,9 +82,9 @@ pub struct Explain {
     /// The session's id: the claim `sid` of its access tokens
     #[arg(value_name = "ID", value_parser = session_id, allow_hyphen_values = true)]
     pub id: SessionId,
-    /// Which data.
+    /// Where.
     #[command(flatten)]
-    pub data: Data,
+    pub place: Place,
 }
 
 fn user_ref(typed: &str) -> Result<UserRef, String> {
@@ -108,12 +108,12 @@ struct SessionLine<'a> {
     class: &'a str,
 }
 
-impl<'a> From<&'a UserSession> for SessionLine<'a> {
-    fn from(session: &'a UserSession) -> Self {
+impl<'a> From<&'a SessionFacts> for SessionLine<'a> {
+    fn from(session: &'a SessionFacts) -> Self {
         Self {
             id: session.id.to_string(),
             created_at: rfc3339(session.created_at),
-            refreshed_at: rfc3339(session.line.rotated_at),
+            refreshed_at: rfc3339(session.refreshed_at),
             expires_at: rfc3339(session.expires_at),
             name: &session.client.name,
             user_agent: &session.client.user_agent,
@@ -126,27 +126,26 @@ impl<'a> From<&'a UserSession> for SessionLine<'a> {
 impl Session {
     pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
-            Self::List(List { json, user: Named { username, data } }) => {
-                let sessions = program.sessions(&data.load()?).await?;
-                write_all(out, &sessions.list(&username).await.map_err(failed)?, json)
+            Self::List(List { json, user: Named { username, place } }) => {
+                let sessions = place.load()?.sessions(program).await?;
+                write_all(out, &sessions.list(&username).await?, json)
             }
-            Self::Revoke(Revoke { ids, all, user: Named { username, data } }) => {
-                let config = data.load()?;
-                let sessions = program.sessions(&config).await?;
-                let ended = if all {
-                    sessions.revoke_all(&username).await
+            Self::Revoke(Revoke { ids, all, user: Named { username, place } }) => {
+                let loaded = place.load()?;
+                let sessions = loaded.sessions(program).await?;
+                let RevokedSessions { count, position } = if all {
+                    sessions.revoke_all(&username).await?
                 } else {
-                    sessions.revoke(&username, &ids.into_iter().collect()).await
+                    sessions.revoke(&username, &ids.into_iter().collect()).await?
                 };
-                let ended = ended.map_err(failed)?;
-                let what = if ended == 1 { "session is" } else { "sessions are" };
+                let what = if count == 1 { "session is" } else { "sessions are" };
                 let username = username.as_str();
-                writeln!(out, "{username}: {ended} {what} over; {}", refused_within(&config))?;
+                writeln!(out, "{username}: {count} {what} over; {}", loaded.refused_within(position))?;
                 Ok(())
             }
-            Self::Explain(Explain { user, id, data }) => {
-                let sessions = program.sessions(&data.load()?).await?;
-                let explanation = sessions.explain(&user, id).await.map_err(failed)?;
+            Self::Explain(Explain { user, id, place }) => {
+                let sessions = place.load()?.sessions(program).await?;
+                let explanation = sessions.explain(&user, id).await?;
                 writeln!(out, "{}", described(&explanation))?;
                 Ok(())
             }
@@ -166,7 +165,7 @@ fn described(explanation: &Explanation) -> String {
     }
 }
 
-fn write_all(out: &mut dyn Write, sessions: &[UserSession], json: bool) -> Result<(), Failure> {
+fn write_all(out: &mut dyn Write, sessions: &[SessionFacts], json: bool) -> Result<(), Failure> {
     if !json {
         writeln!(
             out,

@@ -1,15 +1,19 @@
 //! `countersign user`
 
 use std::io::Write;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
 
 use super::Failure;
-use super::data::Data;
+use super::output::{json_line, rfc3339};
 use super::password_input::PasswordInput;
-use super::program::{BoxError, Program};
-use crate::auth::{CreateUser, Reach, UserAdminError};
-use crate::config::{Config, OnStale, duration};
+use super::place::{Ended, Loaded, Place};
+use super::program::Program;
+use crate::auth::{CreateUser, LONGEST_RESET, Reach};
+use crate::config::duration;
 use crate::model::{CustomClaims, ExternalId, Role, Username};
 
 mod administration;
@@ -30,6 +34,8 @@ pub enum User {
     Show(Show),
     /// Set another password, and end all sessions of the user
     SetPassword(SetPassword),
+    /// Make a link, or a token for one, with which somebody who has forgotten their password sets another
+    ResetLink(ResetLink),
     /// Replace the roles of a user
     SetRoles(SetRoles),
     /// Replace the custom claims of a user
@@ -47,7 +53,7 @@ pub enum User {
 /// Creates a user.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Who, and which data.
+    /// Who, and where.
     #[command(flatten)]
     pub user: Named,
     /// What they may do.
@@ -70,9 +76,9 @@ pub struct List {
     /// One JSON object on each line
     #[arg(long)]
     pub json: bool,
-    /// Which data.
+    /// Where.
     #[command(flatten)]
-    pub data: Data,
+    pub place: Place,
 }
 
 /// Shows a user.
@@ -81,7 +87,7 @@ pub struct Show {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
-    /// Who, and which data.
+    /// Who, and where.
     #[command(flatten)]
     pub user: Named,
 }
@@ -89,7 +95,7 @@ pub struct Show {
 /// Sets a password.
 #[derive(Debug, Args)]
 pub struct SetPassword {
-    /// Who, and which data.
+    /// Who, and where.
     #[command(flatten)]
     pub user: Named,
     /// Where the password is read.
@@ -97,10 +103,42 @@ pub struct SetPassword {
     pub password: PasswordInput,
 }
 
+/// Makes a token for a new password.
+#[derive(Debug, Args)]
+pub struct ResetLink {
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Who, and where.
+    #[command(flatten)]
+    pub user: Named,
+    /// How long it is good: 1s to 1d
+    #[arg(long, value_name = "DURATION", value_parser = reset_ttl, default_value = "1h")]
+    pub ttl: Duration,
+    /// What stands before the token in the link, such as `https://app.example.com/reset#`; without it the token alone is printed
+    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
+    pub url: String,
+}
+
+fn reset_ttl(typed: &str) -> Result<Duration, String> {
+    let ttl = duration::parse(typed).map_err(|error| error.to_string())?;
+    let bounds = Duration::from_secs(1)..=LONGEST_RESET;
+    Some(ttl).filter(|ttl| bounds.contains(ttl)).ok_or_else(|| "must be 1s to 1d".to_owned())
+}
+
+/// A token for a new password as programs read it.
+#[derive(Serialize)]
+struct ResetLine<'a> {
+    reset_token: &'a str,
+    expires_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<&'a str>,
+}
+
 /// Sets roles.
 #[derive(Debug, Args)]
 pub struct SetRoles {
-    /// Who, and which data.
+    /// Who, and where.
     #[command(flatten)]
     pub user: Named,
     /// The roles.
@@ -111,7 +149,7 @@ pub struct SetRoles {
 /// Sets claims.
 #[derive(Debug, Args)]
 pub struct SetClaims {
-    /// Who, and which data.
+    /// Who, and where.
     #[command(flatten)]
     pub user: Named,
     /// The claims.
@@ -122,7 +160,7 @@ pub struct SetClaims {
 /// Sets an external id.
 #[derive(Debug, Args)]
 pub struct SetExternalId {
-    /// Who, and which data.
+    /// Who, and where.
     #[command(flatten)]
     pub user: Named,
     /// The external id.
@@ -136,9 +174,9 @@ pub struct Named {
     /// What they log in with
     #[arg(value_parser = username)]
     pub username: Username,
-    /// Which data.
+    /// Where.
     #[command(flatten)]
-    pub data: Data,
+    pub place: Place,
 }
 
 pub(super) fn username(typed: &str) -> Result<Username, String> {
@@ -149,50 +187,50 @@ impl User {
     pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
             Self::Create(command) => command.run(program, out).await,
-            Self::List(List { json, data }) => {
-                let users = program.users(&data.load()?).await?;
+            Self::List(List { json, place }) => {
+                let users = place.load()?.users(program).await?;
                 listing::write_all(users.as_ref(), out, json).await
             }
-            Self::Show(Show { json, user: Named { username, data } }) => {
-                let user = program.users(&data.load()?).await?.show(&username).await.map_err(failed)?;
+            Self::Show(Show { json, user: Named { username, place } }) => {
+                let user = place.load()?.users(program).await?.show(&username).await?;
                 listing::write_one(out, &user, json)
             }
-            Self::SetPassword(SetPassword { user: Named { username, data }, password }) => {
-                let config = data.load()?;
+            Self::SetPassword(SetPassword { user: Named { username, place }, password }) => {
+                let loaded = place.load()?;
                 let password = password.read()?;
-                let users = program.users(&config).await?;
-                let reach = users.set_password(&username, password).await.map_err(failed)?;
-                over(out, &username, "has another password", &reach, &config)
+                let ended = loaded.users(program).await?.set_password(&username, password).await?;
+                over(out, &username, "has another password", &ended, &loaded)
             }
-            Self::SetRoles(SetRoles { user: Named { username, data }, roles }) => {
-                let (roles, config) = (roles.into_roles()?, data.load()?);
-                program.users(&config).await?.set_roles(&username, roles).await.map_err(failed)?;
-                done(out, &username, &format!("has other roles {}", from_next_refresh(&config)))
+            Self::ResetLink(command) => command.run(program, out).await,
+            Self::SetRoles(SetRoles { user: Named { username, place }, roles }) => {
+                let (roles, loaded) = (roles.into_roles()?, place.load()?);
+                loaded.users(program).await?.set_roles(&username, roles).await?;
+                done(out, &username, &format!("has other roles {}", loaded.from_next_refresh()))
             }
-            Self::SetClaims(SetClaims { user: Named { username, data }, claims }) => {
-                let (claims, config) = (claims.into_claims()?, data.load()?);
-                program.users(&config).await?.set_claims(&username, claims).await.map_err(failed)?;
-                done(out, &username, &format!("has other claims {}", from_next_refresh(&config)))
+            Self::SetClaims(SetClaims { user: Named { username, place }, claims }) => {
+                let (claims, loaded) = (claims.into_claims()?, place.load()?);
+                loaded.users(program).await?.set_claims(&username, claims).await?;
+                done(out, &username, &format!("has other claims {}", loaded.from_next_refresh()))
             }
-            Self::SetExternalId(SetExternalId { user: Named { username, data }, external_id }) => {
-                let config = data.load()?;
-                let users = program.users(&config).await?;
-                users.set_external_id(&username, external_id.external_id).await.map_err(failed)?;
-                done(out, &username, &format!("has another external id {}", from_next_refresh(&config)))
+            Self::SetExternalId(SetExternalId { user: Named { username, place }, external_id }) => {
+                let loaded = place.load()?;
+                let users = loaded.users(program).await?;
+                users.set_external_id(&username, external_id.external_id).await?;
+                done(out, &username, &format!("has another external id {}", loaded.from_next_refresh()))
             }
-            Self::Enable(Named { username, data }) => {
-                program.users(&data.load()?).await?.enable(&username).await.map_err(failed)?;
+            Self::Enable(Named { username, place }) => {
+                place.load()?.users(program).await?.enable(&username).await?;
                 done(out, &username, "is enabled")
             }
-            Self::Disable(Named { username, data }) => {
-                let config = data.load()?;
-                let reach = program.users(&config).await?.disable(&username).await.map_err(failed)?;
-                over(out, &username, "is disabled", &reach, &config)
+            Self::Disable(Named { username, place }) => {
+                let loaded = place.load()?;
+                let ended = loaded.users(program).await?.disable(&username).await?;
+                over(out, &username, "is disabled", &ended, &loaded)
             }
-            Self::Delete(Named { username, data }) => {
-                let config = data.load()?;
-                let reach = program.users(&config).await?.delete(&username).await.map_err(failed)?;
-                over(out, &username, "is deleted", &reach, &config)
+            Self::Delete(Named { username, place }) => {
+                let loaded = place.load()?;
+                let ended = loaded.users(program).await?.delete(&username).await?;
+                over(out, &username, "is deleted", &ended, &loaded)
             }
         }
     }
@@ -200,16 +238,33 @@ impl User {
 
 impl Create {
     async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
-        let Self { user: Named { username, data }, roles, claims, external_id, password } = self;
+        let Self { user: Named { username, place }, roles, claims, external_id, password } = self;
         let roles: Vec<Role> = roles.into_roles()?;
         let claims: CustomClaims = claims.into_claims()?;
-        // A configuration that cannot be used is better known before a password is typed twice.
-        let config = data.load()?;
+        let loaded = place.load()?;
         let password = password.read()?;
-        let users = program.users(&config).await?;
+        let users = loaded.users(program).await?;
         let new = CreateUser { roles, claims, external_id, ..CreateUser::new(username, password) };
-        let user = users.create(new).await.map_err(failed)?;
+        let user = users.create(new).await?;
         done(out, &user.username, &format!("is created, with the id {}", user.id))
+    }
+}
+
+impl ResetLink {
+    async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
+        let Self { json, user: Named { username, place }, ttl, url } = self;
+        let users = place.load()?.users(program).await?;
+        let (token, expires_at) = users.create_reset(&username, ttl).await?;
+        let expires_at = rfc3339(expires_at);
+        let link = [url.as_str(), token.expose_secret()].concat();
+        if json {
+            let link = Some(link.as_str()).filter(|_| !url.is_empty());
+            return json_line(out, &ResetLine { reset_token: token.expose_secret(), expires_at, link });
+        }
+        let what = "can set a password with this";
+        done(out, &username, &format!("{what} until {expires_at}, once; it is shown this once:"))?;
+        writeln!(out, "{link}")?;
+        Ok(())
     }
 }
 
@@ -223,45 +278,18 @@ fn over(
     out: &mut dyn Write,
     username: &Username,
     what: &str,
-    reach: &Reach,
-    config: &Config,
+    ended: &Ended,
+    loaded: &Loaded,
 ) -> Result<(), Failure> {
-    let told = match reach {
-        Reach::Polled => String::new(),
-        Reach::Pushed => {
+    let told = match &ended.reach {
+        None | Some(Reach::Polled) => String::new(),
+        Some(Reach::Pushed) => {
             "pushed to the replicas that listen, which refuse their access tokens now; ".to_owned()
         }
-        Reach::NotPushed(why) => format!("not pushed to the replicas ({why}); "),
+        Some(Reach::NotPushed(why)) => format!("not pushed to the replicas ({why}); "),
     };
-    let within = refused_within(config);
+    let within = loaded.refused_within(ended.position);
     done(out, username, &format!("{what}; all their sessions are over: {told}{within}"))
-}
-
-/// By when every replica refuses the access tokens of a session that is over.
-pub(super) fn refused_within(config: &Config) -> String {
-    let interval = duration::format(config.revocation.poll_interval);
-    let bound =
-        format!("every replica refuses their access tokens within {interval} (revocation.poll_interval)");
-    let cut_off = match config.revocation.on_stale {
-        OnStale::Fail => {
-            let most = duration::format(config.revocation.max_staleness);
-            format!("verifies nothing after {most} (revocation.max_staleness)")
-        }
-        OnStale::Serve => "goes on with what it knew (revocation.on_stale)".to_owned(),
-    };
-    format!("{bound}; one that cannot read the ledger {cut_off}")
-}
-
-fn from_next_refresh(config: &Config) -> String {
-    let life = duration::format(config.tokens.access_ttl);
-    format!(
-        "from their next refresh on; access tokens that they have say the old ones until they expire, within {life} \
-         (tokens.access_ttl)"
-    )
-}
-
-pub(super) fn failed(error: UserAdminError) -> Failure {
-    Failure::from(BoxError::from(error))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::auth::{
 use crate::model::{Actor, Role};
 use crate::reason::Reason;
 
-mod message;
+pub(super) mod message;
 mod service_accounts;
 
 use message::{page_size, user_ref};

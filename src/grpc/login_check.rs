@@ -1,9 +1,7 @@
 //! A login as a client makes it: over the network, and to its end.
 
-use std::time::Duration;
-
 use hyper::rt::{Read, Write};
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::{Channel, Uri};
 use tower::Service;
 
 use super::proto::v1::auth_service_client::AuthServiceClient;
@@ -12,20 +10,10 @@ use super::proto::v1::verify_access_token_response::Result as Verdict;
 use super::proto::v1::{
     InvalidReason, LoginRequest, LogoutRequest, RefreshRequest, Tokens, VerifyAccessTokenRequest,
 };
+use super::target::Target;
 
 /// Any error; its text is for the operator.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// The service that is asked, and how it is reached.
-#[derive(Debug, Clone)]
-pub struct Target<C> {
-    /// `http://host:port` or `https://host:port`.
-    pub address: Uri,
-    /// Opens the connection to the address, in TLS where that says so, whatever it is asked for.
-    pub connector: C,
-    /// The longest that connecting, and each call, may take.
-    pub timeout: Duration,
-}
 
 /// Which step failed, and why.
 #[derive(Debug, thiserror::Error)]
@@ -47,13 +35,8 @@ pub async fn login_check<C>(target: Target<C>, username: &str, password: &str) -
 where
     C: Service<Uri, Response: Read + Write + Send + Unpin, Error = BoxError, Future: Send> + Send + 'static,
 {
-    const CONNECTING: &str = "connecting";
-    let Target { address, connector, timeout } = target;
-    // The connector knows where to go, and speaks TLS: tonic refuses https of its own where its TLS is switched on.
-    let endpoint = Endpoint::from_static("http://countersign").origin(address).timeout(timeout);
-    let connecting = tokio::time::timeout(timeout, endpoint.connect_with_connector(connector));
-    let channel = connecting.await.map_err(LoginCheckFailed::at(CONNECTING))?;
-    let mut client = AuthServiceClient::new(channel.map_err(LoginCheckFailed::at(CONNECTING))?);
+    let channel = target.connect().await.map_err(LoginCheckFailed::at("connecting"))?;
+    let mut client = AuthServiceClient::new(channel);
 
     let credentials =
         LoginRequest { username: username.into(), password: password.into(), ..LoginRequest::default() };

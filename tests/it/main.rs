@@ -49,6 +49,7 @@ mod postgres_store;
 mod proto3_json;
 mod redis_store;
 mod refused_refresh;
+mod remote_commands;
 mod replicas;
 mod request_facts;
 mod request_limit;

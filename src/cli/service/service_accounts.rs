@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 
+use super::PAGE;
 use crate::auth::{
-    Caller, ChangeServiceAccount, CreateServiceAccount, CreateServiceKey, PlainServiceKey,
-    ServiceAccountAdmin, ServiceAccountError, ServiceAccountPage, ServiceAccountRef,
+    Caller, ChangeServiceAccount, CreateServiceAccount, CreateServiceKey, ServiceAccountAdmin,
+    ServiceAccountPage, ServiceAccountRef,
 };
+use crate::cli::program::{BoxError, Page};
 use crate::cli::service_account::ServiceAccountAdministration;
-use crate::model::{Note, Role, ServiceAccount, ServiceAccountName, ServiceKey, ServiceKeyId};
-
-/// How many accounts are asked for at once.
-const PAGE: u32 = 500;
+use crate::model::{Note, Role, ServiceAccount, ServiceAccountName, ServiceKeyFacts, ServiceKeyId};
 
 fn named(name: &ServiceAccountName) -> ServiceAccountRef {
     ServiceAccountRef::Name(name.clone())
@@ -25,42 +25,37 @@ impl ServiceAccountAdministration for ServiceAccountAdmin {
         name: ServiceAccountName,
         description: Note,
         roles: Vec<Role>,
-    ) -> Result<ServiceAccount, ServiceAccountError> {
+    ) -> Result<ServiceAccount, BoxError> {
         let new = CreateServiceAccount { id: None, name, description, roles };
-        ServiceAccountAdmin::create(self, &Caller::operator(), new).await
+        Ok(ServiceAccountAdmin::create(self, &Caller::operator(), new).await?)
     }
 
-    async fn list(
-        &self,
-        after: Option<&ServiceAccountName>,
-    ) -> Result<(Vec<ServiceAccount>, Option<ServiceAccountName>), ServiceAccountError> {
-        let ServiceAccountPage { accounts, next } = self.page(after, PAGE).await?;
-        Ok((accounts, next))
+    async fn list(&self, after: Option<&str>) -> Result<Page<ServiceAccount>, BoxError> {
+        let after = after.map(ServiceAccountName::parse).transpose()?;
+        let ServiceAccountPage { accounts, next } = self.page(after.as_ref(), PAGE).await?;
+        Ok(Page { items: accounts, next: next.map(|name| name.as_str().to_owned()) })
     }
 
-    async fn show(&self, name: &ServiceAccountName) -> Result<ServiceAccount, ServiceAccountError> {
-        self.find(&named(name)).await
+    async fn show(&self, name: &ServiceAccountName) -> Result<ServiceAccount, BoxError> {
+        Ok(self.find(&named(name)).await?)
     }
 
-    async fn set_roles(
-        &self,
-        name: &ServiceAccountName,
-        roles: Vec<Role>,
-    ) -> Result<(), ServiceAccountError> {
+    async fn set_roles(&self, name: &ServiceAccountName, roles: Vec<Role>) -> Result<(), BoxError> {
         let change = ChangeServiceAccount { roles: Some(roles), ..ChangeServiceAccount::default() };
-        self.change(&Caller::operator(), &named(name), change).await.map(drop)
+        self.change(&Caller::operator(), &named(name), change).await?;
+        Ok(())
     }
 
-    async fn enable(&self, name: &ServiceAccountName) -> Result<(), ServiceAccountError> {
-        ServiceAccountAdmin::enable(self, &Caller::operator(), &named(name)).await
+    async fn enable(&self, name: &ServiceAccountName) -> Result<(), BoxError> {
+        Ok(ServiceAccountAdmin::enable(self, &Caller::operator(), &named(name)).await?)
     }
 
-    async fn disable(&self, name: &ServiceAccountName) -> Result<(), ServiceAccountError> {
-        ServiceAccountAdmin::disable(self, &Caller::operator(), &named(name)).await
+    async fn disable(&self, name: &ServiceAccountName) -> Result<(), BoxError> {
+        Ok(ServiceAccountAdmin::disable(self, &Caller::operator(), &named(name)).await?)
     }
 
-    async fn delete(&self, name: &ServiceAccountName) -> Result<(), ServiceAccountError> {
-        ServiceAccountAdmin::delete(self, &Caller::operator(), &named(name)).await
+    async fn delete(&self, name: &ServiceAccountName) -> Result<(), BoxError> {
+        Ok(ServiceAccountAdmin::delete(self, &Caller::operator(), &named(name)).await?)
     }
 
     async fn create_key(
@@ -68,20 +63,19 @@ impl ServiceAccountAdministration for ServiceAccountAdmin {
         name: &ServiceAccountName,
         label: Note,
         ttl: Duration,
-    ) -> Result<(PlainServiceKey, ServiceKey), ServiceAccountError> {
+    ) -> Result<(SecretString, ServiceKeyFacts), BoxError> {
         let new = CreateServiceKey { label, ttl, request_id: None };
-        ServiceAccountAdmin::create_key(self, &Caller::operator(), &named(name), new).await
+        let (operator, account) = (Caller::operator(), named(name));
+        let (secret, key) = ServiceAccountAdmin::create_key(self, &operator, &account, new).await?;
+        Ok((secret.expose().to_owned().into(), key.into()))
     }
 
-    async fn keys(&self, name: &ServiceAccountName) -> Result<Vec<ServiceKey>, ServiceAccountError> {
-        ServiceAccountAdmin::keys(self, &named(name)).await
+    async fn keys(&self, name: &ServiceAccountName) -> Result<Vec<ServiceKeyFacts>, BoxError> {
+        let keys = ServiceAccountAdmin::keys(self, &named(name)).await?;
+        Ok(keys.into_iter().map(Into::into).collect())
     }
 
-    async fn revoke_key(
-        &self,
-        name: &ServiceAccountName,
-        key: ServiceKeyId,
-    ) -> Result<(), ServiceAccountError> {
-        ServiceAccountAdmin::revoke_key(self, &Caller::operator(), &named(name), key).await
+    async fn revoke_key(&self, name: &ServiceAccountName, key: ServiceKeyId) -> Result<(), BoxError> {
+        Ok(ServiceAccountAdmin::revoke_key(self, &Caller::operator(), &named(name), key).await?)
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 
-use crate::auth::{PlainServiceKey, ServiceAccountError};
-use crate::model::{Note, Role, ServiceAccount, ServiceAccountName, ServiceKey, ServiceKeyId};
+use crate::cli::program::{BoxError, Page};
+use crate::model::{Note, Role, ServiceAccount, ServiceAccountName, ServiceKeyFacts, ServiceKeyId};
 
 /// The administration of service accounts by an operator. Whoever implements this writes every change to the audit log.
 #[async_trait]
@@ -16,45 +17,37 @@ pub trait ServiceAccountAdministration: Send + Sync {
         name: ServiceAccountName,
         description: Note,
         roles: Vec<Role>,
-    ) -> Result<ServiceAccount, ServiceAccountError>;
+    ) -> Result<ServiceAccount, BoxError>;
 
-    /// Some of the accounts whose names come after `after`, in order of name, and where to go on.
-    async fn list(
-        &self,
-        after: Option<&ServiceAccountName>,
-    ) -> Result<(Vec<ServiceAccount>, Option<ServiceAccountName>), ServiceAccountError>;
+    /// Some accounts, in order of name: the first ones, or those that come after a page.
+    async fn list(&self, after: Option<&str>) -> Result<Page<ServiceAccount>, BoxError>;
 
     /// The account with this name.
-    async fn show(&self, name: &ServiceAccountName) -> Result<ServiceAccount, ServiceAccountError>;
+    async fn show(&self, name: &ServiceAccountName) -> Result<ServiceAccount, BoxError>;
 
     /// Replaces the roles.
-    async fn set_roles(&self, name: &ServiceAccountName, roles: Vec<Role>)
-    -> Result<(), ServiceAccountError>;
+    async fn set_roles(&self, name: &ServiceAccountName, roles: Vec<Role>) -> Result<(), BoxError>;
 
     /// Takes the account's keys again.
-    async fn enable(&self, name: &ServiceAccountName) -> Result<(), ServiceAccountError>;
+    async fn enable(&self, name: &ServiceAccountName) -> Result<(), BoxError>;
 
     /// Refuses the account's keys.
-    async fn disable(&self, name: &ServiceAccountName) -> Result<(), ServiceAccountError>;
+    async fn disable(&self, name: &ServiceAccountName) -> Result<(), BoxError>;
 
     /// Forgets the account and its keys.
-    async fn delete(&self, name: &ServiceAccountName) -> Result<(), ServiceAccountError>;
+    async fn delete(&self, name: &ServiceAccountName) -> Result<(), BoxError>;
 
-    /// Makes a key.
+    /// Makes a key, and shows it this once.
     async fn create_key(
         &self,
         name: &ServiceAccountName,
         label: Note,
         ttl: Duration,
-    ) -> Result<(PlainServiceKey, ServiceKey), ServiceAccountError>;
+    ) -> Result<(SecretString, ServiceKeyFacts), BoxError>;
 
     /// The account's keys, the oldest first.
-    async fn keys(&self, name: &ServiceAccountName) -> Result<Vec<ServiceKey>, ServiceAccountError>;
+    async fn keys(&self, name: &ServiceAccountName) -> Result<Vec<ServiceKeyFacts>, BoxError>;
 
     /// Refuses a key.
-    async fn revoke_key(
-        &self,
-        name: &ServiceAccountName,
-        key: ServiceKeyId,
-    ) -> Result<(), ServiceAccountError>;
+    async fn revoke_key(&self, name: &ServiceAccountName, key: ServiceKeyId) -> Result<(), BoxError>;
 }

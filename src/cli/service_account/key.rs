@@ -4,15 +4,16 @@ use std::io::Write;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
-use super::{Named, done, failed, note};
+use super::{Named, done, note};
 use crate::auth::{LONGEST_KEY_TTL, SHORTEST_KEY_TTL};
 use crate::cli::Failure;
 use crate::cli::output::{json_line, rfc3339};
 use crate::cli::program::Program;
 use crate::config::duration;
-use crate::model::{Note, ServiceKey, ServiceKeyId};
+use crate::model::{Note, ServiceKeyFacts, ServiceKeyId};
 
 /// Makes, lists and revokes keys.
 #[derive(Debug, Subcommand)]
@@ -31,7 +32,7 @@ pub struct Create {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
-    /// Whose, and which data.
+    /// Whose, and where.
     #[command(flatten)]
     pub account: Named,
     /// How long it is good: 1m to 365d
@@ -48,7 +49,7 @@ pub struct List {
     /// One JSON object on each line
     #[arg(long)]
     pub json: bool,
-    /// Whose, and which data.
+    /// Whose, and where.
     #[command(flatten)]
     pub account: Named,
 }
@@ -56,7 +57,7 @@ pub struct List {
 /// Revokes a key.
 #[derive(Debug, Args)]
 pub struct Revoke {
-    /// Whose, and which data.
+    /// Whose, and where.
     #[command(flatten)]
     pub account: Named,
     /// The key's id, as `countersign service-account key list` shows it
@@ -88,7 +89,7 @@ struct KeyLine<'a> {
 }
 
 impl<'a> KeyLine<'a> {
-    fn of(key: &'a ServiceKey, secret: Option<&'a str>) -> Self {
+    fn of(key: &'a ServiceKeyFacts, secret: Option<&'a str>) -> Self {
         Self {
             id: key.id.to_string(),
             label: key.label.as_str(),
@@ -103,24 +104,24 @@ impl<'a> KeyLine<'a> {
 impl Key {
     pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
-            Self::Create(Create { json, account: Named { name, data }, ttl, label }) => {
-                let accounts = program.service_accounts(&data.load()?).await?;
-                let (secret, key) = accounts.create_key(&name, label, ttl).await.map_err(failed)?;
+            Self::Create(Create { json, account: Named { name, place }, ttl, label }) => {
+                let accounts = place.load()?.service_accounts(program).await?;
+                let (secret, key) = accounts.create_key(&name, label, ttl).await?;
                 if json {
-                    return json_line(out, &KeyLine::of(&key, Some(secret.expose())));
+                    return json_line(out, &KeyLine::of(&key, Some(secret.expose_secret())));
                 }
                 let (id, until) = (key.id, rfc3339(key.expires_at));
                 done(out, &name, &format!("has the key {id}, good until {until} and shown this once:"))?;
-                writeln!(out, "{}", secret.expose())?;
+                writeln!(out, "{}", secret.expose_secret())?;
                 Ok(())
             }
-            Self::List(List { json, account: Named { name, data } }) => {
-                let accounts = program.service_accounts(&data.load()?).await?;
-                write_all(out, &accounts.keys(&name).await.map_err(failed)?, json)
+            Self::List(List { json, account: Named { name, place } }) => {
+                let accounts = place.load()?.service_accounts(program).await?;
+                write_all(out, &accounts.keys(&name).await?, json)
             }
-            Self::Revoke(Revoke { account: Named { name, data }, id }) => {
-                let accounts = program.service_accounts(&data.load()?).await?;
-                accounts.revoke_key(&name, id).await.map_err(failed)?;
+            Self::Revoke(Revoke { account: Named { name, place }, id }) => {
+                let accounts = place.load()?.service_accounts(program).await?;
+                accounts.revoke_key(&name, id).await?;
                 done(
                     out,
                     &name,
@@ -131,7 +132,7 @@ impl Key {
     }
 }
 
-fn write_all(out: &mut dyn Write, keys: &[ServiceKey], json: bool) -> Result<(), Failure> {
+fn write_all(out: &mut dyn Write, keys: &[ServiceKeyFacts], json: bool) -> Result<(), Failure> {
     if !json {
         writeln!(out, "{:<36} {:<20} {:<20} LABEL", "ID", "CREATED", "EXPIRES")?;
     }

@@ -4,9 +4,10 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::{ServiceAccountAdministration, failed};
+use super::ServiceAccountAdministration;
 use crate::cli::Failure;
 use crate::cli::output::{json_line, rfc3339};
+use crate::cli::program::Page;
 use crate::model::{Role, ServiceAccount};
 
 /// A service account as programs read it.
@@ -47,13 +48,13 @@ pub(super) async fn write_all(
     out: &mut dyn Write,
     json: bool,
 ) -> Result<(), Failure> {
+    let mut page = accounts.list(None).await?;
     if !json {
         writeln!(out, "{:<36} {:<8} {:<20} {:<24} ROLES", "ID", "STATUS", "CREATED", "NAME")?;
     }
-    let mut after = None;
     loop {
-        let (page, next) = accounts.list(after.as_ref()).await.map_err(failed)?;
-        for account in &page {
+        let Page { items, next } = page;
+        for account in &items {
             let line = AccountLine::from(account);
             if json {
                 json_line(out, &line)?;
@@ -63,10 +64,8 @@ pub(super) async fn write_all(
             let AccountLine { id, name, created_at, .. } = line;
             writeln!(out, "{id:<36} {status:<8} {created_at:<20} {name:<24} {roles}")?;
         }
-        if next.is_none() {
-            return Ok(());
-        }
-        after = next;
+        let Some(next) = next else { return Ok(()) };
+        page = accounts.list(Some(&next)).await?;
     }
 }
 

@@ -5,13 +5,11 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{UserAdministration, failed};
+use super::UserAdministration;
 use crate::cli::Failure;
 use crate::cli::output::{json_line, rfc3339};
-use crate::model::{ExternalId, Role, User};
-
-/// How many users are asked for at once.
-const PAGE: u32 = 500;
+use crate::cli::program::Page;
+use crate::model::{ExternalId, Role, UserFacts};
 
 /// A user as programs read them.
 #[derive(Serialize)]
@@ -27,8 +25,8 @@ struct UserLine<'a> {
     updated_at: String,
 }
 
-impl<'a> From<&'a User> for UserLine<'a> {
-    fn from(user: &'a User) -> Self {
+impl<'a> From<&'a UserFacts> for UserLine<'a> {
+    fn from(user: &'a UserFacts) -> Self {
         Self {
             id: user.id.to_string(),
             username: user.username.as_str(),
@@ -42,15 +40,15 @@ impl<'a> From<&'a User> for UserLine<'a> {
     }
 }
 
-const fn status(user: &User) -> &'static str {
+const fn status(user: &UserFacts) -> &'static str {
     if user.disabled { "disabled" } else { "enabled" }
 }
 
-fn roles(user: &User) -> String {
+fn roles(user: &UserFacts) -> String {
     user.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(",")
 }
 
-fn external_id(user: &User) -> &str {
+fn external_id(user: &UserFacts) -> &str {
     user.external_id.as_ref().map_or("-", ExternalId::as_str)
 }
 
@@ -60,6 +58,7 @@ pub(super) async fn write_all(
     out: &mut dyn Write,
     json: bool,
 ) -> Result<(), Failure> {
+    let mut page = users.list(None).await?;
     if !json {
         writeln!(
             out,
@@ -67,10 +66,9 @@ pub(super) async fn write_all(
             "ID", "STATUS", "CREATED", "USERNAME", "EXTERNAL ID"
         )?;
     }
-    let mut after = None;
     loop {
-        let page = users.list(after.as_ref(), PAGE).await.map_err(failed)?;
-        for user in &page {
+        let Page { items, next } = page;
+        for user in &items {
             if json {
                 json_line(out, &UserLine::from(user))?;
             } else {
@@ -80,15 +78,13 @@ pub(super) async fn write_all(
                 writeln!(out, "{id:<36} {status:<8} {created:<20} {username:<24} {external:<16} {roles}")?;
             }
         }
-        match page.last() {
-            Some(last) if page.len() >= PAGE as usize => after = Some(last.username.clone()),
-            _ => return Ok(()),
-        }
+        let Some(next) = next else { return Ok(()) };
+        page = users.list(Some(&next)).await?;
     }
 }
 
 /// Writes one user.
-pub(super) fn write_one(out: &mut dyn Write, user: &User, json: bool) -> Result<(), Failure> {
+pub(super) fn write_one(out: &mut dyn Write, user: &UserFacts, json: bool) -> Result<(), Failure> {
     if json {
         return json_line(out, &UserLine::from(user));
     }

@@ -9,12 +9,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
 use super::*;
-use crate::auth::{Explanation, NewCredential, SessionEnd, UserRef};
+use crate::auth::{Explanation, NewCredential, RevokedSessions, SessionEnd, UserAdminError, UserRef};
 use crate::cli::key::KeyAdministration;
+use crate::cli::program::{BoxError, Page};
 use crate::cli::service_account::ServiceAccountAdministration;
 use crate::cli::session::SessionAdministration;
 use crate::cli::{Cli, DevData, run};
-use crate::model::{ClientFacts, EndCause, Epoch, Line, MacKeyId, Session, SessionId, UnixMillis, UserId};
+use crate::config::Config;
+use crate::model::{ClientFacts, EndCause, Position, SessionFacts, SessionId, UnixMillis, UserFacts, UserId};
 
 /// Takes every order, and has users `user000` and so on.
 #[derive(Clone, Default)]
@@ -25,20 +27,24 @@ struct Recorder {
 }
 
 impl Recorder {
+    fn ended(&self) -> Ended {
+        Ended { reach: Some(self.reach.clone().unwrap_or(Reach::Polled)), position: POSITION }
+    }
     fn note(&self, order: String) {
         self.orders.lock().unwrap().push(order);
     }
 }
 
-fn user(username: Username) -> crate::model::User {
-    crate::model::User {
+const POSITION: Position = Position { seq: 7, mark: 0xab };
+
+fn user(username: Username) -> UserFacts {
+    UserFacts {
         id: UserId::from_bytes([1; 16]),
         username,
         roles: Role::parse_all(["admin", "ops"]).unwrap(),
         claims: CustomClaims::parse(r#"{"tenant":"acme"}"#).unwrap(),
         external_id: Some(ExternalId::parse("42").unwrap()),
         disabled: false,
-        epoch: Epoch(0),
         created_at: UnixMillis(0),
         updated_at: UnixMillis(1000),
     }
@@ -81,17 +87,12 @@ impl Program for Recorder {
 
 #[async_trait]
 impl SessionAdministration for Recorder {
-    async fn list(&self, username: &Username) -> Result<Vec<Session>, UserAdminError> {
+    async fn list(&self, username: &Username) -> Result<Vec<SessionFacts>, BoxError> {
         self.note(format!("sessions of {}", username.as_str()));
-        Ok(vec![Session {
+        Ok(vec![SessionFacts {
             id: SessionId::from_bytes([2; 16]),
-            user: UserId::from_bytes([1; 16]),
-            epoch: Epoch(0),
-            line: Line { rotated_at: UnixMillis(60_000), ..Line::begin(UnixMillis(0)) },
-            audiences: Vec::new(),
-            mac_key: MacKeyId::from_bytes([0; 4]),
             created_at: UnixMillis(0),
-            idle_expires_at: UnixMillis(90_000),
+            refreshed_at: UnixMillis(60_000),
             expires_at: UnixMillis(120_000),
             client: ClientFacts {
                 address: "192.0.2.7".to_owned(),
@@ -100,15 +101,19 @@ impl SessionAdministration for Recorder {
             },
         }])
     }
-    async fn revoke(&self, username: &Username, ids: &BTreeSet<SessionId>) -> Result<usize, UserAdminError> {
+    async fn revoke(
+        &self,
+        username: &Username,
+        ids: &BTreeSet<SessionId>,
+    ) -> Result<RevokedSessions, BoxError> {
         self.note(format!("revoke {} of {}", ids.len(), username.as_str()));
-        Ok(1)
+        Ok(RevokedSessions { count: 1, position: POSITION })
     }
-    async fn revoke_all(&self, username: &Username) -> Result<usize, UserAdminError> {
+    async fn revoke_all(&self, username: &Username) -> Result<RevokedSessions, BoxError> {
         self.note(format!("revoke all of {}", username.as_str()));
-        Ok(3)
+        Ok(RevokedSessions { count: 3, position: POSITION })
     }
-    async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, UserAdminError> {
+    async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, BoxError> {
         self.note(format!("explain {session} of {user}"));
         if matches!(user, UserRef::Id(_)) {
             return Ok(Explanation::Unknown);
@@ -123,7 +128,7 @@ impl SessionAdministration for Recorder {
 
 #[async_trait]
 impl UserAdministration for Recorder {
-    async fn create(&self, new: CreateUser) -> Result<crate::model::User, UserAdminError> {
+    async fn create(&self, new: CreateUser) -> Result<UserFacts, BoxError> {
         let roles: Vec<&str> = new.roles.iter().map(Role::as_str).collect();
         let NewCredential::Password(password) = &new.credential else { panic!("a password is asked for") };
         let (password, claims) = (password.expose_secret(), new.claims.to_json());
@@ -132,35 +137,28 @@ impl UserAdministration for Recorder {
         self.note(format!("create {name} {password} {} {claims} {external}", roles.join(",")));
         Ok(user(new.username))
     }
-    async fn list(
-        &self,
-        after: Option<&Username>,
-        limit: u32,
-    ) -> Result<Vec<crate::model::User>, UserAdminError> {
-        let from = after.map_or(0, |last| last.as_str()["user".len()..].parse::<usize>().unwrap() + 1);
-        let names = (from..self.users).take(limit as usize).map(|n| format!("user{n:04}"));
-        Ok(names.map(|name| user(Username::parse(&name).unwrap())).collect())
+    async fn list(&self, after: Option<&str>) -> Result<Page<UserFacts>, BoxError> {
+        let from = after.map_or(0, |next| next.parse::<usize>().unwrap());
+        let to = self.users.min(from + 500);
+        let items = (from..to).map(|n| user(Username::parse(&format!("user{n:04}")).unwrap())).collect();
+        Ok(Page { items, next: (to < self.users).then(|| to.to_string()) })
     }
-    async fn show(&self, username: &Username) -> Result<crate::model::User, UserAdminError> {
+    async fn show(&self, username: &Username) -> Result<UserFacts, BoxError> {
         if username.as_str() == "nobody" {
-            return Err(UserAdminError::NotFound(username.clone().into()));
+            return Err(UserAdminError::NotFound(username.clone().into()).into());
         }
         Ok(user(username.clone()))
     }
-    async fn set_password(
-        &self,
-        username: &Username,
-        password: SecretString,
-    ) -> Result<Reach, UserAdminError> {
+    async fn set_password(&self, username: &Username, password: SecretString) -> Result<Ended, BoxError> {
         self.note(format!("set_password {} {}", username.as_str(), password.expose_secret()));
-        Ok(self.reach.clone().unwrap_or(Reach::Polled))
+        Ok(self.ended())
     }
-    async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), UserAdminError> {
+    async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), BoxError> {
         let roles: Vec<&str> = roles.iter().map(Role::as_str).collect();
         self.note(format!("set_roles {} [{}]", username.as_str(), roles.join(",")));
         Ok(())
     }
-    async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), UserAdminError> {
+    async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), BoxError> {
         self.note(format!("set_claims {} {}", username.as_str(), claims.to_json()));
         Ok(())
     }
@@ -168,22 +166,30 @@ impl UserAdministration for Recorder {
         &self,
         username: &Username,
         external_id: Option<ExternalId>,
-    ) -> Result<(), UserAdminError> {
+    ) -> Result<(), BoxError> {
         let external = external_id.as_ref().map_or("-", ExternalId::as_str);
         self.note(format!("set_external_id {} {external}", username.as_str()));
         Ok(())
     }
-    async fn enable(&self, username: &Username) -> Result<(), UserAdminError> {
+    async fn create_reset(
+        &self,
+        username: &Username,
+        ttl: Duration,
+    ) -> Result<(SecretString, UnixMillis), BoxError> {
+        self.note(format!("reset {} {ttl:?}", username.as_str()));
+        Ok((SecretString::from("csgn_pr_token"), UnixMillis(0)))
+    }
+    async fn enable(&self, username: &Username) -> Result<(), BoxError> {
         self.note(format!("enable {}", username.as_str()));
         Ok(())
     }
-    async fn disable(&self, username: &Username) -> Result<Reach, UserAdminError> {
+    async fn disable(&self, username: &Username) -> Result<Ended, BoxError> {
         self.note(format!("disable {}", username.as_str()));
-        Ok(self.reach.clone().unwrap_or(Reach::Polled))
+        Ok(self.ended())
     }
-    async fn delete(&self, username: &Username) -> Result<Reach, UserAdminError> {
+    async fn delete(&self, username: &Username) -> Result<Ended, BoxError> {
         self.note(format!("delete {}", username.as_str()));
-        Ok(self.reach.clone().unwrap_or(Reach::Polled))
+        Ok(self.ended())
     }
 }
 
@@ -191,6 +197,7 @@ impl UserAdministration for Recorder {
 async fn order(recorder: &Recorder, arguments: &str) -> Result<String, String> {
     let data = TempDir::new().unwrap();
     std::fs::write(data.path().join("password"), "correct horse\n").unwrap();
+    std::fs::write(data.path().join("empty"), "\n").unwrap();
     std::fs::write(data.path().join("claims"), "{ \"plan\": 1 }\n").unwrap();
     let directory = data.path().to_str().unwrap();
     let arguments = arguments.replace("DATA", directory);
@@ -257,6 +264,8 @@ async fn each_command_orders_what_it_says() {
         ("user set-external-id ada 42 --data-dir DATA", "set_external_id ada 42"),
         ("user set-external-id ada --none --data-dir DATA", "set_external_id ada -"),
         ("user enable ada --data-dir DATA", "enable ada"),
+        ("user reset-link ada --data-dir DATA", "reset ada 3600s"),
+        ("user reset-link ada --ttl 1d --data-dir DATA", "reset ada 86400s"),
         ("user disable ada --data-dir DATA", "disable ada"),
         ("user delete ada --data-dir DATA", "delete ada"),
         ("session list ada --data-dir DATA", "sessions of ada"),
@@ -330,6 +339,14 @@ async fn a_wrong_order_reaches_nobody() {
         ("user create ada --data-dir DATA --config x --password-stdin", "cannot be used with"),
         ("user disable ada --data-dir DATA/absent", "there is no data directory"),
         ("user disable --data-dir DATA", "USERNAME"),
+        ("user reset-link ada --ttl 25h --data-dir DATA", "must be 1s to 1d"),
+        ("user disable ada --server localhost:1", "must begin with http"),
+        ("user disable ada --server http://localhost:1 --data-dir DATA", "cannot be used with"),
+        ("user disable ada --server https://localhost:1", "needs --ca-file"),
+        ("user disable ada --data-dir DATA --token-file DATA/password", "--server"),
+        ("user disable ada --server http://localhost:1 --token-file DATA/absent", "absent"),
+        ("user disable ada --server http://localhost:1 --token-file DATA/empty", "is empty"),
+        ("user disable ada --server http://localhost:1 --timeout never", "--timeout"),
         ("dev --ephemeral --data-dir DATA", "cannot be used with"),
         ("dev --grpc-listen localhost:1", "invalid socket address"),
     ] {
@@ -365,6 +382,28 @@ async fn a_user_is_shown_for_people_and_for_programs() {
     }
     let error = order(&recorder, "user show nobody --data-dir DATA").await.unwrap_err();
     assert_eq!(error, "error: there is no user \"nobody\"\n");
+}
+
+#[tokio::test]
+async fn a_link_for_a_new_password_is_shown_for_people_and_for_programs() {
+    let recorder = Recorder::default();
+    let said = order(&recorder, "user reset-link ada --data-dir DATA").await.unwrap();
+    assert!(
+        said.contains("until 1970-01-01T00:00:00Z, once") && said.ends_with("\ncsgn_pr_token\n"),
+        "{said}"
+    );
+    let url = "--url https://app.example.com/reset#";
+    let said = order(&recorder, &format!("user reset-link ada {url} --data-dir DATA")).await.unwrap();
+    assert!(said.ends_with("\nhttps://app.example.com/reset#csgn_pr_token\n"), "{said}");
+    let said = order(&recorder, &format!("user reset-link ada {url} --json --data-dir DATA")).await.unwrap();
+    assert_eq!(
+        said,
+        concat!(
+            r#"{"reset_token":"csgn_pr_token","expires_at":"1970-01-01T00:00:00Z","#,
+            r#""link":"https://app.example.com/reset#csgn_pr_token"}"#,
+            "\n"
+        )
+    );
 }
 
 #[tokio::test]

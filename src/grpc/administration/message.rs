@@ -221,7 +221,10 @@ pub(super) fn read_etag(text: &str) -> Result<Option<UnixMillis>, AuthError> {
     Ok(Some(UnixMillis(i64::from_be_bytes(bytes.ok_or_else(bad)?))))
 }
 
-fn claims(field: &str, claims: Option<prost_types::Struct>) -> Result<CustomClaims, AuthError> {
+pub(in crate::grpc) fn claims(
+    field: &str,
+    claims: Option<prost_types::Struct>,
+) -> Result<CustomClaims, AuthError> {
     let claims = object(claims.unwrap_or_default(), CustomClaims::MAX_DEPTH);
     let refused = |what: String| AuthError::invalid_field(field, what);
     let claims = claims.ok_or_else(|| {

@@ -7,7 +7,8 @@ use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
 use countersign::grpc::proto::v1::logout_request::Token;
 use countersign::grpc::proto::v1::verify_access_token_response::Result as Verdict;
 use countersign::grpc::proto::v1::{
-    InvalidReason, LoginRequest, LogoutRequest, RefreshRequest, Tokens, VerifyAccessTokenRequest,
+    InvalidReason, LoginRequest, LogoutRequest, RefreshRequest, ResetPasswordRequest, Tokens,
+    VerifyAccessTokenRequest,
 };
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -80,9 +81,24 @@ impl Client {
         Ok(())
     }
 
+    pub(crate) async fn reset_password(&mut self, token: &str, new: &str) -> Result<(), Refused> {
+        let request = ResetPasswordRequest { reset_token: token.to_owned(), new_password: new.to_owned() };
+        self.0.reset_password(request).await?;
+        Ok(())
+    }
+
     pub(crate) async fn verify(&mut self, access_token: &str) -> Result<Verified, Refused> {
-        let request =
-            VerifyAccessTokenRequest { access_token: access_token.to_owned(), ..Default::default() };
+        self.verify_at_least(access_token, "").await
+    }
+
+    /// By a replica that knows at least of this position.
+    pub(crate) async fn verify_at_least(
+        &mut self,
+        access_token: &str,
+        position: &str,
+    ) -> Result<Verified, Refused> {
+        let (access_token, at_least) = (access_token.to_owned(), position.to_owned());
+        let request = VerifyAccessTokenRequest { access_token, at_least, ..Default::default() };
         let answer = self.0.verify_access_token(request).await?.into_inner();
         Ok(match answer.result.expect("one of the two arms") {
             Verdict::Verified(token) => {
