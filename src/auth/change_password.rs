@@ -41,8 +41,9 @@ pub(super) async fn change_password(
     let position = set(auth, call, &user, new, session.epoch, note).await?;
     let position = position.ok_or(Reason::SessionRevoked)?;
 
-    let now = auth.parts.users.find(user.id).await?.filter(|user| !user.disabled);
-    let Some(user) = now else { return Err(Reason::SessionRevoked.into()) };
+    // The password is changed, and that is what is to be answered, even if the user was disabled or deleted since, or cannot be
+    // read again: the session then begins in an epoch that is over.
+    let user = auth.parts.users.find(user.id).await.ok().flatten().unwrap_or(user);
     // The sessions of before take no room any more, and nobody else's session makes room for this one.
     let policy = SessionPolicy { limit: SessionLimit::Unlimited, ..auth.policy.session };
     // Whatever has raised the epoch since has ended this session, too.
