@@ -59,6 +59,10 @@ abuse: tools ## attack a release build for 60 s in each way, and print what was 
 	ABUSE_SECONDS=$(or $(SECONDS_EACH),60) ABUSE_PEERS=$(or $(PEERS),2000) COUNTERSIGN_BIN=$(CURDIR)/target/release/countersign \
 		cargo test --locked --quiet --test it -- abuse:: --include-ignored --nocapture --test-threads 1
 
+.PHONY: crash
+crash: ## kill the service in the middle of administrative changes, and look at what is left; KILLS=…
+	KILLS=$(or $(KILLS),200) cargo test --workspace --locked --quiet --test it -- crash::administration --nocapture
+
 .PHONY: bench
 bench: ## measure, print a table, write docs/benchmarks.md; ROW=… measures one row alone
 	@scripts/install-bench-tools

@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 use crate::support::client::{Client, Verified};
 use crate::support::process::Dev;
 
+mod administration;
+
 const KILLS: usize = 100;
 const WORKERS: usize = 6;
 /// From the start of the process to its first answer. The goal is two seconds; a debug build on a busy machine

@@ -1,5 +1,6 @@
 //! Two real processes on one PostgreSQL and one Redis.
 
+mod administrative_races;
 mod clock_ahead;
 mod fleet;
 mod grpcurl_alone;

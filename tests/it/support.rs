@@ -1,6 +1,7 @@
 //! What several tests stand on: real processes on free ports, the tools that talk to them, and a gRPC server over
 //! a stub.
 
+pub(crate) mod administrator;
 pub(crate) mod cli;
 pub(crate) mod client;
 pub(crate) mod database;

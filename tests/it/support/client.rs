@@ -7,8 +7,8 @@ use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
 use countersign::grpc::proto::v1::logout_request::Token;
 use countersign::grpc::proto::v1::verify_access_token_response::Result as Verdict;
 use countersign::grpc::proto::v1::{
-    InvalidReason, LoginRequest, LogoutRequest, RefreshRequest, ResetPasswordRequest, Tokens,
-    VerifyAccessTokenRequest,
+    ChangePasswordRequest, InvalidReason, LoginRequest, LogoutRequest, RefreshRequest, ResetPasswordRequest,
+    Tokens, VerifyAccessTokenRequest,
 };
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -79,6 +79,23 @@ impl Client {
     async fn end(&mut self, token: Token, everywhere: bool) -> Result<(), Refused> {
         self.0.logout(LogoutRequest { token: Some(token), everywhere }).await?;
         Ok(())
+    }
+
+    /// Returns the tokens of the new session, and the position.
+    pub(crate) async fn change_password(
+        &mut self,
+        refresh_token: &str,
+        current: &str,
+        new: &str,
+    ) -> Result<(Tokens, String), Refused> {
+        let request = ChangePasswordRequest {
+            refresh_token: refresh_token.to_owned(),
+            current_password: current.to_owned(),
+            new_password: new.to_owned(),
+            ..Default::default()
+        };
+        let answer = self.0.change_password(request).await?.into_inner();
+        Ok((answer.tokens.unwrap(), answer.position))
     }
 
     pub(crate) async fn reset_password(&mut self, token: &str, new: &str) -> Result<(), Refused> {
