@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::figures::Outcome;
 
+mod administration;
 mod evalsha;
 mod footprint;
 mod in_process;
@@ -53,6 +54,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("refresh_sessions", |effort| Box::pin(refresh_growth::measure(effort))),
     ("logout", |effort| Box::pin(logout::measure(effort))),
     ("watchers", |effort| Box::pin(watchers::measure(effort))),
+    ("administration", |effort| Box::pin(administration::measure(effort))),
     ("footprint", |effort| Box::pin(footprint::measure(effort))),
     ("verify_revocations", |effort| Box::pin(verify_growth::revocations(effort))),
     ("verify_tokens", |effort| Box::pin(verify_growth::tokens(effort))),
