@@ -22,14 +22,20 @@ test: tools ## run every test
 	cargo test --workspace --locked --quiet
 	@scripts/test-web
 	@scripts/test-go
+	@scripts/test-node
 
 .PHONY: test-go
 test-go: tools ## run the tests of sdk/go alone
 	@scripts/test-go
 
+.PHONY: test-node
+test-node: tools ## run the tests of sdk/node alone
+	@scripts/test-node
+
 .PHONY: sdk
 sdk: tools ## build, test and check the packages of the SDKs; every rule is broken once, and must be noticed
 	@scripts/test-go mutants
+	@scripts/test-node mutants
 
 .PHONY: web
 web: ## build the browser client and the page that the server embeds

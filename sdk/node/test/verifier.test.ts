@@ -268,7 +268,8 @@ test("a large snapshot does not hold the event loop", async (t) => {
   await until("all are known", () => verifier.statistics().revocations === count);
   isOver = true;
   t.diagnostic(`the event loop was held for ${longest.toFixed(1)} ms at most`);
-  assert.ok(longest < 100, `${longest} ms`);
+  // At a stretch it takes three times as long, and more on a busy machine.
+  assert.ok(longest < 250, `${longest} ms`);
   assert.equal(reasonOf(verifier.verifyHere(signer.token(testId(1), clock.wall()))), "verified");
 });
 
