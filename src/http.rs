@@ -38,6 +38,7 @@ mod forward_auth;
 mod headers;
 mod introspection;
 mod jwks;
+mod metadata;
 mod meter;
 mod openapi;
 pub mod page;

@@ -15,7 +15,7 @@ use crate::telemetry::traces;
 
 /// Every operation that there can be, and whether it is traced when nobody asked for it; the last stands for pages,
 /// and for whatever else is asked for.
-const OPERATIONS: [(&str, bool); 16] = [
+const OPERATIONS: [(&str, bool); 17] = [
     ("Login", true),
     ("Refresh", true),
     ("Logout", true),
@@ -26,6 +26,7 @@ const OPERATIONS: [(&str, bool); 16] = [
     ("ListOwnSessions", true),
     ("RevokeOwnSessions", true),
     ("GetKeySet", false),
+    ("GetAuthorizationServer", false),
     ("ForwardAuth", false),
     ("GetCsrfToken", false),
     ("IntrospectToken", false),

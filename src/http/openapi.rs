@@ -191,6 +191,11 @@ fn success_schema(gives: &Gives, schemas: &mut Schemas) -> Option<Value> {
             "required": ["keys"],
             "properties": { "keys": { "type": "array", "items": { "type": "object", "required": ["kty", "kid"] } } },
         })),
+        Gives::Metadata => Some(json!({
+            "type": "object",
+            "required": ["issuer", "jwks_uri", "response_types_supported"],
+            "properties": { "issuer": { "type": "string" }, "jwks_uri": { "type": "string", "format": "uri" } },
+        })),
         Gives::Introspection => Some(json!({
             "type": "object",
             "required": ["active"],

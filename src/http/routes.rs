@@ -10,7 +10,9 @@ use http::header::CONTENT_TYPE;
 
 use super::contract;
 use super::edge::Edge;
-use super::{HttpOptions, auth_routes, body, csrf, forward_auth, introspection, jwks, openapi, revocation};
+use super::{
+    HttpOptions, auth_routes, body, csrf, forward_auth, introspection, jwks, metadata, openapi, revocation,
+};
 use crate::reason::Reason;
 
 /// One operation.
@@ -47,6 +49,7 @@ pub(super) enum Gives {
     Message(String),
     CsrfToken,
     KeySet,
+    Metadata,
     Introspection,
     /// No body, and headers.
     Identity,
@@ -106,6 +109,13 @@ pub(super) fn table(options: &HttpOptions) -> Vec<Operation> {
             summary: "The double-submit token, for pages that cannot read its cookie".to_owned(),
             gives: Gives::CsrfToken,
             ..read("GetCsrfToken", "/v1/auth/csrf", || get(csrf::token))
+        });
+    }
+    if metadata::is_served(&options.issuer) {
+        table.push(Operation {
+            summary: "Where the keys and the endpoints of OAuth are (RFC 8414)".to_owned(),
+            gives: Gives::Metadata,
+            ..read("GetAuthorizationServer", metadata::PATH, || get(metadata::metadata))
         });
     }
     if !options.clients.is_empty() {

@@ -173,3 +173,34 @@ async fn nobody_asks_about_tokens_without_a_secret() {
     let answer = without_clients.http.form("/oauth2/introspect", &[], &form).await;
     assert_eq!(answer.status, 404, "there is no such path");
 }
+
+/// Tools are given the issuer alone, and find the keys.
+#[tokio::test]
+async fn the_issuer_leads_to_the_keys_and_to_the_endpoints() {
+    const PATH: &str = "/.well-known/oauth-authorization-server";
+    let issuer = ("TOKENS__ISSUER", "https://auth.example.com");
+    let without = service(&[issuer]).await;
+    let answer = without.http.get(PATH, &[]).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json"));
+    let expected = json!({
+        "issuer": "https://auth.example.com",
+        "jwks_uri": "https://auth.example.com/.well-known/jwks.json",
+        "response_types_supported": [],
+        "grant_types_supported": [],
+    });
+    assert_eq!(answer.json(), expected, "without clients there is nothing else");
+
+    let with = service(&[("TOKENS__ISSUER", "https://auth.example.com/"), ("EDGE__CLIENTS", CLIENTS)]).await;
+    let told = with.http.get(PATH, &[]).await.json();
+    assert_eq!(told["issuer"], "https://auth.example.com/", "byte for byte as tokens have it");
+    assert_eq!(told["introspection_endpoint"], "https://auth.example.com/oauth2/introspect");
+    assert_eq!(told["revocation_endpoint"], "https://auth.example.com/oauth2/revoke");
+    assert_eq!(told["revocation_endpoint_auth_methods_supported"], json!(["client_secret_basic"]));
+    for url in [&told["jwks_uri"], &told["introspection_endpoint"], &told["revocation_endpoint"]] {
+        let path = url.as_str().unwrap().strip_prefix("https://auth.example.com").unwrap();
+        assert_ne!(with.http.get(path, &[]).await.status, 404, "{path}");
+    }
+
+    let name = service(&[]).await;
+    assert_eq!(name.http.get(PATH, &[]).await.status, 404, "an issuer that is no URL leads nowhere");
+}

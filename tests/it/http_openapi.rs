@@ -19,7 +19,8 @@ async fn document(options: HttpOptions) -> Value {
 
 fn with_everything() -> HttpOptions {
     let client = Client { id: "a".to_owned(), secret: "b".into(), audiences: Vec::new() };
-    HttpOptions { csrf: true, clients: [client].into_iter().collect(), ..options() }
+    let issuer = "https://auth.example.com".to_owned();
+    HttpOptions { csrf: true, clients: [client].into_iter().collect(), issuer, ..options() }
 }
 
 fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
@@ -57,6 +58,7 @@ async fn the_document_is_whole() {
         "/v1/auth/sessions/{id}",
         "/v1/auth/csrf",
         "/.well-known/jwks.json",
+        "/.well-known/oauth-authorization-server",
         "/oauth2/introspect",
         "/oauth2/revoke",
         "/forward-auth",
@@ -80,7 +82,9 @@ async fn the_document_is_whole() {
 #[tokio::test]
 async fn what_is_switched_off_is_not_described() {
     let cookies = document(options()).await;
-    for path in ["/oauth2/introspect", "/oauth2/revoke", "/v1/auth/csrf"] {
+    for path in
+        ["/oauth2/introspect", "/oauth2/revoke", "/v1/auth/csrf", "/.well-known/oauth-authorization-server"]
+    {
         assert!(cookies["paths"].get(path).is_none(), "{path}");
     }
     let tokens = |document: &Value| document["components"]["schemas"]["Tokens"]["properties"].clone();
