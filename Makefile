@@ -23,6 +23,7 @@ test: tools ## run every test
 	@scripts/test-web
 	@scripts/test-go
 	@scripts/test-node
+	@scripts/test-python
 
 .PHONY: test-go
 test-go: tools ## run the tests of sdk/go alone
@@ -32,10 +33,15 @@ test-go: tools ## run the tests of sdk/go alone
 test-node: tools ## run the tests of sdk/node alone
 	@scripts/test-node
 
+.PHONY: test-python
+test-python: tools ## run the tests of sdk/python alone
+	@scripts/test-python
+
 .PHONY: sdk
 sdk: tools ## build, test and check the packages of the SDKs; every rule is broken once, and must be noticed
 	@scripts/test-go mutants
 	@scripts/test-node mutants
+	@scripts/test-python mutants
 
 .PHONY: web
 web: ## build the browser client and the page that the server embeds
