@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_source_info(true).include_imports(true);
     compiler.open_files([
         "countersign/v1/auth_service.proto",
+        "countersign/v1/key_service.proto",
         "countersign/v1/revocation_service.proto",
         "countersign/v1/service_account_service.proto",
         "countersign/v1/session_service.proto",

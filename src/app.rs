@@ -5,6 +5,7 @@ mod background;
 mod check;
 mod edge;
 mod gauges;
+mod keys;
 mod observed;
 mod stores;
 mod tls;
@@ -25,7 +26,7 @@ use tokio::net::TcpListener;
 
 use countersign_verifier::Rules;
 
-use crate::auth::{Authenticate, Authenticator, Parts, Policy, UserAdmin};
+use crate::auth::{Authenticate, Authenticator, KeeperError, KeyKeeper, Parts, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
 use crate::cores::Cores;
 use crate::grpc::{self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, Health, InvalidRule, Published};
@@ -47,7 +48,7 @@ use crate::store::sql::{InvalidUrl, SchemaError};
 use crate::store::sqlite::OpenError;
 use crate::telemetry::Metrics;
 use crate::token::access::AccessTokenIssuer;
-use crate::token::{KeyDirectory, KeyDirectoryError, Keyring, LoadedKeys};
+use crate::token::{KeyDirectoryError, Keyring};
 use crate::transport::{AllowedOrigins, TrustedProxies};
 
 /// The most connections to the operations port at once: scrapes and probes, and people.
@@ -74,6 +75,9 @@ pub enum StartError {
     /// The keys.
     #[error("keys.directory: {0}{hint}", hint = first_keys(.0))]
     Keys(#[from] KeyDirectoryError),
+    /// The keys in the database.
+    #[error("keys: {0}")]
+    StoredKeys(#[from] KeeperError),
     /// The database.
     #[error(transparent)]
     Database(#[from] OpenError),
@@ -154,6 +158,8 @@ struct Assembly {
     clock: Arc<dyn Clock>,
     stores: Stores,
     keys: Arc<Keyring>,
+    /// What keeps them where those in the database are, when they are there.
+    keeper: Option<Arc<KeyKeeper>>,
     revocations: Revocations,
     readiness: Readiness,
     health: Health,
@@ -171,11 +177,19 @@ impl App {
     /// is never seen by a load balancer. `migrate` brings the database's schema up to date first.
     pub async fn build(config: Config, migrate: bool) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let keys = Arc::new(Keyring::new(load_keys(&config, clock.as_ref())?));
+        let keys =
+            if keys::are_stored(&config) { None } else { Some(keys::of_directory(&config, clock.as_ref())?) };
         let tls = ListenersTls::load(&config)?;
         let cores = Arc::new(Cores::start(config.grpc.threads()).map_err(StartError::Threads)?);
         let stores = Stores::open(&config, &clock, migrate, Some(&cores)).await?;
         stores.log_warnings().await;
+        let (keys, keeper) = match keys {
+            Some(keys) => (Arc::new(Keyring::new(keys)), None),
+            None => {
+                let keeper = Arc::new(keys::of_database(&config, &stores).await?);
+                (keeper.keyring().clone(), Some(keeper))
+            }
+        };
         let metrics = Metrics::new();
         let stores = observed::stores(stores, &config, &clock, &metrics);
         let hashing = PoolOptions {
@@ -191,6 +205,10 @@ impl App {
         let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
         let revocations =
             Revocations::new(stores.ledger.clone(), stores.push.clone(), clock.clone(), horizon);
+        let revocations = match &keeper {
+            Some(keeper) => revocations.with_keys(keeper.clone()),
+            None => revocations,
+        };
         let enforced =
             (config.revocation.on_stale == OnStale::Fail).then_some(config.revocation.max_staleness);
         let parts = Parts {
@@ -226,6 +244,7 @@ impl App {
             clock,
             stores,
             keys,
+            keeper,
             revocations,
             readiness,
             health: Health::new().await,
@@ -318,20 +337,14 @@ impl App {
         until.await;
         parts.readiness.set_draining();
         let finished = lifecycle.stop(shutdown.drain_delay, shutdown.grace).await;
+        if let Some(keeper) = &parts.keeper {
+            keeper.leave().await;
+        }
         parts.stores.close().await;
         // Not before the last call of any listener has ended: connections to the stores live there.
         drop(cores);
         finished
     }
-}
-
-/// Loads the keys, and makes those that are missing first where the configuration says so.
-fn load_keys(config: &Config, clock: &dyn Clock) -> Result<LoadedKeys, KeyDirectoryError> {
-    let keys = &config.keys;
-    if config.create_missing_keys() {
-        KeyDirectory::create_missing(&keys.directory, keys.algorithm.into(), clock.now())?;
-    }
-    KeyDirectory::open(&keys.directory, keys.permissions.into())
 }
 
 /// What callers of gRPC and the edge may hold together. Proxies that either trusts speak for many clients.

@@ -13,6 +13,8 @@ pub mod bounds;
 mod caller;
 mod change_password;
 pub mod error;
+mod key_admin;
+mod key_keeper;
 mod live_sessions;
 mod login;
 mod login_turns;
@@ -29,10 +31,12 @@ pub mod types;
 mod user_admin;
 mod verify;
 
-pub use crate::token::{PlainServiceKey, PresentedKey};
+pub use crate::token::{KeyState, PlainServiceKey, PresentedKey};
 pub use authenticator::{Authenticator, Parts, Policy};
 pub use caller::{Caller, LacksRole, NeedsAdministrator, UnknownRole};
 pub use error::{AuthError, FieldViolation};
+pub use key_admin::{DatabaseKeys, KeyAdmin, KeyAdminError, KeyEntry, KeyTelling, Withdrawn};
+pub use key_keeper::{KeeperError, KeeperOptions, KeyKeeper};
 pub use password_reset::{LONGEST_RESET, PasswordResets};
 pub use request_limit::RequestLimit;
 pub use service_account_admin::{

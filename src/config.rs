@@ -50,7 +50,7 @@ pub use environment::{ignored_variables, process_environment};
 pub use error::{ConfigError, Problem};
 pub use ext_authz::ExtAuthz;
 pub use grpc::Grpc;
-pub use keys::{Algorithm, CreateMissing, Keys, Permissions};
+pub use keys::{Algorithm, CreateMissing, KeyStore, Keys, Permissions};
 pub use layers::Override;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
@@ -199,13 +199,16 @@ impl Config {
         Ok(config)
     }
 
-    /// Whether missing keys are made at start. On a database that only this machine has they are; replicas that
-    /// share one must be given the same keys.
+    /// Whether missing keys are made at start. In the database they are, and on one that only this machine has; replicas that
+    /// share one and have directories must be given the same keys.
     pub fn create_missing_keys(&self) -> bool {
         match self.keys.create_missing {
             CreateMissing::Always => true,
             CreateMissing::Never => false,
-            CreateMissing::Auto => matches!(self.database.location(), Ok(DatabaseLocation::Sqlite(_))),
+            CreateMissing::Auto => {
+                self.keys.store == KeyStore::Database
+                    || matches!(self.database.location(), Ok(DatabaseLocation::Sqlite(_)))
+            }
         }
     }
 

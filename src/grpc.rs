@@ -171,11 +171,12 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
     if let Some(ext_authz) = ext_authz {
         routes = routes.add_service(ext_authz);
     }
-    if let Some((users, sessions, service_accounts)) = administration {
+    if let Some(administration::Services { users, sessions, service_accounts, keys }) = administration {
         routes = routes
             .add_service(users.max_decoding_message_size(max_request_bytes))
             .add_service(sessions.max_decoding_message_size(max_request_bytes))
-            .add_service(service_accounts.max_decoding_message_size(max_request_bytes));
+            .add_service(service_accounts.max_decoding_message_size(max_request_bytes))
+            .add_service(keys.max_decoding_message_size(max_request_bytes));
     }
     if reflection {
         routes = with_reflection(routes);

@@ -73,6 +73,14 @@ pub enum Reason {
     ServiceKeyNotFound,
     /// The service account has as many keys as it may.
     ServiceKeyLimitReached,
+    /// There is no key of this id that makes tokens.
+    KeyNotFound,
+    /// The keys are files, which the service does not write.
+    KeysInDirectory,
+    /// The next key is announced already.
+    KeyRotationInProgress,
+    /// No other key could make tokens.
+    KeyHasNoSuccessor,
     /// The call's time was up.
     DeadlineExceeded,
     /// A defect of ours.

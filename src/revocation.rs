@@ -13,8 +13,9 @@ pub mod store_time;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use countersign_verifier::{CLOCK_STEP, RevocationView, Revoked};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::Instrument as _;
 
 use crate::model::{Clock, Position, Revocation, RevocationScope, UnixMillis};
@@ -25,6 +26,13 @@ use feed::{Feed, Snapshot};
 use progress::Progress;
 use recorder::Recorder;
 use store_time::{Reading, StoreTime};
+
+/// What loads this replica's keys when the ledger tells that those in the database have changed.
+#[async_trait]
+pub trait LoadKeys: Send + Sync + 'static {
+    /// Loads them. When this returns, no token of a key that was withdrawn before it was called is accepted here.
+    async fn load(&self) -> Result<(), StoreError>;
+}
 
 /// A replica's hold on the ledger: it writes through this, and asks the view in memory.
 #[derive(Clone)]
@@ -38,6 +46,8 @@ pub struct Revocations {
     horizon: Duration,
     progress: Arc<Progress>,
     store_time: Arc<StoreTime>,
+    keys: Option<Arc<dyn LoadKeys>>,
+    keys_changed: Arc<Notify>,
 }
 
 impl Revocations {
@@ -53,7 +63,28 @@ impl Revocations {
         let view = Arc::new(RevocationView::new());
         let recorder = Recorder::start(ledger.clone());
         let (feed, progress, store_time) = (Arc::default(), Arc::default(), Arc::default());
-        Self { view, feed, ledger, clock, recorder, push, horizon, progress, store_time }
+        let (keys, keys_changed) = (None, Arc::default());
+        Self { view, feed, ledger, clock, recorder, push, horizon, progress, store_time, keys, keys_changed }
+    }
+
+    /// The same, with keys that are in the database: nothing that the ledger tells of them is taken for known before they are
+    /// loaded.
+    #[must_use]
+    pub fn with_keys(self, keys: Arc<dyn LoadKeys>) -> Self {
+        Self { keys: Some(keys), ..self }
+    }
+
+    /// Returns when another replica has told that the keys have changed, or this one has.
+    pub async fn keys_changed(&self) {
+        self.keys_changed.notified().await;
+    }
+
+    /// Loads the keys, where they are in the database.
+    async fn load_keys(&self) -> Result<(), StoreError> {
+        match &self.keys {
+            Some(keys) => keys.load().await,
+            None => Ok(()),
+        }
     }
 
     /// What this replica knows.
@@ -163,6 +194,10 @@ impl Revocations {
             RevocationScope::Session { session, .. } => Revoked::Session { session, forget_at },
             RevocationScope::User { user, epoch } => Revoked::User { user, epoch, forget_at },
             RevocationScope::UserChanged { .. } => return,
+            RevocationScope::KeysChanged => {
+                self.keys_changed.notify_one();
+                return;
+            }
         };
         self.feed.tell(&self.view.index, &revoked);
     }

@@ -20,6 +20,7 @@ use crate::model::{
 };
 
 pub mod in_process;
+mod keys;
 pub mod mysql;
 pub mod postgres;
 pub mod redis;
@@ -28,6 +29,7 @@ pub mod sql;
 pub mod sqlite;
 mod waits;
 
+pub use keys::{KeyChange, KeyReport, KeyStore, KeysChanged, NewKeyActivation, NewTokenKey};
 pub use service_accounts::{
     CreateServiceAccountError, KeyCreated, NewServiceKey, ServiceAccountStore, StoredKey,
 };

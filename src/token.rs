@@ -1,8 +1,9 @@
 //! Tokens and the keys they are made with: access tokens, refresh tokens, signing keys, MAC keys, and the
-//! directory that keys are kept in.
+//! directory or the database that keys are kept in.
 
 pub mod access;
 pub mod key_directory;
+mod key_encryption;
 pub mod keyring;
 pub mod mac_key;
 mod password_reset;
@@ -13,14 +14,15 @@ mod service_key;
 mod signers;
 pub mod signing_key;
 pub mod signing_keys;
+mod stored_keys;
 
 pub use access::{
     AccessGrant, AccessToken, AccessTokenIssuer, AttributesTooLarge, AudiencesTooLarge, MintError,
 };
 pub use key_directory::{
-    KeyDirectory, KeyDirectoryError, KeyFileDefect, KeyInfo, KeyKind, KeyState, LoadedKeys, MAC_ALGORITHM,
-    Permissions,
+    KeyDirectory, KeyDirectoryError, KeyFileDefect, KeyInfo, KeyState, LoadedKeys, MAC_ALGORITHM, Permissions,
 };
+pub use key_encryption::{InvalidEncryptionKey, KeyEncryption, UnsealError};
 pub use keyring::Keyring;
 pub use mac_key::{InvalidMacKey, InvalidMacKeys, MacKey, MacKeys, UnknownMacKey};
 pub use password_reset::{PasswordReset, ResetClaims};
@@ -30,3 +32,6 @@ pub use schedule::{Activation, InvalidSchedule};
 pub use service_key::{PlainServiceKey, PresentedKey, service_key_id_of_request};
 pub use signing_key::{GeneratingFailed, InvalidSigningKey, SigningKey};
 pub use signing_keys::{InvalidSigningKeys, SigningKeys};
+pub use stored_keys::{
+    KeyDefect, MadeKey, MakeKeyError, MoveKeysError, OpenedKeys, StoredKeysError, digest_of_key_request,
+};

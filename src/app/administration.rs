@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Assembly, StartError, Stores};
-use crate::auth::{PasswordResets, ServiceAccountAdmin, ServiceKeys, SessionAdmin, UserAdmin};
+use super::{Assembly, StartError, Stores, keys};
+use crate::auth::{DatabaseKeys, PasswordResets, ServiceAccountAdmin, ServiceKeys, SessionAdmin, UserAdmin};
 use crate::config::Config;
 use crate::grpc;
 use crate::model::{Clock, SystemClock};
 use crate::password::{HashingPool, PoolOptions};
-use crate::store::{Ledger, UserStore};
-use crate::token::{KeyDirectory, Keyring};
+use crate::store::{KeyStore, Ledger, UserStore};
+use crate::token::Keyring;
 
 /// The stores, open for an operator.
 pub struct Administration {
@@ -20,9 +20,16 @@ pub struct Administration {
     /// Service accounts and their keys.
     pub service_accounts: ServiceAccountAdmin,
     ledger: Arc<dyn Ledger>,
+    keys: Arc<dyn KeyStore>,
 }
 
 impl Administration {
+    /// Opens the keys in the database that the configuration names; its schema must be one that this release works with.
+    pub async fn open_keys(config: &Config) -> Result<DatabaseKeys, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        keys::from_outside(config, Stores::open(config, &clock, false, None).await?)
+    }
+
     /// Opens the database that the configuration names; its schema must be one that this release works with.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -33,13 +40,12 @@ impl Administration {
         let users = Arc::new(user_admin(config, stores.users, clock)?.telling(stores.push));
         let sessions = SessionAdmin::new(users.clone(), stores.sessions, stores.ledger.clone());
         let service_accounts = ServiceAccountAdmin::new(stores.service_accounts);
-        Ok(Self { users, sessions, service_accounts, ledger: stores.ledger })
+        Ok(Self { users, sessions, service_accounts, ledger: stores.ledger, keys: stores.keys })
     }
 
     /// Makes tokens for new passwords, with the keys of the replicas, which are read for it.
-    pub fn password_resets(&self, config: &Config) -> Result<PasswordResets, StartError> {
-        let keys = &config.keys;
-        let keys = KeyDirectory::open(&keys.directory, keys.permissions.into()).map_err(StartError::Keys)?;
+    pub async fn password_resets(&self, config: &Config) -> Result<PasswordResets, StartError> {
+        let keys = keys::read(config, self.keys.as_ref()).await?;
         Ok(PasswordResets::new(self.users.clone(), Arc::new(Keyring::new(keys)), self.ledger.clone()))
     }
 }
@@ -71,7 +77,10 @@ pub(super) fn within(parts: &Assembly) -> grpc::Administration {
     let sessions = Arc::new(sessions.within(parts.revocations.clone()));
     let resets = PasswordResets::new(users.clone(), parts.keys.clone(), ledger.clone());
     let service_keys = ServiceKeys::new(service_accounts.clone(), parts.clock.clone());
+    let Assembly { config, stores, keeper, keys: keyring, clock, revocations, .. } = parts;
+    let keys = keys::administration(config, stores, keeper.as_ref(), keyring, clock, revocations);
     grpc::Administration {
+        keys: Arc::new(keys),
         users,
         sessions,
         resets: Arc::new(resets),

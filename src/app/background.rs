@@ -8,6 +8,7 @@ use countersign_verifier::CLOCK_STEP;
 use tokio_util::sync::CancellationToken;
 
 use super::{Assembly, Stores};
+use crate::auth::KeyKeeper;
 use crate::lifecycle::Lifecycle;
 use crate::model::{Monotonic, UnixMillis};
 use crate::store::StoreError;
@@ -28,7 +29,12 @@ pub(super) fn start(parts: &Arc<Assembly>, lifecycle: &Lifecycle) {
         let clock = Arc::clone(&clock);
         async move { purge(&parts, &clock).await }
     });
-    repeat(stop, parts.config.keys.reload_interval, parts, |parts| async move { reload_keys(&parts).await });
+    match parts.keeper.clone() {
+        Some(keeper) => drop(tokio::spawn(keep_keys(parts.clone(), keeper, stop.clone()))),
+        None => repeat(stop, parts.config.keys.reload_interval, parts, |parts| async move {
+            reload_keys(&parts).await;
+        }),
+    }
     tokio::spawn(follow_health(parts.clone(), lifecycle.aborting().clone()));
 }
 
@@ -122,6 +128,26 @@ async fn reload_keys(parts: &Arc<Assembly>) {
             tracing::error!(%error, "keys not reloaded; going on with those loaded before");
         }
         Err(error) => tracing::error!(%error, "keys not reloaded"),
+    }
+}
+
+/// Keeps the keys where those in the database are: now and then, and as soon as somebody tells that they have changed.
+async fn keep_keys(parts: Arc<Assembly>, keeper: Arc<KeyKeeper>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(parts.config.keys.reload_interval);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+            () = parts.revocations.keys_changed() => {}
+        }
+        match keeper.step().await {
+            Ok(rows) => rows.iter().for_each(|row| parts.revocations.announce(row)),
+            Err(error) => {
+                parts.key_reload_failures.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, "keys not looked at; going on with those loaded before");
+            }
+        }
     }
 }
 

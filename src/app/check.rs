@@ -1,7 +1,7 @@
 //! What `countersign config check` looks at beside the values themselves: the files that they name.
 
 use super::{App, ListenersTls, StartError, Stores, allow_list, edge, hash_parameters, password_policy};
-use crate::config::Config;
+use crate::config::{Config, KeyStore};
 use crate::token::{KeyDirectory, KeyDirectoryError};
 
 impl App {
@@ -18,9 +18,12 @@ impl App {
     }
 }
 
-/// None are needed where missing keys are made at the start.
+/// None are needed where they are in the database, or where missing keys are made at the start.
 fn check_keys(config: &Config) -> Result<(), KeyDirectoryError> {
     let keys = &config.keys;
+    if keys.store == KeyStore::Database {
+        return Ok(());
+    }
     match KeyDirectory::open(&keys.directory, keys.permissions.into()) {
         Err(error) if config.create_missing_keys() && error.is_missing() => Ok(()),
         outcome => outcome.map(drop),

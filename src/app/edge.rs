@@ -19,10 +19,6 @@ use crate::reason::Reason;
 use crate::text;
 use crate::transport::TrustedProxies;
 
-/// How many times others may keep the key set for as long as replicas take to look for new keys. With the time that
-/// those take, it is still shorter than the time for which a new key is announced.
-const KEEP_KEYS: u32 = 3;
-
 /// The edge, bound to its port.
 pub(super) struct Edge {
     port: Port,
@@ -84,7 +80,7 @@ impl Edge {
             deadlines: super::deadlines(config),
             tasks: lifecycle.tasks().clone(),
             issuer: config.tokens.issuer.clone(),
-            keys_max_age: config.keys.reload_interval * KEEP_KEYS,
+            keys_max_age: config.keys.reload_interval * config::Keys::KEPT_FOR,
             refresh_transport: match edge.refresh_transport {
                 config::RefreshTransport::Cookie => RefreshTransport::Cookie,
                 config::RefreshTransport::Body => RefreshTransport::Body,

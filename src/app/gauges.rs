@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Assembly, ListenersTls, OPERATIONS_CONNECTIONS};
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, KeyKeeper};
 use crate::config::Config;
 use crate::listener::{Budget, Connections, Ended, Port};
-use crate::model::{Clock, UnixMillis};
+use crate::model::{Clock, KeyKind, UnixMillis};
 use crate::password::HashingPool;
 use crate::readiness::Readiness;
 use crate::revocation::Revocations;
 use crate::store::Probe;
 use crate::telemetry::exposition::{Exposition, Kind, Source};
-use crate::token::{Activation, KeyKind, KeyState, Keyring};
+use crate::token::{Activation, KeyState, Keyring};
 
 /// See the module.
 pub(super) struct Gauges {
@@ -21,6 +21,7 @@ pub(super) struct Gauges {
     readiness: Readiness,
     revocations: Revocations,
     keys: Arc<Keyring>,
+    keeper: Option<Arc<KeyKeeper>>,
     passwords: Arc<HashingPool>,
     probes: Vec<Arc<dyn Probe>>,
     authenticator: Arc<Authenticator>,
@@ -82,6 +83,7 @@ impl Gauges {
             readiness: parts.readiness.clone(),
             revocations: parts.revocations.clone(),
             keys: parts.keys.clone(),
+            keeper: parts.keeper.clone(),
             passwords,
             probes: parts.stores.probes.clone(),
             authenticator,
@@ -235,9 +237,14 @@ impl Gauges {
             let next = activation(kind, KeyState::Upcoming).map_or(0, UnixMillis::as_secs);
             out.sample(&[("kind", name)], next);
         }
+        out.gauge(
+            "countersign_key_replicas_lagging",
+            "Replicas that lack a key that they must have by now; 0 where keys are in a directory.",
+            self.keeper.as_ref().map_or(0, |keeper| keeper.lagging().len()),
+        );
         out.counter(
             "countersign_key_reload_failures",
-            "Times that the directory of keys could not be read, and those loaded before stayed.",
+            "Times that the keys could not be loaded, and those loaded before stayed.",
             self.reload_failures.load(Ordering::Relaxed),
         );
     }

@@ -52,6 +52,8 @@ pub(super) fn stores(stores: Stores, config: &Config, clock: &Arc<dyn Clock>, me
             watch: service_accounts,
             counts: counts.clone(),
         }),
+        // Asked in the background alone.
+        keys: stores.keys,
         ledger: Arc::new(Observed { inner: stores.ledger, watch: ledger, counts: counts.clone() }),
         sessions: Arc::new(observed(stores.sessions, session_store)),
         requests: stores.requests.map(|inner| {

@@ -20,7 +20,8 @@ use crate::store::redis::{
 use crate::store::sql::{Dialect, NetworkOptions, SqlStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{
-    Ledger, LoginThrottle, Probe, Push, RequestThrottle, ServiceAccountStore, SessionStore, UserStore,
+    KeyStore, Ledger, LoginThrottle, Probe, Push, RequestThrottle, ServiceAccountStore, SessionStore,
+    UserStore,
 };
 use crate::text;
 
@@ -31,6 +32,8 @@ pub struct Stores {
     pub users: Arc<dyn UserStore>,
     /// Service accounts, and the digests of their keys.
     pub service_accounts: Arc<dyn ServiceAccountStore>,
+    /// The keys that make tokens, where they are in the database.
+    pub keys: Arc<dyn KeyStore>,
     /// The durable list of what was revoked.
     pub ledger: Arc<dyn Ledger>,
     /// Sessions.
@@ -114,6 +117,7 @@ impl Stores {
         Ok(Self {
             users: store.clone(),
             service_accounts: store.clone(),
+            keys: store.clone(),
             ledger: store.clone(),
             sessions: store.clone(),
             push: None,

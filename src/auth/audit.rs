@@ -6,8 +6,10 @@
 
 use std::net::IpAddr;
 
-use crate::model::{MacKeyId, RevocationReason, ServiceAccount, ServiceKeyId, SessionId, UserId, Username};
-use crate::store::Honoured;
+use crate::model::{
+    KeyEnd, MacKeyId, RevocationReason, ServiceAccount, ServiceKeyId, SessionId, UserId, Username,
+};
+use crate::store::{Honoured, KeyChange, NewKeyActivation};
 
 /// An address, or nothing where there is none.
 fn address(peer: Option<IpAddr>) -> String {
@@ -56,7 +58,7 @@ pub(super) fn unknown_mac_key(key: MacKeyId, peer: Option<IpAddr>) {
         target: "countersign::audit",
         event = "session.unknown_mac_key",
         mac_key = %key, peer = address(peer),
-        "refresh refused: it was made with a MAC key that is not in the key directory"
+        "refresh refused: it was made with a MAC key that is not there"
     );
 }
 
@@ -133,4 +135,17 @@ pub(super) fn service_key_revoked(account: &ServiceAccount, key: ServiceKeyId, a
         service_account = %account.id, name = account.name.as_str(), service_key = %key, actor,
         "service key revoked"
     );
+}
+
+/// A key that makes tokens was made, came into use or ended.
+pub(super) fn key_changed(change: &KeyChange, actor: &str) {
+    let (key, what) = match change {
+        KeyChange::Add(new) if new.activation == NewKeyActivation::Later => (&new.id, "announced"),
+        KeyChange::Add(new) => (&new.id, "created"),
+        KeyChange::Activate(id) => (id, "activated"),
+        KeyChange::End(id, KeyEnd::Retired) => (id, "retired"),
+        KeyChange::End(id, KeyEnd::Withdrawn) => (id, "withdrawn"),
+        KeyChange::Settle(_) | KeyChange::Forget(_) | KeyChange::Reseal(..) | KeyChange::Tell => return,
+    };
+    tracing::info!(target: "countersign::audit", event = "key.changed", key = %key, what, actor, "key changed");
 }

@@ -24,8 +24,14 @@ pub(super) async fn refresh(
     request: &RefreshRequest,
 ) -> Result<Refresh, AuthError> {
     let keys = auth.parts.keys.current();
-    let claims =
-        keys.mac.open(request.refresh_token.expose_secret()).map_err(|error| unreadable(error, call))?;
+    let claims = keys.mac.open(request.refresh_token.expose_secret()).map_err(|error| {
+        // A key that is not known here may have been announced since: an honest client must not be logged out for it.
+        let unknown = matches!(error.defect(), RefreshTokenDefect::UnknownMacKey(_));
+        match auth.require_fresh(auth.staleness(), None) {
+            Err(stale) if unknown => stale,
+            _ => unreadable(error, call),
+        }
+    })?;
     // Before the token's life is looked at: a clock that has stepped must not tell an honest client that it has expired.
     auth.require_fresh(auth.staleness(), None)?;
     let time = auth.store_time();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::authenticator::Authenticator;
 use super::error::AuthError;
-use super::types::{Verification, Verify};
+use super::types::{InvalidReason, Verification, Verify};
 
 /// Answers by the rules of RFC 8725 and of the ledger. A token that is bad by itself is answered even from a stale
 /// view; that a token is good is said only by a view that is fresh enough to know.
@@ -23,7 +23,13 @@ pub(super) fn verify(
             auth.require_fresh(revocation_staleness, max_staleness)?;
             Verification::Verified(token)
         }
-        Err(reason) => Verification::Invalid(reason),
+        Err(reason) => {
+            // A key that is not known here may have been announced since: only a view that is fresh knows that there is none.
+            if reason == InvalidReason::UnknownKey {
+                auth.require_fresh(revocation_staleness, max_staleness)?;
+            }
+            Verification::Invalid(reason)
+        }
     };
     Ok(Verify { verification, revocation_staleness })
 }

@@ -13,16 +13,67 @@ use super::output::{json_line, rfc3339};
 use super::program::{BoxError, Program};
 use crate::config::duration;
 use crate::model::UnixMillis;
+use crate::token::KeyEncryption;
 
-/// Lists and makes keys.
+/// Lists, makes and withdraws keys.
 #[derive(Debug, Subcommand)]
 pub enum Key {
     /// Make the first keys, both of them used at once; touches nothing where there are keys
     Init(Init),
     /// List the keys, without their secrets
     List(List),
-    /// Make a key, which every replica must have before it is used
+    /// Make a key in the directory, which every replica must have before it is used
     Generate(Generate),
+    /// Make the next key in the database, which is used when every replica has it and it was announced for long enough
+    Rotate(Rotate),
+    /// Withdraw a key in the database: no token that was made with it is accepted any more
+    Withdraw(Withdraw),
+    /// Move the keys of the directory into a database that has none; the directory stays as it is
+    Move(Move),
+    /// Encrypt the keys in the database anew, with the current key-encryption key
+    Rewrap(Rewrap),
+    /// Print a new key-encryption key, for keys.encryption_key
+    MakeEncryptionKey,
+}
+
+/// Makes the next key.
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// What it is for
+    #[arg(long)]
+    pub kind: KeyKind,
+    /// The same command again, with the same id, finds the key that it made; at most 128 bytes
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// Withdraws a key.
+#[derive(Debug, Args)]
+pub struct Withdraw {
+    /// Its id, as `countersign key list` shows it
+    pub id: String,
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// Moves keys from the directory into the database.
+#[derive(Debug, Args)]
+pub struct Move {
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
+}
+
+/// Encrypts keys anew.
+#[derive(Debug, Args)]
+pub struct Rewrap {
+    /// Which data.
+    #[command(flatten)]
+    pub data: Data,
 }
 
 /// Makes the first keys.
@@ -87,6 +138,10 @@ pub enum KeyState {
     Current,
     /// Tokens that were made with it are still taken.
     VerifyOnly,
+    /// It ended when every token of it had expired.
+    Retired,
+    /// It was withdrawn.
+    Withdrawn,
 }
 
 impl KeyState {
@@ -95,6 +150,8 @@ impl KeyState {
             Self::Pending => "pending",
             Self::Current => "current",
             Self::VerifyOnly => "verify_only",
+            Self::Retired => "retired",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }
@@ -112,6 +169,8 @@ pub struct KeyFacts {
     pub state: KeyState,
     /// From when on new tokens are made with it; `None` for a key that has no beginning, or makes none.
     pub activate_at: Option<UnixMillis>,
+    /// The replicas that lack it.
+    pub missing_on: Vec<String>,
 }
 
 /// What `countersign key` does.
@@ -125,6 +184,18 @@ pub trait KeyAdministration: Send + Sync {
 
     /// Makes a key that is used from `activate_in` on; when `None`, from when every replica is sure to have it.
     async fn generate(&self, kind: KeyKind, activate_in: Option<Duration>) -> Result<KeyFacts, BoxError>;
+
+    /// Makes the next key in the database.
+    async fn rotate(&self, kind: KeyKind, request_id: Option<&str>) -> Result<KeyFacts, BoxError>;
+
+    /// Withdraws a key in the database. Returns where the ledger tells of it, and whether the replicas were told.
+    async fn withdraw(&self, id: &str) -> Result<(String, bool), BoxError>;
+
+    /// Moves the keys of the directory into the database. Returns how many there are.
+    async fn move_to_database(&self) -> Result<usize, BoxError>;
+
+    /// Encrypts keys in the database anew. Returns how many.
+    async fn rewrap(&self) -> Result<usize, BoxError>;
 }
 
 #[derive(Serialize)]
@@ -134,6 +205,8 @@ struct KeyLine<'a> {
     algorithm: &'a str,
     state: KeyState,
     activate_at: Option<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    missing_on: &'a [String],
 }
 
 impl Key {
@@ -153,6 +226,41 @@ impl Key {
                 writeln!(out, "made {kind} key {} ({}), in use from {from}", key.id, key.algorithm)?;
                 Ok(())
             }
+            Self::Rotate(Rotate { kind, request_id, data }) => {
+                let keys = program.keys(&data.load()?).await?;
+                let key = keys.rotate(kind, request_id.as_deref()).await?;
+                let (kind, state) = (kind.as_str(), key.state.as_str());
+                writeln!(out, "the next {kind} key is {} ({}), {state}", key.id, key.algorithm)?;
+                Ok(())
+            }
+            Self::Withdraw(Withdraw { id, data }) => {
+                let (position, pushed) = program.keys(&data.load()?).await?.withdraw(&id).await?;
+                let how =
+                    if pushed { "were told at once" } else { "read of it within revocation.poll_interval" };
+                writeln!(out, "withdrew {id} at position {position}; replicas {how}")?;
+                Ok(())
+            }
+            Self::Move(Move { data }) => {
+                let count = program.keys(&data.load()?).await?.move_to_database().await?;
+                writeln!(
+                    out,
+                    "the database has the {count} keys of the directory, which may be deleted now"
+                )?;
+                Ok(())
+            }
+            Self::Rewrap(Rewrap { data }) => {
+                let count = program.keys(&data.load()?).await?.rewrap().await?;
+                writeln!(
+                    out,
+                    "encrypted {count} keys anew; every key is encrypted with keys.encryption_key, and \
+                     keys.previous_encryption_key may be taken away"
+                )?;
+                Ok(())
+            }
+            Self::MakeEncryptionKey => {
+                writeln!(out, "{}", KeyEncryption::generate().as_str())?;
+                Ok(())
+            }
         }
     }
 }
@@ -161,14 +269,18 @@ fn write_keys(out: &mut dyn Write, keys: &[KeyFacts], json: bool) -> Result<(), 
     if !json {
         writeln!(out, "{:<8} {:<11} {:<9} {:<20} ID", "KIND", "STATE", "ALGORITHM", "IN USE FROM")?;
     }
-    for KeyFacts { kind, id, algorithm, state, activate_at } in keys {
+    for KeyFacts { kind, id, algorithm, state, activate_at, missing_on } in keys {
         let activate_at = activate_at.map(rfc3339);
         if json {
-            json_line(out, &KeyLine { kind: *kind, id, algorithm, state: *state, activate_at })?;
+            json_line(out, &KeyLine { kind: *kind, id, algorithm, state: *state, activate_at, missing_on })?;
         } else {
             let (kind, state) = (kind.as_str(), state.as_str());
             let from = activate_at.as_deref().unwrap_or("-");
-            writeln!(out, "{kind:<8} {state:<11} {algorithm:<9} {from:<20} {id}")?;
+            write!(out, "{kind:<8} {state:<11} {algorithm:<9} {from:<20} {id}")?;
+            if !missing_on.is_empty() {
+                write!(out, " (not on {} yet)", missing_on.join(", "))?;
+            }
+            writeln!(out)?;
         }
     }
     Ok(())
@@ -186,6 +298,7 @@ mod tests {
             algorithm: "EdDSA".to_owned(),
             state: KeyState::VerifyOnly,
             activate_at: Some(UnixMillis::from_secs(0)),
+            missing_on: Vec::new(),
         };
         let listed = |json| {
             let mut out = Vec::new();

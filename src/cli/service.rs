@@ -9,18 +9,18 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use super::dev_banner::{BannerTls, DevBanner};
-use super::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
+use super::key::KeyAdministration;
 use super::place::Ended;
 use super::program::{BoxError, DevData, Page, Program};
 use super::service_account::ServiceAccountAdministration;
 use super::session::SessionAdministration;
 use super::user::UserAdministration;
-use crate::app::{Administration, App, StartError, Stores};
+use crate::app::{Administration, App, Stores};
 use crate::auth::{
     Caller, ChangeUser, CreateUser, Explanation, RevokedSessions, SessionAdmin, SessionsEnded, UserAdmin,
     UserRef,
 };
-use crate::config::{ClientCertificates, Config, Keys, ignored_variables, process_environment};
+use crate::config::{ClientCertificates, Config, KeyStore, ignored_variables, process_environment};
 use crate::lifecycle;
 use crate::model::{
     Clock, CustomClaims, ExternalId, Role, SessionFacts, SessionId, SystemClock, UnixMillis, UserFacts,
@@ -28,12 +28,12 @@ use crate::model::{
 };
 use crate::secret;
 use crate::telemetry;
-use crate::token::{self, Activation, KeyDirectory, KeyInfo, key_directory};
 
+mod keys;
 mod service_accounts;
 
-/// How long a new key waits by default: several times what a replica takes to look for new ones.
-const ANNOUNCEMENT: u32 = 6;
+use keys::DirectoryKeys;
+
 /// How many users or service accounts are asked for at once.
 const PAGE: u32 = 500;
 /// The first user of `dev`.
@@ -121,7 +121,12 @@ impl Program for Service {
     }
 
     async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {
-        Ok(Box::new(KeyAdmin { keys: config.keys.clone(), clock: SystemClock::new() }))
+        if config.keys.store == KeyStore::Directory {
+            return Ok(Box::new(DirectoryKeys { keys: config.keys.clone(), clock: SystemClock::new() }));
+        }
+        telemetry::init_log(config.log.format, &config.log.level)?;
+        let keys = Administration::open_keys(config).await?;
+        Ok(Box::new(keys::StoredKeys::new(keys, config.keys.clone())))
     }
 }
 
@@ -225,7 +230,7 @@ impl UserAdministration for Users {
         username: &Username,
         ttl: Duration,
     ) -> Result<(SecretString, UnixMillis), BoxError> {
-        let resets = self.administration.password_resets(&self.config)?;
+        let resets = self.administration.password_resets(&self.config).await?;
         let (token, expires_at) = resets.create(&Caller::operator(), &named(username), ttl).await?;
         Ok((token.expose().to_owned().into(), expires_at))
     }
@@ -264,64 +269,5 @@ impl SessionAdministration for SessionAdmin {
 
     async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, BoxError> {
         Ok(SessionAdmin::explain(self, user, session).await?)
-    }
-}
-
-/// The key directory, for operators.
-struct KeyAdmin {
-    keys: Keys,
-    clock: SystemClock,
-}
-
-#[async_trait]
-impl KeyAdministration for KeyAdmin {
-    async fn list(&self) -> Result<Vec<KeyFacts>, BoxError> {
-        let keys = KeyDirectory::open(&self.keys.directory, self.keys.permissions.into());
-        let keys = keys.map_err(StartError::Keys)?;
-        Ok(keys.list(self.clock.now()).iter().map(facts).collect())
-    }
-
-    async fn init(&self) -> Result<Vec<KeyFacts>, BoxError> {
-        let (directory, now) = (&self.keys.directory, self.clock.now());
-        KeyDirectory::create_missing(directory, self.keys.algorithm.into(), now)?;
-        self.list().await
-    }
-
-    async fn generate(&self, kind: KeyKind, activate_in: Option<Duration>) -> Result<KeyFacts, BoxError> {
-        let now = self.clock.now();
-        let activate_at = now + activate_in.unwrap_or(self.keys.reload_interval * ANNOUNCEMENT);
-        let directory = &self.keys.directory;
-        let (id, algorithm) = match kind {
-            KeyKind::Signing => {
-                let algorithm = self.keys.algorithm.into();
-                let id = KeyDirectory::generate_signing_key(directory, algorithm, activate_at)?;
-                (id.to_string(), algorithm.name())
-            }
-            KeyKind::Refresh => {
-                let id = KeyDirectory::generate_mac_key(directory, activate_at)?;
-                (id.to_string(), token::MAC_ALGORITHM)
-            }
-        };
-        // The directory is not read again: it may well be without the other kind of key as yet.
-        let activate_at = UnixMillis::from_secs(activate_at.as_secs());
-        let state = if activate_at > now { KeyState::Pending } else { KeyState::Current };
-        Ok(KeyFacts { kind, id, algorithm: algorithm.to_owned(), state, activate_at: Some(activate_at) })
-    }
-}
-
-fn facts(key: &KeyInfo) -> KeyFacts {
-    KeyFacts {
-        kind: match key.kind {
-            key_directory::KeyKind::Signing => KeyKind::Signing,
-            key_directory::KeyKind::Refresh => KeyKind::Refresh,
-        },
-        id: key.name.clone(),
-        algorithm: key.algorithm.to_owned(),
-        state: match key.state {
-            key_directory::KeyState::Active => KeyState::Current,
-            key_directory::KeyState::Upcoming => KeyState::Pending,
-            key_directory::KeyState::VerifyOnly => KeyState::VerifyOnly,
-        },
-        activate_at: key.activation.and_then(Activation::at),
     }
 }

@@ -8,8 +8,15 @@ use serde::Serializer;
 use crate::text;
 
 /// The keys that hold secrets.
-pub(super) const SECRETS: [&str; 5] =
-    ["captcha.secret", "database.url", "edge.clients", "redis.sentinel_password", "redis.url"];
+pub(super) const SECRETS: [&str; 7] = [
+    "captcha.secret",
+    "database.url",
+    "edge.clients",
+    "keys.encryption_key",
+    "keys.previous_encryption_key",
+    "redis.sentinel_password",
+    "redis.url",
+];
 
 /// The largest file that a secret is read from.
 const MAX_BYTES: usize = 64 * 1024;

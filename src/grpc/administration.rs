@@ -1,5 +1,5 @@
-//! `countersign.v1.UserService`, `countersign.v1.SessionService` and `countersign.v1.ServiceAccountService`: decode, call,
-//! encode.
+//! `countersign.v1.UserService`, `countersign.v1.SessionService`, `countersign.v1.ServiceAccountService` and
+//! `countersign.v1.KeyService`: decode, call, encode.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,17 +12,20 @@ use tonic::{Request, Response, Status};
 use super::allow::AllowList;
 use super::call::{Admitted, Call, Right};
 use super::proto::v1;
+use super::proto::v1::key_service_server::KeyServiceServer;
 use super::proto::v1::service_account_service_server::ServiceAccountServiceServer;
 use super::proto::v1::session_service_server::{SessionService, SessionServiceServer};
 use super::proto::v1::user_service_server::{UserService, UserServiceServer};
 use super::{MAX_BATCH_RESPONSE_BYTES, convert};
 use crate::auth::{
-    AuthError, Caller, ChangeUser, CreateUser, PasswordResets, RevokedSessions, ServiceAccountAdmin,
-    ServiceKeys, SessionAdmin, SessionPage, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef,
+    AuthError, Caller, ChangeUser, CreateUser, KeyAdmin, PasswordResets, RevokedSessions,
+    ServiceAccountAdmin, ServiceKeys, SessionAdmin, SessionPage, UserAdmin, UserAdminError, UserFilter,
+    UserPage, UserRef,
 };
 use crate::model::{Actor, Role};
 use crate::reason::Reason;
 
+mod keys;
 pub(super) mod message;
 mod service_accounts;
 
@@ -46,29 +49,36 @@ pub struct Administration {
     pub service_accounts: Arc<ServiceAccountAdmin>,
     /// Recognises service keys.
     pub service_keys: Arc<ServiceKeys>,
+    /// Lists, rotates and withdraws the keys that make tokens.
+    pub keys: Arc<KeyAdmin>,
+}
+
+/// The administrative services, to be served.
+pub(super) struct Services {
+    pub(super) users: UserServiceServer<Service>,
+    pub(super) sessions: SessionServiceServer<Service>,
+    pub(super) service_accounts: ServiceAccountServiceServer<Service>,
+    pub(super) keys: KeyServiceServer<Service>,
 }
 
 impl Administration {
-    pub(super) fn services(
-        self,
-        tasks: &TaskTracker,
-        allow: &Arc<AllowList>,
-    ) -> (UserServiceServer<Service>, SessionServiceServer<Service>, ServiceAccountServiceServer<Service>)
-    {
+    pub(super) fn services(self, tasks: &TaskTracker, allow: &Arc<AllowList>) -> Services {
         let service =
             Arc::new(Service { administration: self, tasks: tasks.clone(), allow: Arc::clone(allow) });
         let users = UserServiceServer::from_arc(Arc::clone(&service));
         let sessions = SessionServiceServer::from_arc(Arc::clone(&service));
-        let service_accounts = ServiceAccountServiceServer::from_arc(service);
-        (
-            users.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
-            sessions.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
-            service_accounts.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
-        )
+        let service_accounts = ServiceAccountServiceServer::from_arc(Arc::clone(&service));
+        let keys = KeyServiceServer::from_arc(service);
+        Services {
+            users: users.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
+            sessions: sessions.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
+            service_accounts: service_accounts.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
+            keys: keys.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
+        }
     }
 }
 
-/// All three services.
+/// All four services.
 pub(super) struct Service {
     administration: Administration,
     tasks: TaskTracker,

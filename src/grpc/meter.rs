@@ -54,7 +54,7 @@ const fn unary(path: &'static str, traced: bool) -> Method {
 }
 
 /// Every method of the port, the most frequent first; the last stands for whatever else is asked for.
-const METHODS: [Method; 39] = [
+const METHODS: [Method; 42] = [
     unary("/countersign.v1.AuthService/VerifyAccessToken", false),
     unary("/envoy.service.auth.v3.Authorization/Check", false),
     unary("/countersign.v1.AuthService/Refresh", true),
@@ -90,6 +90,9 @@ const METHODS: [Method; 39] = [
     unary("/countersign.v1.ServiceAccountService/CreateKey", true),
     unary("/countersign.v1.ServiceAccountService/ListKeys", true),
     unary("/countersign.v1.ServiceAccountService/RevokeKey", true),
+    unary("/countersign.v1.KeyService/ListKeys", true),
+    unary("/countersign.v1.KeyService/RotateKey", true),
+    unary("/countersign.v1.KeyService/WithdrawKey", true),
     Method { path: "/grpc.health.v1.Health/Watch", kind: "server_stream", traced: false },
     Method {
         path: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

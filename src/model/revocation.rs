@@ -29,6 +29,8 @@ pub enum RevocationScope {
         /// The user.
         user: UserId,
     },
+    /// Keys in the database changed. Whoever has read this row has loaded them since.
+    KeysChanged,
 }
 
 /// Why something was revoked. Stored by name, so a name never changes.

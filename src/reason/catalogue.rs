@@ -6,7 +6,7 @@ use super::{Code, Entry, Reason};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(1));
 
-pub(super) static ENTRIES: [Entry; 42] = [
+pub(super) static ENTRIES: [Entry; 46] = [
     Entry {
         reason: Reason::InvalidRequest,
         name: "INVALID_REQUEST",
@@ -350,6 +350,53 @@ pub(super) static ENTRIES: [Entry; 42] = [
         zh_cn: "该服务账号的密钥数量已达上限。",
         meaning: "The service account has 20 keys that have not expired.",
         remedy: "Revoke one that is no longer used.",
+    },
+    Entry {
+        reason: Reason::KeyNotFound,
+        name: "KEY_NOT_FOUND",
+        code: Code::NotFound,
+        number: 40411,
+        retry_after: None,
+        en: "There is no such key.",
+        zh_cn: "密钥不存在。",
+        meaning: "No key that makes tokens has this id, or it ended so long ago that it is no longer listed.",
+        remedy: "Look at what there is: `KeyService.ListKeys`.",
+    },
+    Entry {
+        reason: Reason::KeysInDirectory,
+        name: "KEYS_IN_DIRECTORY",
+        code: Code::FailedPrecondition,
+        number: 40011,
+        retry_after: None,
+        en: "The keys are files, which the service does not write.",
+        zh_cn: "密钥保存在文件中，服务不会写入这些文件。",
+        meaning: "`keys.store` is `directory`: the service reads keys from files, and neither makes nor withdraws any.",
+        remedy: "Make a key with `countersign key generate`, and take its file away to withdraw it. Or move the keys into the \
+                 database (`countersign key move`, then `keys.store = \"database\"`), where the service does both.",
+    },
+    Entry {
+        reason: Reason::KeyRotationInProgress,
+        name: "KEY_ROTATION_IN_PROGRESS",
+        code: Code::FailedPrecondition,
+        number: 40012,
+        retry_after: None,
+        en: "The next key has been announced already.",
+        zh_cn: "下一个密钥已经公布。",
+        meaning: "There is a key of this kind that makes no tokens yet: every replica must have it, and it must have been \
+                  published for `keys.announce`.",
+        remedy: "Wait for it. If it leaked, withdraw it, and rotate then.",
+    },
+    Entry {
+        reason: Reason::KeyHasNoSuccessor,
+        name: "KEY_HAS_NO_SUCCESSOR",
+        code: Code::FailedPrecondition,
+        number: 40013,
+        retry_after: None,
+        en: "No other key could make tokens.",
+        zh_cn: "没有其他可用于签发令牌的密钥。",
+        meaning: "The key makes new tokens, and there is no other one that could.",
+        remedy: "Call `KeyService.RotateKey` first, wait until `ListKeys` names no replica that lacks the new key and those who \
+                 cache the key set have asked for it again, and withdraw then: the new key makes tokens from that moment on.",
     },
     Entry {
         reason: Reason::DeadlineExceeded,

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Revocations;
 use super::progress::POLLS_APART;
-use crate::model::{Monotonic, Position, Revocation, UnixMillis};
+use crate::model::{Monotonic, Position, Revocation, RevocationScope, UnixMillis};
 use crate::readiness::Readiness;
 use crate::store::{LedgerPoll, StoreError};
 
@@ -26,12 +26,21 @@ pub struct Follower {
     /// From when on revocations are forgotten again: after a step of the clock, none is before every access token that
     /// was alive then has expired.
     forget_from: Monotonic,
+    /// Whether the ledger has told of keys that are not loaded yet.
+    keys_changed: bool,
 }
 
 impl Follower {
     /// Polls once per `every`, and tells `readiness` how it goes.
     pub const fn new(revocations: Revocations, readiness: Readiness, every: Duration) -> Self {
-        Self { revocations, readiness, every, cursor: None, forget_from: Monotonic(Duration::ZERO) }
+        Self {
+            revocations,
+            readiness,
+            every,
+            cursor: None,
+            forget_from: Monotonic(Duration::ZERO),
+            keys_changed: false,
+        }
     }
 
     /// Follows until `stop` is cancelled: at every interval, whenever listening to the other replicas begins, for what they
@@ -73,6 +82,10 @@ impl Follower {
         let result = match self.cursor {
             Some(cursor) => self.poll(cursor).await,
             None => self.load().await,
+        };
+        let result = match result {
+            Ok(()) => self.load_keys().await,
+            failed => failed,
         };
         let view = self.revocations.view();
         match result {
@@ -129,6 +142,7 @@ impl Follower {
         let (wall, monotonic) = (self.revocations.clock.now(), self.revocations.clock.monotonic());
         let since = self.revocations.learn_store_time().await? - self.revocations.horizon;
         let snapshot = self.revocations.ledger.snapshot(since).await?;
+        self.keys_changed = true;
         // Nothing is taken out: what was revoked before the ledger was replaced by an older one stays revoked.
         self.revocations.progress.start_over();
         self.take_in(&snapshot.rows);
@@ -138,8 +152,18 @@ impl Follower {
         Ok(snapshot.cursor)
     }
 
-    fn take_in(&self, rows: &[Revocation]) {
+    /// What the ledger has told of keys is known when they are loaded: only then is this replica where the ledger is.
+    async fn load_keys(&mut self) -> Result<(), StoreError> {
+        if self.keys_changed {
+            self.revocations.load_keys().await?;
+            self.keys_changed = false;
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, rows: &[Revocation]) {
         for row in rows {
+            self.keys_changed |= row.scope == RevocationScope::KeysChanged;
             self.revocations.apply(row);
             self.revocations.progress.read(row.position());
         }

@@ -26,6 +26,7 @@ use crate::store::StoreError;
 pub mod dialect;
 pub mod driver;
 mod failure;
+mod keys;
 mod ledger;
 mod pool;
 mod probe;
@@ -110,7 +111,7 @@ impl std::fmt::Debug for TimeSource {
     }
 }
 
-/// Users, service accounts, ledger and sessions in one SQL database. Clones share the connections.
+/// Users, service accounts, keys, ledger and sessions in one SQL database. Clones share the connections.
 pub struct SqlStore<D: Dialect> {
     pub(in crate::store) readers: Pool<D>,
     pub(in crate::store) writers: Pool<D>,

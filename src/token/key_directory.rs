@@ -13,13 +13,14 @@
 use std::path::Path;
 
 use countersign_verifier::{Algorithm, KeyId, VerifyingKey};
+use zeroize::Zeroizing;
 
 use super::mac_key::{MacKey, MacKeys};
 use super::pem_block;
 use super::schedule::Activation;
 use super::signing_key::{InvalidSigningKey, SigningKey};
 use super::signing_keys::SigningKeys;
-use crate::model::{MacKeyId, UnixMillis};
+use crate::model::{KeyKind, MacKeyId, UnixMillis};
 
 mod create;
 mod error;
@@ -62,23 +63,15 @@ pub struct LoadedKeys {
     pub mac: MacKeys,
 }
 
-/// What a key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyKind {
-    /// Access tokens.
-    Signing,
-    /// Refresh tokens.
-    Refresh,
-}
-
-impl KeyKind {
-    /// The name that people read; also the subdirectory's.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Signing => SIGNING,
-            Self::Refresh => REFRESH,
-        }
-    }
+/// A key of a directory, as its file has it.
+pub(super) struct PlainKey {
+    pub(super) id: String,
+    pub(super) kind: KeyKind,
+    pub(super) algorithm: &'static str,
+    pub(super) verify_only: bool,
+    /// From when on it makes tokens; `None` for a public key.
+    pub(super) activation: Option<Activation>,
+    pub(super) text: Zeroizing<String>,
 }
 
 /// What a key does now.
@@ -90,6 +83,10 @@ pub enum KeyState {
     Upcoming,
     /// It verifies what was made with it, and makes nothing new.
     VerifyOnly,
+    /// It is gone, because everything that was made with it had expired.
+    Retired,
+    /// It is gone, because somebody withdrew it.
+    Withdrawn,
 }
 
 impl KeyState {
@@ -99,6 +96,8 @@ impl KeyState {
             Self::Active => "active",
             Self::Upcoming => "upcoming",
             Self::VerifyOnly => "verify-only",
+            Self::Retired => "retired",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }
@@ -160,6 +159,48 @@ impl KeyDirectory {
     /// recognised with from when it is read.
     pub fn generate_mac_key(path: &Path, activate_at: UnixMillis) -> Result<MacKeyId, KeyDirectoryError> {
         create::LockedDirectory::create(path)?.add_mac_key(activate_at)
+    }
+}
+
+impl KeyDirectory {
+    /// Every key, with its text. They can be used together.
+    pub(super) fn read_all(
+        path: &Path,
+        permissions: Permissions,
+    ) -> Result<Vec<PlainKey>, KeyDirectoryError> {
+        let loaded = Self::open(path, permissions)?;
+        let algorithm =
+            |id: &KeyId| loaded.signing.key_set().get(id.as_str()).map(|key| key.algorithm().name());
+        let mut keys = Vec::new();
+        for file in Listing::read(&path.join(SIGNING), permissions)?.into_files() {
+            let name = name::signing(file.name()).map_err(|defect| file.error(defect))?;
+            let (id, activation) = match name {
+                FileName::Private(id, activation) => (id, Some(activation)),
+                FileName::Public(id) => (id, None),
+            };
+            // One that was added since is found by the next attempt.
+            let Some(algorithm) = algorithm(&id) else { continue };
+            let (kind, verify_only) = (KeyKind::Signing, activation.is_none());
+            let text = file.text()?;
+            keys.push(PlainKey { id: id.to_string(), kind, algorithm, verify_only, activation, text });
+        }
+        for file in Listing::read(&path.join(REFRESH), permissions)?.into_files() {
+            let (id, activation) = name::refresh(file.name()).map_err(|defect| file.error(defect))?;
+            keys.push(PlainKey {
+                id: id.to_string(),
+                kind: KeyKind::Refresh,
+                algorithm: MAC_ALGORITHM,
+                verify_only: false,
+                activation: Some(activation),
+                text: file.text()?,
+            });
+        }
+        Ok(keys)
+    }
+
+    /// Reads the PEM text of a public key.
+    pub(super) fn read_public(id: KeyId, pem: &str) -> Result<VerifyingKey, KeyFileDefect> {
+        read_public_key(id, pem)
     }
 }
 

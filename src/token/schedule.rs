@@ -14,6 +14,8 @@ pub enum Activation {
     Always,
     /// From this moment on.
     At(UnixMillis),
+    /// Not before somebody decides when.
+    Pending,
 }
 
 impl Activation {
@@ -25,8 +27,8 @@ impl Activation {
     /// The moment, if there is one.
     pub const fn at(self) -> Option<UnixMillis> {
         match self {
-            Self::Always => None,
             Self::At(at) => Some(at),
+            Self::Always | Self::Pending => None,
         }
     }
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Always => f.write_str("always"),
+            Self::Pending => f.write_str("pending"),
             Self::At(at) => match format_timestamp(*at) {
                 Some(text) => f.write_str(&text),
                 None => fmt::Debug::fmt(at, f),
@@ -116,7 +119,9 @@ impl<K: Scheduled> Schedule<K> {
         }
         keys.sort_by_key(Scheduled::activation);
         let tied = keys.windows(2).find_map(|pair| match pair {
-            [a, b] if a.activation() == b.activation() => Some((a, b)),
+            [a, b] if a.activation() == b.activation() && a.activation() != Activation::Pending => {
+                Some((a, b))
+            }
             _ => None,
         });
         if let Some((first, second)) = tied {

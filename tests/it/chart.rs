@@ -194,6 +194,42 @@ fn every_alert_links_to_where_the_runbook_is_read() {
     }
 }
 
+/// As Argo CD renders it, without a cluster, with each sync.
+#[test]
+fn with_keys_in_the_database_rendering_makes_none_and_twice_is_the_same() {
+    let Some(chart) = Chart::find("with_keys_in_the_database_rendering_makes_none_and_twice_is_the_same")
+    else {
+        return;
+    };
+    let set = [("keys.store", "database"), ("keys.encryptionKey.name", "kek")];
+    for example in ["values.yaml", "examples/2-postgres-redis.yaml"] {
+        let manifests = chart.render(example, &set).unwrap();
+        assert_eq!(manifests.names("Secret"), [""; 0], "{example}");
+        assert_eq!(
+            manifests.without_keys(),
+            chart.render(example, &set).unwrap().without_keys(),
+            "{example}"
+        );
+        let config = manifests.config();
+        assert!(config.contains("store = \"database\""), "{config}");
+        assert!(
+            config.contains("encryption_key_file = \"/etc/countersign/secrets/key-encryption-key\""),
+            "{config}"
+        );
+        assert!(!config.contains("previous_encryption_key"), "{config}");
+        let pod = manifests.only("Deployment")["spec"]["template"]["spec"].to_string();
+        assert!(pod.contains(r#""name":"kek""#) && !pod.contains("signing-keys"), "{pod}");
+        let both = [set[0], set[1], ("keys.previousEncryptionKey.name", "old")];
+        let manifests = chart.render(example, &both).unwrap();
+        assert!(manifests.config().contains("previous_encryption_key_file"), "{example}");
+    }
+    // What the chart made before stays in the release, so that it can be rolled back.
+    let first = chart.render("values.yaml", &[]).unwrap();
+    let cluster = api_server::ApiServer::start(&first.applied());
+    let second = chart.render_in(&cluster, "values.yaml", &set).unwrap();
+    assert_eq!(second.names("Secret"), first.names("Secret"));
+}
+
 #[test]
 fn keys_are_made_once_and_an_upgrade_keeps_them() {
     let Some(chart) = Chart::find("keys_are_made_once_and_an_upgrade_keeps_them") else { return };

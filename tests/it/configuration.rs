@@ -160,6 +160,17 @@ fn a_bad_value_is_named_with_its_key_and_its_source() {
         ("[keys]\ncreate_missing = true", &["keys.create_missing", "must be a string"]),
         ("[keys]\npermissions = '0644'", &["keys.permissions", "none of strict, mounted"]),
         ("[keys]\nreload_interval = '1ms'", &["keys.reload_interval", "between 100ms and 1h"]),
+        ("[keys]\nstore = 'vault'", &["keys.store", "vault", "none of directory, database"]),
+        ("[keys]\nencryption_key = 'short'", &["keys.encryption_key", "32 random bytes in base64"]),
+        (
+            "[keys]\nprevious_encryption_key = 'short'",
+            &["keys.previous_encryption_key", "32 random bytes in base64"],
+        ),
+        ("[keys]\nrotate_every = '1ms'", &["keys.rotate_every", "between 1s and 3650d"]),
+        (
+            "[keys]\nstore = 'database'\nannounce = '29s'\nencryption_key = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='",
+            &["keys.announce", "29s is shorter than 30s", "reload_interval"],
+        ),
         ("[log]\nformat = 0", &["log.format", "must be a string, not a number"]),
         ("[log]\nformat = 'xml'", &["log.format", "xml", "none of json, text"]),
         ("[log]\nlevel = 'a=b=c'", &["log.level", "a=b=c"]),
@@ -395,6 +406,8 @@ fn what_has_no_default_is_asked_for_with_every_way_to_give_it() {
     }
     let error = load("[database]\nurl = 'sqlite:c.db'", &[]).unwrap_err();
     assert!(error.contains("keys.directory: is required") && !error.contains("_FILE"), "{error}");
+    let error = with_required("[keys]\nstore = 'database'", &[]).unwrap_err();
+    assert!(error.contains("keys.encryption_key: is required") && error.contains("KEY_FILE"), "{error}");
     let error = with_required("[captcha]\nmode = 'always'", &[]).unwrap_err();
     assert!(error.contains("captcha.verify_url: is required"), "{error}");
     let error =

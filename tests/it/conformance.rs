@@ -12,12 +12,13 @@ use countersign::model::{
 };
 use countersign::secret;
 use countersign::store::{
-    Cause, Created, Ledger, LedgerPoll, Presentation, Rotation, ServiceAccountStore, SessionPolicy,
+    Cause, Created, KeyStore, Ledger, LedgerPoll, Presentation, Rotation, ServiceAccountStore, SessionPolicy,
     SessionStore, Until, UserStore,
 };
 
 pub(crate) mod cancellation;
 pub(crate) mod concurrency;
+pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod rotation;
 pub(crate) mod service_accounts;
@@ -28,6 +29,7 @@ pub(crate) mod users;
 pub(crate) struct Stores {
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) accounts: Arc<dyn ServiceAccountStore>,
+    pub(crate) keys: Arc<dyn KeyStore>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) sessions: Arc<dyn SessionStore>,
     /// What goes away with them: a directory, a server.
@@ -66,6 +68,14 @@ macro_rules! topic {
             a_limit_of_service_keys_holds_when_many_are_made_at_once,
             no_service_key_outlives_an_account_that_is_deleted_meanwhile,
             of_two_changes_of_a_service_account_to_what_both_have_read_one_is_made);
+    };
+    ($backend:ty, keys) => {
+        $crate::conformance::topic!($backend, keys: there_are_no_keys_at_first,
+            a_key_is_stored_as_it_is_and_goes_through_its_life, a_change_is_made_to_the_table_that_was_read_or_not_at_all,
+            of_many_changes_to_one_table_one_is_made, every_change_that_replicas_must_hear_of_is_in_the_ledger,
+            a_change_of_a_key_that_is_not_there_changes_nothing, an_id_is_one_keys,
+            a_replica_is_alive_for_as_long_as_it_says, the_lease_is_one_replicas_until_it_is_over_or_given_up,
+            a_life_is_raised_and_never_lowered, a_key_is_encrypted_anew);
     };
     ($backend:ty, ledger) => {
         $crate::conformance::topic!($backend, ledger: an_empty_ledger_has_a_cursor,
@@ -132,6 +142,7 @@ macro_rules! every_case {
     ($backend:ty) => {
         $crate::conformance::topic!($backend, users);
         $crate::conformance::topic!($backend, service_accounts);
+        $crate::conformance::topic!($backend, keys);
         $crate::conformance::topic!($backend, ledger);
         $crate::conformance::topic!($backend, sessions);
         $crate::conformance::topic!($backend, rotation);
@@ -194,6 +205,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) accounts: Arc<dyn ServiceAccountStore>,
+    pub(crate) keys: Arc<dyn KeyStore>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) sessions: Arc<dyn SessionStore>,
     _keep: Box<dyn Any + Send + Sync>,
@@ -202,8 +214,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new<B: Backend>() -> Option<Self> {
         let clock = Arc::new(ManualClock::new(START));
-        let Stores { users, accounts, ledger, sessions, keep } = B::fresh(Arc::clone(&clock)).await?;
-        Some(Self { clock, users, accounts, ledger, sessions, _keep: keep })
+        let Stores { users, accounts, keys, ledger, sessions, keep } = B::fresh(Arc::clone(&clock)).await?;
+        Some(Self { clock, users, accounts, keys, ledger, sessions, _keep: keep })
     }
 
     pub(crate) async fn add_user(&self, username: &str) -> User {

@@ -51,7 +51,14 @@ async fn beside_sqlite(url: &str, clock: Arc<ManualClock>) -> Stores {
     let file = File::new();
     let sql = Arc::new(file.open(clock.clone()).await);
     let sessions = Arc::new(open(&options(url), clock));
-    Stores { users: sql.clone(), accounts: sql.clone(), ledger: sql, sessions, keep: Box::new(file) }
+    Stores {
+        users: sql.clone(),
+        accounts: sql.clone(),
+        keys: sql.clone(),
+        ledger: sql,
+        sessions,
+        keep: Box::new(file),
+    }
 }
 
 pub(crate) struct Standalone;

@@ -35,6 +35,7 @@ pub(crate) async fn on_shared<S: Server>(clock: Arc<ManualClock>) -> Option<Stor
         users: store.clone(),
         ledger: store.clone(),
         accounts: store.clone(),
+        keys: store.clone(),
         sessions: store.clone(),
         keep: Box::new(()),
     })

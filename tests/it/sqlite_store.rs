@@ -30,6 +30,7 @@ impl Backend for Sqlite {
             users: store.clone(),
             ledger: store.clone(),
             accounts: store.clone(),
+            keys: store.clone(),
             sessions: store,
             keep: Box::new(file),
         })

@@ -22,6 +22,10 @@
 {{- end }}
 {{- end }}
 {{- $keys := dict "directory" "/etc/countersign/keys" "permissions" "mounted" "create_missing" "never" }}
+{{- if include "countersign.storedKeys" . }}
+{{- $keys = dict "store" "database" "encryption_key_file" "/etc/countersign/secrets/key-encryption-key" }}
+{{- with .Values.keys.previousEncryptionKey.name }}{{ $_ := set $keys "previous_encryption_key_file" "/etc/countersign/secrets/previous-key-encryption-key" }}{{ end }}
+{{- end }}
 {{- $shutdown := dict "drain_delay" (printf "%ds" (int .Values.shutdown.drainSeconds)) "grace" (printf "%ds" (int .Values.shutdown.graceSeconds)) }}
 {{- $redis := dict }}
 {{- with .Values.redis }}

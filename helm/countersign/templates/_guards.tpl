@@ -37,6 +37,11 @@
 {{- end }}
 
 {{- define "countersign.keyGuards" -}}
+{{- if include "countersign.storedKeys" . }}
+{{- if not .Values.keys.encryptionKey.name }}
+{{- fail "keys.store=database needs the key that keys are encrypted with: name its Secret in keys.encryptionKey.name." }}
+{{- end }}
+{{- else }}
 {{- with .Values.keys }}
 {{- if ne (empty .existingSigningSecret) (empty .existingRefreshSecret) }}
 {{- fail "keys.existingSigningSecret and keys.existingRefreshSecret go together: name both, or neither." }}
@@ -46,6 +51,7 @@
 {{- end }}
 {{- if and (not .existingSigningSecret) (ne (dig "keys" "algorithm" "EdDSA" $.Values.config) "EdDSA") }}
 {{- fail "The chart makes EdDSA keys only: for another config.keys.algorithm, make keys with `countersign key generate` and name keys.existingSigningSecret." }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -80,6 +80,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- define "countersign.embedded" -}}
 {{- if .Values.database.embedded.enabled }}true{{ end }}
 {{- end }}
+{{- define "countersign.storedKeys" -}}
+{{- if eq .Values.keys.store "database" }}true{{ end }}
+{{- end }}
 {{- define "countersign.several" -}}
 {{- if or .Values.autoscaling.enabled (gt (int .Values.replicas) 1) }}true{{ end }}
 {{- end }}

@@ -34,12 +34,14 @@ securityContext:
 - name: config
   mountPath: /etc/countersign/config
   readOnly: true
+{{- if not (include "countersign.storedKeys" .) }}
 - name: signing-keys
   mountPath: /etc/countersign/keys/signing
   readOnly: true
 - name: refresh-keys
   mountPath: /etc/countersign/keys/refresh
   readOnly: true
+{{- end }}
 {{- if include "countersign.secretSources" . }}
 - name: secrets
   mountPath: /etc/countersign/secrets
@@ -105,6 +107,10 @@ securityContext:
 {{/* The Secrets that hold one value each, as files of one volume. */}}
 {{- define "countersign.secretSources" -}}
 {{- $secrets := dict "edge-clients" .Values.edge.clients "captcha" .Values.captcha.existingSecret }}
+{{- if include "countersign.storedKeys" . }}
+{{- $_ := set $secrets "key-encryption-key" .Values.keys.encryptionKey }}
+{{- $_ := set $secrets "previous-key-encryption-key" .Values.keys.previousEncryptionKey }}
+{{- end }}
 {{- $_ := set $secrets "redis-url" .Values.redis.existingSecret }}
 {{- $_ := set $secrets "redis-sentinel-password" .Values.redis.sentinelPassword }}
 {{- if not (include "countersign.embedded" .) }}{{ $_ := set $secrets "database-url" .Values.database.existingSecret }}{{ end }}
@@ -123,8 +129,10 @@ securityContext:
 - name: config
   configMap:
     name: {{ include "countersign.fullname" . | quote }}
+{{- if not (include "countersign.storedKeys" .) }}
 {{ include "countersign.secretVolume" (list "signing-keys" (include "countersign.signingSecret" .) nil) }}
 {{ include "countersign.secretVolume" (list "refresh-keys" (include "countersign.refreshSecret" .) nil) }}
+{{- end }}
 {{- with include "countersign.secretSources" . | trim }}
 - name: secrets
   projected:

@@ -3,7 +3,8 @@
 
 use crate::store::sql::Statements;
 use crate::store::sql::dialect::{
-    ledger_columns, service_account_columns, service_key_columns, session_columns, user_columns,
+    ledger_columns, service_account_columns, service_key_columns, session_columns, token_key_columns,
+    user_columns,
 };
 
 /// The parameter *time?*, or what the database's clock says as the statement begins.
@@ -176,6 +177,39 @@ pub(super) const STATEMENTS: Statements = Statements {
     purge_ledger: "
         DELETE FROM ledger WHERE matters_until < ? AND seq < (SELECT seq FROM ledger_head)
         ORDER BY matters_until LIMIT ?",
+
+    key_head: concat!(
+        "SELECT revision, holder, lease_until, ",
+        time!(),
+        " AS now FROM key_head WHERE only_row = 1"
+    ),
+    token_keys: concat!("SELECT ", token_key_columns!(), " FROM token_keys ORDER BY created_at, id"),
+    key_replicas: "SELECT id, name, revision FROM key_replicas WHERE live_until > ? ORDER BY name, id",
+    raise_key_revision: "UPDATE key_head SET revision = revision + 1 WHERE only_row = 1 AND revision = ?",
+    put_key_replica: "
+        INSERT INTO key_replicas (id, name, revision, live_until) VALUES (?, ?, ?, ?)
+        ON DUPLICATE KEY UPDATE name = VALUES(name), revision = VALUES(revision), live_until = VALUES(live_until)",
+    take_key_lease: "
+        UPDATE key_head SET holder = ?, lease_until = ?
+        WHERE only_row = 1 AND (holder = ? OR lease_until <= ?)",
+    give_up_key_lease: "UPDATE key_head SET lease_until = 0 WHERE only_row = 1 AND holder = ?",
+    delete_key_replica: "DELETE FROM key_replicas WHERE id = ?",
+    forget_key_replicas: "DELETE FROM key_replicas WHERE live_until < ?",
+    raise_key_life: "UPDATE token_keys SET life = ? WHERE kind = ? AND life < ? AND ended_at IS NULL",
+    add_token_key: "
+        INSERT INTO token_keys
+            (id, kind, algorithm, verify_only, sealed_under, sealed, life, revision, created_at, activate_at,
+             settled_at, request)
+        VALUES (?, ?, ?, ? <> 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+    activate_token_key: "
+        UPDATE token_keys SET settled_at = NULL, activate_at = ?, revision = ?
+        WHERE id = ? AND activate_at IS NULL AND ended_at IS NULL",
+    settle_token_key: "UPDATE token_keys SET settled_at = ? WHERE id = ? AND settled_at IS NULL AND ended_at IS NULL",
+    end_token_key: "
+        UPDATE token_keys SET ended_at = ?, ended = ?, sealed_under = ?, sealed = ?
+        WHERE id = ? AND ended_at IS NULL",
+    forget_token_key: "DELETE FROM token_keys WHERE id = ? AND ended_at IS NOT NULL",
+    reseal_token_key: "UPDATE token_keys SET sealed_under = ?, sealed = ? WHERE id = ? AND ended_at IS NULL",
 
     // InnoDB has no lock for rows that are not there yet, and gap locks do not exclude each other: users share a
     // few rows that are only there to be locked.

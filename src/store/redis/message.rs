@@ -7,6 +7,8 @@ const FORMAT: u8 = 1;
 const SESSION: u8 = 0;
 const USER: u8 = 1;
 const USER_CHANGED: u8 = 2;
+/// Whose attributes have changed where keys have: a release that knows nothing of that passes it over.
+const NO_USER: UserId = UserId::from_bytes([0; 16]);
 
 /// One message that tells of these rows.
 pub(super) fn encode(rows: &[Revocation]) -> Vec<u8> {
@@ -20,6 +22,7 @@ pub(super) fn encode(rows: &[Revocation]) -> Vec<u8> {
             RevocationScope::Session { session, user } => (SESSION, user, session.as_bytes().to_vec()),
             RevocationScope::User { user, epoch } => (USER, user, epoch.0.to_be_bytes().to_vec()),
             RevocationScope::UserChanged { user } => (USER_CHANGED, user, Vec::new()),
+            RevocationScope::KeysChanged => (USER_CHANGED, NO_USER, Vec::new()),
         };
         message.push(kind);
         message.extend_from_slice(user.as_bytes());
@@ -44,6 +47,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Vec<Revocation>> {
         let scope = match kind {
             SESSION => RevocationScope::Session { session: SessionId::from_bytes(take(reader)?), user },
             USER => RevocationScope::User { user, epoch: Epoch(u64::from_be_bytes(take(reader)?)) },
+            USER_CHANGED if user == NO_USER => RevocationScope::KeysChanged,
             USER_CHANGED => RevocationScope::UserChanged { user },
             _ => return None,
         };
@@ -78,6 +82,7 @@ mod tests {
             (user.clone(), any::<u64>())
                 .prop_map(|(user, epoch)| RevocationScope::User { user, epoch: Epoch(epoch) }),
             user.prop_map(|user| RevocationScope::UserChanged { user }),
+            Just(RevocationScope::KeysChanged),
         ];
         let reason = proptest::sample::select(RevocationReason::ALL.to_vec());
         (any::<(u64, u64, i64, i64)>(), scope, reason).prop_map(|((seq, mark, at, until), scope, reason)| {

@@ -176,6 +176,39 @@ pub struct Statements {
     /// Deletes rows but the last: until when they mattered, limit
     pub purge_ledger: &'static str,
 
+    /// Revision, holder, lease_until and `now`: time?
+    pub key_head: &'static str,
+    /// Every key, in the order in which they were created
+    pub token_keys: &'static str,
+    /// Those alive: now
+    pub key_replicas: &'static str,
+    /// The revision as it was
+    pub raise_key_revision: &'static str,
+    /// Inserts or updates: id, name, revision, until when it is alive
+    pub put_key_replica: &'static str,
+    /// replica, until, the same replica, now
+    pub take_key_lease: &'static str,
+    /// replica
+    pub give_up_key_lease: &'static str,
+    /// replica
+    pub delete_key_replica: &'static str,
+    /// Deletes those that fell silent before: time
+    pub forget_key_replicas: &'static str,
+    /// Of the trusted keys: life, kind, life
+    pub raise_key_life: &'static str,
+    /// id, kind, algorithm, 1 or 0, `sealed_under`, sealed, life, revision, now, `activate_at`, `settled_at`, request
+    pub add_token_key: &'static str,
+    /// Now, revision, id
+    pub activate_token_key: &'static str,
+    /// Now, id
+    pub settle_token_key: &'static str,
+    /// Now, how, what is left: `sealed_under`, sealed; id
+    pub end_token_key: &'static str,
+    /// id
+    pub forget_token_key: &'static str,
+    /// `sealed_under`, sealed, id
+    pub reseal_token_key: &'static str,
+
     /// Keeps other logins of a user waiting until the commit; `None` where only one transaction writes: a number
     /// made from the user's id
     pub lock_sessions: Option<&'static str>,
@@ -227,6 +260,14 @@ macro_rules! ledger_columns {
     };
 }
 
+/// The columns of a key that makes tokens.
+macro_rules! token_key_columns {
+    () => {
+        "id, kind, algorithm, verify_only, sealed_under, sealed, life, revision, created_at, activate_at, settled_at, \
+         ended_at, ended, request"
+    };
+}
+
 /// The columns of a session, in a table called `s`.
 macro_rules! session_columns {
     () => {
@@ -236,5 +277,6 @@ macro_rules! session_columns {
 }
 
 pub(in crate::store) use {
-    ledger_columns, service_account_columns, service_key_columns, session_columns, user_columns,
+    ledger_columns, service_account_columns, service_key_columns, session_columns, token_key_columns,
+    user_columns,
 };

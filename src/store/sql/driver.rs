@@ -7,7 +7,9 @@ use sqlx::database::HasStatementCache;
 use sqlx::{AssertSqlSafe, ColumnIndex, Database, Decode, Encode, Executor, IntoArguments, Row, Type};
 
 use super::failure::Failure;
-use crate::model::{ServiceAccountId, ServiceKeyDigest, ServiceKeyId, SessionId, UnixMillis, UserId};
+use crate::model::{
+    ReplicaId, ServiceAccountId, ServiceKeyDigest, ServiceKeyId, SessionId, UnixMillis, UserId,
+};
 
 /// A value for a statement. It has no `Debug`, because it may be a password hash.
 pub enum Value {
@@ -15,7 +17,7 @@ pub enum Value {
     Int(Option<i64>),
     /// A text, JSON.
     Text(Option<String>),
-    /// An id.
+    /// An id, an encrypted key.
     Bytes(Vec<u8>),
 }
 
@@ -116,6 +118,18 @@ impl From<ServiceKeyId> for Value {
 impl From<ServiceKeyDigest> for Value {
     fn from(digest: ServiceKeyDigest) -> Self {
         Self::Bytes(digest.as_bytes().to_vec())
+    }
+}
+
+impl From<ReplicaId> for Value {
+    fn from(id: ReplicaId) -> Self {
+        Self::Bytes(id.as_bytes().to_vec())
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(bytes.to_vec())
     }
 }
 

@@ -1,16 +1,17 @@
 //! Rows to types and back. Whatever is in a row, the answer is a value or an error, never a panic.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::driver::Record;
 use super::failure::Failure;
 use crate::model::{
-    ClientFacts, Credential, CustomClaims, Epoch, ExternalId, Generation, Line, MacKeyId, Note, PasswordHash,
-    Revocation, RevocationReason, RevocationScope, Role, ServiceAccount, ServiceAccountId,
-    ServiceAccountName, ServiceKey, ServiceKeyDigest, ServiceKeyId, Session, SessionId, UnixMillis, User,
-    UserId, Username,
+    ClientFacts, Credential, CustomClaims, Epoch, ExternalId, Generation, KeyEnd, KeyKind, KeyReplica, Line,
+    MacKeyId, Note, PasswordHash, ReplicaId, Revocation, RevocationReason, RevocationScope, Role, SealedKey,
+    ServiceAccount, ServiceAccountId, ServiceAccountName, ServiceKey, ServiceKeyDigest, ServiceKeyId,
+    Session, SessionId, TokenKey, UnixMillis, User, UserId, Username,
 };
 use crate::store::{Cause, Ending, StoredKey};
 
@@ -47,6 +48,9 @@ pub(super) fn client_json(client: &ClientFacts) -> String {
     serde_json::to_string(&stored).expect("texts make JSON")
 }
 
+/// Whose attributes a row says have changed that tells of keys. Releases that know nothing of keys in a database pass it over.
+const NO_USER: UserId = UserId::from_bytes([0; 16]);
+
 /// A row of the ledger on its way into the database. Ids are hexadecimal, for JSON has no bytes.
 #[derive(Serialize)]
 struct LedgerEntry<'a> {
@@ -76,6 +80,7 @@ fn ledger_entry(row: &Revocation, cause: Cause) -> LedgerEntry<'static> {
         RevocationScope::Session { session, user } => ("session", user, Some(session), None),
         RevocationScope::User { user, epoch } => ("user", user, None, Some(epoch)),
         RevocationScope::UserChanged { user } => ("user_changed", user, None, None),
+        RevocationScope::KeysChanged => ("user_changed", NO_USER, None, None),
     };
     LedgerEntry {
         seq: row.seq,
@@ -151,6 +156,49 @@ pub(super) fn stored_key(row: &impl Record) -> Result<StoredKey, Failure> {
     Ok(StoredKey { digest, account: service_account(row)? })
 }
 
+pub(super) fn token_key(row: &impl Record) -> Result<TokenKey, Failure> {
+    let kind =
+        KeyKind::from_name(text(row, "kind")?).ok_or(Failure::Corrupt("token_keys.kind is unknown"))?;
+    let ended = match (row.int("ended_at")?, row.text("ended")?) {
+        (None, _) => None,
+        (Some(at), Some(end)) => {
+            let end = KeyEnd::from_name(end).ok_or(Failure::Corrupt("token_keys.ended is unknown"))?;
+            Some((UnixMillis(at), end))
+        }
+        (Some(_), None) => return Err(Failure::Corrupt("a key ended, and it is not said how")),
+    };
+    Ok(TokenKey {
+        id: text(row, "id")?.to_owned(),
+        kind,
+        algorithm: text(row, "algorithm")?.to_owned(),
+        verify_only: flag(row, "verify_only")?,
+        sealed: SealedKey { under: blob(row, "sealed_under")?, bytes: blob(row, "sealed")? },
+        life: Duration::from_millis(unsigned(row, "life")?),
+        revision: unsigned(row, "revision")?,
+        created_at: time(row, "created_at")?,
+        activate_at: row.int("activate_at")?.map(UnixMillis),
+        settled_at: row.int("settled_at")?.map(UnixMillis),
+        ended,
+        request: text(row, "request")?.to_owned(),
+    })
+}
+
+pub(super) fn key_replica(row: &impl Record) -> Result<KeyReplica, Failure> {
+    Ok(KeyReplica {
+        id: replica_id(row, "id")?,
+        name: text(row, "name")?.to_owned(),
+        revision: unsigned(row, "revision")?,
+    })
+}
+
+pub(super) fn replica_id(row: &impl Record, column: &'static str) -> Result<ReplicaId, Failure> {
+    bytes(row, column).map(ReplicaId::from_bytes)
+}
+
+fn blob(row: &impl Record, column: &'static str) -> Result<Vec<u8>, Failure> {
+    Ok(row.bytes(column)?.ok_or(Failure::Corrupt("an encrypted key is missing"))?.to_vec())
+}
+
 fn note(row: &impl Record, column: &'static str) -> Result<Note, Failure> {
     Note::parse(text(row, column)?).map_err(|_| Failure::Corrupt("a note that is too long, or no text"))
 }
@@ -162,6 +210,7 @@ pub(super) fn revocation(row: &impl Record) -> Result<Revocation, Failure> {
             RevocationScope::Session { session: SessionId::from_bytes(bytes(row, "session_id")?), user }
         }
         "user" => RevocationScope::User { user, epoch: epoch(row)? },
+        "user_changed" if user == NO_USER => RevocationScope::KeysChanged,
         "user_changed" => RevocationScope::UserChanged { user },
         _ => return Err(Failure::Corrupt("ledger.scope is unknown")),
     };

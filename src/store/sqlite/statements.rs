@@ -2,7 +2,8 @@
 
 use crate::store::sql::Statements;
 use crate::store::sql::dialect::{
-    ledger_columns, service_account_columns, service_key_columns, session_columns, user_columns,
+    ledger_columns, service_account_columns, service_key_columns, session_columns, token_key_columns,
+    user_columns,
 };
 
 pub(super) const STATEMENTS: Statements = Statements {
@@ -139,6 +140,40 @@ pub(super) const STATEMENTS: Statements = Statements {
         "
         DELETE FROM ledger WHERE seq IN (
             SELECT seq FROM ledger WHERE matters_until < ?1 AND seq < (SELECT seq FROM ledger_head) LIMIT ?2)",
+
+    key_head: concat!(
+        "SELECT revision, holder, lease_until, ",
+        "?1",
+        " AS now FROM key_head WHERE only_row = 1"
+    ),
+    token_keys: concat!("SELECT ", token_key_columns!(), " FROM token_keys ORDER BY created_at, id"),
+    key_replicas: "SELECT id, name, revision FROM key_replicas WHERE live_until > ?1 ORDER BY name, id",
+    raise_key_revision: "UPDATE key_head SET revision = revision + 1 WHERE only_row = 1 AND revision = ?1",
+    put_key_replica: "
+        INSERT INTO key_replicas (id, name, revision, live_until) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name, revision = excluded.revision,
+                                       live_until = excluded.live_until",
+    take_key_lease: "
+        UPDATE key_head SET holder = ?1, lease_until = ?2
+        WHERE only_row = 1 AND (holder = ?3 OR lease_until <= ?4)",
+    give_up_key_lease: "UPDATE key_head SET lease_until = 0 WHERE only_row = 1 AND holder = ?1",
+    delete_key_replica: "DELETE FROM key_replicas WHERE id = ?1",
+    forget_key_replicas: "DELETE FROM key_replicas WHERE live_until < ?1",
+    raise_key_life: "UPDATE token_keys SET life = ?1 WHERE kind = ?2 AND life < ?3 AND ended_at IS NULL",
+    add_token_key: "
+        INSERT INTO token_keys
+            (id, kind, algorithm, verify_only, sealed_under, sealed, life, revision, created_at, activate_at,
+             settled_at, request)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    activate_token_key: "
+        UPDATE token_keys SET settled_at = NULL, activate_at = ?1, revision = ?2
+        WHERE id = ?3 AND activate_at IS NULL AND ended_at IS NULL",
+    settle_token_key: "UPDATE token_keys SET settled_at = ?1 WHERE id = ?2 AND settled_at IS NULL AND ended_at IS NULL",
+    end_token_key: "
+        UPDATE token_keys SET ended_at = ?1, ended = ?2, sealed_under = ?3, sealed = ?4
+        WHERE id = ?5 AND ended_at IS NULL",
+    forget_token_key: "DELETE FROM token_keys WHERE id = ?1 AND ended_at IS NOT NULL",
+    reseal_token_key: "UPDATE token_keys SET sealed_under = ?1, sealed = ?2 WHERE id = ?3 AND ended_at IS NULL",
 
     lock_sessions: None,
     session: concat!(

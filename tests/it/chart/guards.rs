@@ -19,6 +19,7 @@ const CASES: &[Case] = &[
     ("values.yaml", &[("config.captcha.mode", "always")], "captcha.existingSecret.name"),
     ("values.yaml", &[("keys.generate", "false")], "There are no keys"),
     ("values.yaml", &[("keys.existingSigningSecret", "x")], "go together"),
+    ("values.yaml", &[("keys.store", "database")], "keys.encryptionKey.name"),
     ("values.yaml", &[("config.keys.algorithm", "RS256")], "The chart makes EdDSA keys only"),
     ("values.yaml", &[("tls.grpc.enabled", "true")], "tls.grpc has no certificate"),
     ("values.yaml", &[("tls.edge.clientCertificates", "optional")], "needs tls.edge.enabled=true"),

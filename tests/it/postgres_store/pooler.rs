@@ -37,6 +37,7 @@ async fn fresh(mode: &'static str, clock: Arc<ManualClock>) -> Option<Stores> {
         users: store.clone(),
         ledger: store.clone(),
         accounts: store.clone(),
+        keys: store.clone(),
         sessions: store,
         keep: Box::new(()),
     })
