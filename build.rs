@@ -6,7 +6,7 @@ use std::{env, fs};
 
 /// Messages with a field that holds a password or a token: their `Debug` is written by hand, in `src/grpc/redact.rs`. (The
 /// option `debug_redact` would say so in the contract; protoc 3.21, which Debian 12 has, refuses a file that uses it.)
-const REDACTED: [&str; 17] = [
+const REDACTED: [&str; 20] = [
     "countersign.v1.LoginRequest",
     "countersign.v1.RefreshRequest",
     "countersign.v1.LogoutRequest",
@@ -17,6 +17,9 @@ const REDACTED: [&str; 17] = [
     "countersign.v1.Tokens",
     "countersign.v1.CreateUserRequest",
     "countersign.v1.CreateUserRequest.credential",
+    "countersign.v1.ImportRow",
+    "countersign.v1.ImportRow.credential",
+    "countersign.v1.CheckPasswordHashRequest",
     "countersign.v1.SetPasswordRequest",
     "countersign.v1.ChangePasswordRequest",
     "countersign.v1.ResetPasswordRequest",

@@ -183,12 +183,11 @@ impl App {
         let cores = Arc::new(Cores::start(config.grpc.threads()).map_err(StartError::Threads)?);
         let stores = Stores::open(&config, &clock, migrate, Some(&cores)).await?;
         stores.log_warnings().await;
-        let (keys, keeper) = match keys {
-            Some(keys) => (Arc::new(Keyring::new(keys)), None),
-            None => {
-                let keeper = Arc::new(keys::of_database(&config, &stores).await?);
-                (keeper.keyring().clone(), Some(keeper))
-            }
+        let (keys, keeper) = if let Some(keys) = keys {
+            (Arc::new(Keyring::new(keys)), None)
+        } else {
+            let keeper = Arc::new(keys::of_database(&config, &stores).await?);
+            (keeper.keyring().clone(), Some(keeper))
         };
         let metrics = Metrics::new();
         let stores = observed::stores(stores, &config, &clock, &metrics);

@@ -54,8 +54,9 @@ pub use types::{
     SessionSummary, TokenPair, Verification, VerifiedToken, Verify, VerifyRequest, WhichSessions,
 };
 pub use user_admin::{
-    ChangeUser, CreateUser, NewCredential, Reach, SessionsEnded, UserAdmin, UserAdminError, UserFilter,
-    UserPage, UserRef,
+    ChangeUser, CountImported, CreateUser, HashCheck, ImportBatch, ImportRun, NewCredential, RawCredential,
+    RawRow, Reach, RefusalReason, RowOutcome, RowRefusal, RowResult, SessionsEnded, UserAdmin,
+    UserAdminError, UserFilter, UserPage, UserRef,
 };
 
 /// What the transports call. A request has passed its `violations` (see [`bounds`]) before it gets here.

@@ -92,7 +92,7 @@ pub async fn run(cli: Cli, program: &dyn Program, out: &mut dyn Write) -> Result
         Command::Session(command) => Box::pin(command.run(program, out)).await,
         Command::ServiceAccount(command) => Box::pin(command.run(program, out)).await,
         Command::Passwords(command) => command.run(out),
-        Command::Key(command) => command.run(program, out).await,
+        Command::Key(command) => Box::pin(command.run(program, out)).await,
         Command::Config(command) => command.run(program, out),
         Command::Healthcheck(command) => command.run().await,
         Command::LoginCheck(command) => Box::pin(command.run(program, out)).await,

@@ -152,7 +152,7 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
         trusted_proxies,
         allow: Arc::clone(&allow),
     };
-    let administration = administration.map(|administration| administration.services(&tasks, &allow));
+    let administration = administration.map(|administration| administration.services(&tasks, &allow, &end));
     let auth = Arc::new(auth_service::AuthService { auth, tasks, end: end.clone() });
     let batch = AuthServiceServer::from_arc(Arc::clone(&auth))
         .max_decoding_message_size(MAX_BATCH_TOKEN_BYTES + max_request_bytes)

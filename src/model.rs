@@ -31,5 +31,7 @@ pub use service_account::{
 pub use session::{ClientFacts, NewSession, Session, SessionLimit};
 pub use token_key::{KeyEnd, KeyKind, KeyReplica, KeyTable, ReplicaId, SealedKey, TokenKey};
 pub use told::{ServiceKeyFacts, SessionFacts, UserFacts};
-pub use user::{Credential, CustomClaims, NewUser, PasswordHash, Role, User};
+pub use user::{
+    Credential, CustomClaims, Identity, ImportedUser, InvalidAttribute, NewUser, PasswordHash, Role, User,
+};
 pub use username::{InvalidUsername, Username};

@@ -43,6 +43,8 @@ pub enum Reason {
     StoreUnavailable,
     /// What is known of revocations is older than the bound.
     RevocationsStale,
+    /// A stream ends before its caller has said everything.
+    StreamEnded,
     /// Who calls may not use this method.
     CallerNotAllowed,
     /// No token came with the request.

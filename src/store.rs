@@ -14,9 +14,9 @@ use async_trait::async_trait;
 
 use crate::model::throttle::{Admission, LoginAttempt, Source};
 use crate::model::{
-    Actor, Credential, CustomClaims, Epoch, ExternalId, Generation, MacKeyId, NewSession, NewUser,
-    PasswordHash, Position, Presented, Revocation, RevocationReason, Role, RotationPolicy, Session,
-    SessionId, SessionLimit, UnixMillis, User, UserId, Username,
+    Actor, Credential, CustomClaims, Epoch, ExternalId, Generation, Identity, ImportedUser, MacKeyId,
+    NewSession, NewUser, PasswordHash, Position, Presented, Revocation, RevocationReason, Role,
+    RotationPolicy, Session, SessionId, SessionLimit, UnixMillis, User, UserId, Username,
 };
 
 pub mod in_process;
@@ -100,6 +100,19 @@ pub enum CreateUserError {
     Store(#[from] StoreError),
 }
 
+/// What became of one of many users who were to be created.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ImportAnswer {
+    /// They were created.
+    Created,
+    /// There is a user with this id: this one, as they are.
+    Known(Box<User>),
+    /// Another user has the username.
+    UsernameTaken,
+    /// Another user has the external id.
+    ExternalIdTaken,
+}
+
 /// What a change sets of a user; what is `None` stays as it is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AttributeChange<'a> {
@@ -126,8 +139,18 @@ pub enum SetAttributesError {
 /// row in the same transaction.
 #[async_trait]
 pub trait UserStore: Send + Sync + 'static {
-    /// Creates a user, enabled, in epoch 0. The same call again, with the same id, finds the user that it made.
+    /// Creates a user, enabled, in epoch 0, or in the one that a user with this id had reached who was deleted: no session
+    /// and no token of theirs lives again. The same call again, with the same id, finds the user that it made.
     async fn create(&self, user: NewUser) -> Result<User, CreateUserError>;
+
+    /// Creates those of these users who can be created, all in one commit, and answers for each of them in order: as if
+    /// each had been created by itself, one after the other. Whoever is there already stays as they are. Their epochs are
+    /// those of [`Self::create`].
+    async fn import(&self, users: Vec<ImportedUser>) -> Result<Vec<ImportAnswer>, StoreError>;
+
+    /// What [`Self::import`] would answer now to a user with each of these identities, if it were the only one. Changes
+    /// nothing.
+    async fn look_up(&self, identities: Vec<Identity>) -> Result<Vec<ImportAnswer>, StoreError>;
 
     /// The user and the password hash, read from one row.
     async fn credential(&self, username: &Username) -> Result<Option<Credential>, StoreError>;
@@ -140,6 +163,13 @@ pub trait UserStore: Send + Sync + 'static {
 
     /// At most `limit` users whose usernames come after `after`, in order of username, byte by byte.
     async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, StoreError>;
+
+    /// The same with their password hashes, each from the same row as its user.
+    async fn list_credentials(
+        &self,
+        after: Option<&Username>,
+        limit: u32,
+    ) -> Result<Vec<Credential>, StoreError>;
 
     /// Sets another password and ends every session. `None` when there is no such user, or none any more in this epoch
     /// where one is given: whoever has shown the old password has it no longer.

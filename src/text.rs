@@ -7,7 +7,7 @@
 //! there, and the buffer is wiped when it is dropped.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -76,6 +76,20 @@ fn read(reader: impl Read, most: usize, expected: usize) -> Result<Zeroizing<Vec
         bytes.drain(..UTF8_MARK.len());
     }
     if bytes.len() > most { Err(InvalidText::TooLarge(most)) } else { Ok(bytes) }
+}
+
+/// A long text that is read piece by piece, without the byte order mark at its head. UTF-16 is refused.
+pub fn stream(reader: impl Read) -> Result<impl BufRead, InvalidText> {
+    let mut head = Vec::new();
+    let mut reader = reader;
+    reader.by_ref().take(UTF8_MARK.len() as u64).read_to_end(&mut head)?;
+    if UTF16_MARKS.iter().any(|mark| head.starts_with(mark)) {
+        return Err(InvalidText::Utf16);
+    }
+    if head == UTF8_MARK {
+        head.clear();
+    }
+    Ok(BufReader::new(io::Cursor::new(head).chain(reader)))
 }
 
 /// Reads text in UTF-8: at most `most` bytes.

@@ -9,6 +9,7 @@ use crate::grpc;
 use crate::model::{Clock, SystemClock};
 use crate::password::{HashingPool, PoolOptions};
 use crate::store::{KeyStore, Ledger, UserStore};
+use crate::telemetry::tables::Counters;
 use crate::token::Keyring;
 
 /// The stores, open for an operator.
@@ -71,7 +72,14 @@ pub(super) fn within(parts: &Assembly) -> grpc::Administration {
         parts.clock.clone(),
         parts.config.sessions.absolute,
     );
+    let imported = parts.metrics.added(Counters::new(
+        "countersign_users_imported",
+        "Rows that were imported, by what became of them.",
+        "outcome",
+        ["created", "unchanged", "refused"],
+    ));
     let admin = admin.with_policy(parts.password_policy.clone());
+    let admin = admin.counting_imported(Arc::new(move |outcome| imported.count_named(outcome, 1)));
     let users = Arc::new(admin.within(parts.revocations.clone()));
     let sessions = SessionAdmin::new(users.clone(), sessions.clone(), ledger.clone());
     let sessions = Arc::new(sessions.within(parts.revocations.clone()));

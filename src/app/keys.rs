@@ -56,12 +56,12 @@ pub(super) fn administration(
     revocations: &Revocations,
 ) -> KeyAdmin {
     match keeper {
-        Some(keeper) => KeyAdmin::Database(DatabaseKeys {
+        Some(keeper) => KeyAdmin::Database(Box::new(DatabaseKeys {
             store: stores.keys.clone(),
             encryption: Arc::clone(keeper.encryption()),
             options: options(config),
             telling: KeyTelling::Replica(Arc::clone(keeper), revocations.clone()),
-        }),
+        })),
         None => KeyAdmin::Directory { keys: Arc::clone(keyring), clock: Arc::clone(clock) },
     }
 }
@@ -109,6 +109,6 @@ fn host_name() -> String {
     let name = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
     let name = name.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
     let name = name.unwrap_or_default();
-    let name: String = name.trim().chars().filter(|c| c.is_ascii_graphic()).take(MOST).collect();
+    let name: String = name.trim().chars().filter(char::is_ascii_graphic).take(MOST).collect();
     if name.is_empty() { "unknown".to_owned() } else { name }
 }

@@ -107,6 +107,16 @@ pub(super) fn user_changed(user: UserId, username: Option<&Username>, what: &'st
     );
 }
 
+/// An import has ended, or was cut off: what became of its rows.
+pub(super) fn users_imported(created: u64, unchanged: u64, refused: u64, dry_run: bool, actor: &str) {
+    tracing::info!(
+        target: "countersign::audit",
+        event = "users.imported",
+        created, unchanged, refused, dry_run, actor,
+        "users imported"
+    );
+}
+
 /// A service account was `created`, `changed`, `disabled`, `enabled` or `deleted`.
 pub(super) fn service_account_changed(account: &ServiceAccount, what: &'static str, actor: &str) {
     tracing::info!(

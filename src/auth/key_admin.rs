@@ -63,7 +63,7 @@ pub enum KeyAdmin {
         clock: Arc<dyn Clock>,
     },
     /// Keys in the database.
-    Database(DatabaseKeys),
+    Database(Box<DatabaseKeys>),
 }
 
 /// Keys in the database, to be administered.
@@ -131,12 +131,11 @@ impl DatabaseKeys {
             if let Some(next) = table.announced(kind) {
                 return Err(KeyAdminError::Announced { kind, id: next.id.clone() });
             }
-            let key = match made.take() {
-                Some(key) => key,
-                None => {
-                    let (encryption, later) = (Arc::clone(&self.encryption), NewKeyActivation::Later);
-                    make_key(kind, &table, &self.options, encryption, later, request.clone()).await?
-                }
+            let key = if let Some(key) = made.take() {
+                key
+            } else {
+                let (encryption, later) = (Arc::clone(&self.encryption), NewKeyActivation::Later);
+                make_key(kind, &table, &self.options, encryption, later, request.clone()).await?
             };
             let id = key.id.clone();
             if self.change(by, &table, vec![KeyChange::Add(key.clone())]).await?.is_some() {
@@ -176,13 +175,13 @@ impl DatabaseKeys {
         table: &KeyTable,
         changes: Vec<KeyChange>,
     ) -> Result<Option<(Revocation, bool)>, KeyAdminError> {
-        let Some(changed) = self.store.change(table.revision, changes.clone(), by.actor).await? else {
+        let Some(done) = self.store.change(table.revision, changes.clone(), by.actor).await? else {
             return Ok(None);
         };
         for change in &changes {
             audit::key_changed(change, &by.name);
         }
-        let Some(row) = changed.row else { return Err(KeyAdminError::Changed) };
+        let Some(row) = done.row else { return Err(KeyAdminError::Changed) };
         let pushed = match &self.telling {
             KeyTelling::Replica(keeper, revocations) => {
                 // Before the answer: this replica accepts nothing of a withdrawn key when its caller hears of it.

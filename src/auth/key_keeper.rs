@@ -11,7 +11,8 @@ use countersign_verifier::Algorithm;
 
 use super::audit;
 use crate::model::{
-    Actor, KeyEnd, KeyKind, KeyPolicy, KeyStep, KeyTable, ReplicaId, Revocation, laggards, next_step,
+    Actor, KeyEnd, KeyKind, KeyPolicy, KeyStep, KeyTable, ReplicaId, Revocation, TokenKey, laggards,
+    next_step,
 };
 use crate::revocation::LoadKeys;
 use crate::secret;
@@ -267,7 +268,7 @@ fn report(options: &KeeperOptions, id: ReplicaId, revision: u64) -> KeyReport {
 
 /// The kinds of keys of which there is none to make tokens with.
 fn missing(table: &KeyTable) -> Vec<KeyKind> {
-    KeyKind::ALL.into_iter().filter(|kind| !table.of(*kind).any(|key| key.can_sign())).collect()
+    KeyKind::ALL.into_iter().filter(|kind| !table.of(*kind).any(TokenKey::can_sign)).collect()
 }
 
 /// Makes the first keys where there are none, for an operator.

@@ -19,10 +19,15 @@ use crate::token::access::AccessTokenIssuer;
 
 mod ask;
 mod error;
+mod import;
 
 pub use ask::{ChangeUser, CreateUser, NewCredential, UserFilter, UserPage, UserRef};
 pub use error::UserAdminError;
 pub(super) use error::rejected;
+pub use import::{
+    HashCheck, ImportBatch, ImportRun, RawCredential, RawRow, RefusalReason, RowOutcome, RowRefusal,
+    RowResult,
+};
 
 /// How long a password may take to be hashed where nobody says how long they wait.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -71,7 +76,11 @@ pub struct UserAdmin {
     longest_session: Duration,
     policy: Arc<PasswordPolicy>,
     telling: Telling,
+    count_imported: CountImported,
 }
+
+/// Counts a row of an import that was `created`, `unchanged` or `refused`.
+pub type CountImported = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 impl UserAdmin {
     /// `longest_session` is the absolute life of a session: how long a ledger row about a user matters.
@@ -82,7 +91,14 @@ impl UserAdmin {
         longest_session: Duration,
     ) -> Self {
         let policy = Arc::default();
-        Self { users, passwords, clock, longest_session, policy, telling: Telling::Nobody }
+        let (telling, count_imported) = (Telling::Nobody, Arc::new(|_: &'static str| ()));
+        Self { users, passwords, clock, longest_session, policy, telling, count_imported }
+    }
+
+    /// Counts the rows of imports.
+    #[must_use]
+    pub fn counting_imported(self, count_imported: CountImported) -> Self {
+        Self { count_imported, ..self }
     }
 
     /// Goes by this policy where passwords are set; by the default one otherwise.
@@ -160,6 +176,15 @@ impl UserAdmin {
     /// At most `limit` users, those after `after`, in order of username.
     pub async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, UserAdminError> {
         Ok(self.users.list(after, limit).await?)
+    }
+
+    /// The same with their password hashes, for an export.
+    pub async fn list_credentials(
+        &self,
+        after: Option<&Username>,
+        limit: u32,
+    ) -> Result<Vec<Credential>, UserAdminError> {
+        Ok(self.users.list_credentials(after, limit).await?)
     }
 
     /// At most `size` of the users that the filter admits, those after `after`, in order of username. Fewer, and a place

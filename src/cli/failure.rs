@@ -19,17 +19,21 @@ pub enum Failure {
     /// It was tried and failed.
     #[error(transparent)]
     Failed(#[from] BoxError),
+    /// It was done, but for so many rows that were refused.
+    #[error("rows refused: {0}")]
+    RowsRefused(u64),
     /// What there was to say could not be written.
     #[error("cannot write to standard output")]
     Output(#[from] io::Error),
 }
 
 impl Failure {
-    /// 2 when the caller can mend it by asking otherwise, else 1. Whoever reads the output and stops, as `head`
+    /// 2 when the caller can mend it by asking otherwise, 3 when it is done but for rows that were refused, else 1. Whoever reads the output and stops, as `head`
     /// does, had what they wanted: 0.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Usage(_) => 2,
+            Self::RowsRefused(_) => 3,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Output(_) | Self::Failed(_) => 1,
         }

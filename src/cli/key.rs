@@ -32,7 +32,7 @@ pub enum Key {
     Move(Move),
     /// Encrypt the keys in the database anew, with the current key-encryption key
     Rewrap(Rewrap),
-    /// Print a new key-encryption key, for keys.encryption_key
+    /// Print a new key-encryption key
     MakeEncryptionKey,
 }
 

@@ -24,6 +24,15 @@ pub(super) fn rfc3339(time: UnixMillis) -> String {
     format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z", u8::from(month))
 }
 
+/// The same to the millisecond, where it is not a whole second.
+pub(super) fn rfc3339_millis(time: UnixMillis) -> String {
+    let whole = rfc3339(time);
+    match time.0.rem_euclid(1000) {
+        0 => whole,
+        millis => format!("{}.{millis:03}Z", whole.trim_end_matches('Z')),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

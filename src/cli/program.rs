@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::key::KeyAdministration;
 use super::service_account::ServiceAccountAdministration;
 use super::session::SessionAdministration;
-use super::user::UserAdministration;
+use super::user::{UserAdministration, UserTransfer};
 use crate::config::Config;
 
 /// Any error; its text is for the operator.
@@ -49,6 +49,9 @@ pub trait Program: Send + Sync {
 
     /// Opens what is needed to administer users.
     async fn users(&self, config: &Config) -> Result<Box<dyn UserAdministration>, BoxError>;
+
+    /// Opens what is needed to bring users in and to write them all out.
+    async fn transfer(&self, config: &Config) -> Result<Box<dyn UserTransfer>, BoxError>;
 
     /// Opens what is needed to administer sessions.
     async fn sessions(&self, config: &Config) -> Result<Box<dyn SessionAdministration>, BoxError>;

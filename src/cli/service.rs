@@ -14,17 +14,17 @@ use super::place::Ended;
 use super::program::{BoxError, DevData, Page, Program};
 use super::service_account::ServiceAccountAdministration;
 use super::session::SessionAdministration;
-use super::user::UserAdministration;
+use super::user::{UserAdministration, UserTransfer};
 use crate::app::{Administration, App, Stores};
 use crate::auth::{
-    Caller, ChangeUser, CreateUser, Explanation, RevokedSessions, SessionAdmin, SessionsEnded, UserAdmin,
-    UserRef,
+    Caller, ChangeUser, CreateUser, Explanation, ImportBatch, ImportRun, RevokedSessions, RowResult,
+    SessionAdmin, SessionsEnded, UserAdmin, UserRef,
 };
 use crate::config::{ClientCertificates, Config, KeyStore, ignored_variables, process_environment};
 use crate::lifecycle;
 use crate::model::{
-    Clock, CustomClaims, ExternalId, Role, SessionFacts, SessionId, SystemClock, UnixMillis, UserFacts,
-    Username,
+    Clock, Credential, CustomClaims, ExternalId, Role, SessionFacts, SessionId, SystemClock, UnixMillis,
+    UserFacts, Username,
 };
 use crate::secret;
 use crate::telemetry;
@@ -105,6 +105,11 @@ impl Program for Service {
         telemetry::init_log(config.log.format, &config.log.level)?;
         let administration = Administration::open(config).await?;
         Ok(Box::new(Users { administration, config: config.clone() }))
+    }
+
+    async fn transfer(&self, config: &Config) -> Result<Box<dyn UserTransfer>, BoxError> {
+        telemetry::init_log(config.log.format, &config.log.level)?;
+        Ok(Box::new(Administration::open(config).await?.users))
     }
 
     async fn sessions(&self, config: &Config) -> Result<Box<dyn SessionAdministration>, BoxError> {
@@ -245,6 +250,21 @@ impl UserAdministration for Users {
 
     async fn delete(&self, username: &Username) -> Result<Ended, BoxError> {
         Ok(ended(self.administration.users.delete(&Caller::operator(), &named(username)).await?))
+    }
+}
+
+#[async_trait]
+impl UserTransfer for Arc<UserAdmin> {
+    async fn import(&self, run: &ImportRun, batch: ImportBatch) -> Result<Vec<RowResult>, BoxError> {
+        Ok(UserAdmin::import(self, &Caller::operator(), run, batch).await?)
+    }
+
+    async fn list_credentials(
+        &self,
+        after: Option<&Username>,
+        limit: u32,
+    ) -> Result<Vec<Credential>, BoxError> {
+        Ok(UserAdmin::list_credentials(self, after, limit).await?)
     }
 }
 

@@ -18,10 +18,14 @@ use crate::model::{CustomClaims, ExternalId, Role, Username};
 
 mod administration;
 mod attributes;
+mod export;
+mod import;
 mod listing;
 
-pub use administration::UserAdministration;
+pub use administration::{UserAdministration, UserTransfer};
 pub use attributes::{ClaimsInput, RequiredClaims, RequiredExternalId, RequiredRoles, Roles};
+pub use export::Export;
+pub use import::{Format, Import};
 
 /// Creates, shows and changes users.
 #[derive(Debug, Subcommand)]
@@ -48,6 +52,10 @@ pub enum User {
     Disable(Named),
     /// Forget a user, and end all their sessions
     Delete(Named),
+    /// Bring users from another system, with their password hashes: exit code 3 when rows were refused
+    Import(Import),
+    /// Write all users as `user import` reads them
+    Export(Export),
 }
 
 /// Creates a user.
@@ -231,6 +239,11 @@ impl User {
                 let loaded = place.load()?;
                 let ended = loaded.users(program).await?.delete(&username).await?;
                 over(out, &username, "is deleted", &ended, &loaded)
+            }
+            Self::Import(command) => command.run(program, out).await,
+            Self::Export(Export { with_hashes, data }) => {
+                let users = program.transfer(&data.load()?).await?;
+                export::write_all(users.as_ref(), out, with_hashes).await
             }
         }
     }

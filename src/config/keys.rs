@@ -134,8 +134,8 @@ impl Keys {
 
     /// What keys in the database are encrypted with.
     pub fn encryption(&self) -> Result<KeyEncryption, Problem> {
-        let [current, previous] =
-            [&self.encryption_key, &self.previous_encryption_key].map(|key| key.expose_secret());
+        let (current, previous) =
+            (self.encryption_key.expose_secret(), self.previous_encryption_key.expose_secret());
         let previous = Some(previous).filter(|key| !key.is_empty());
         let bad = |error: token::InvalidEncryptionKey| Problem::new("keys.encryption_key", error.to_string());
         KeyEncryption::new(current, previous).map_err(bad)

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::allow::AllowList;
 use super::call::{Admitted, Call, Right};
@@ -16,7 +17,8 @@ use super::proto::v1::key_service_server::KeyServiceServer;
 use super::proto::v1::service_account_service_server::ServiceAccountServiceServer;
 use super::proto::v1::session_service_server::{SessionService, SessionServiceServer};
 use super::proto::v1::user_service_server::{UserService, UserServiceServer};
-use super::{MAX_BATCH_RESPONSE_BYTES, convert};
+use super::stream_end::StreamEnd;
+use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
 use crate::auth::{
     AuthError, Caller, ChangeUser, CreateUser, KeyAdmin, PasswordResets, RevokedSessions,
     ServiceAccountAdmin, ServiceKeys, SessionAdmin, SessionPage, UserAdmin, UserAdminError, UserFilter,
@@ -25,10 +27,12 @@ use crate::auth::{
 use crate::model::{Actor, Role};
 use crate::reason::Reason;
 
+mod import;
 mod keys;
 pub(super) mod message;
 mod service_accounts;
 
+pub(super) use import::PATH as IMPORT;
 use message::{page_size, user_ref};
 
 /// The most users on a page, and how many there are where nobody says.
@@ -62,9 +66,14 @@ pub(super) struct Services {
 }
 
 impl Administration {
-    pub(super) fn services(self, tasks: &TaskTracker, allow: &Arc<AllowList>) -> Services {
-        let service =
-            Arc::new(Service { administration: self, tasks: tasks.clone(), allow: Arc::clone(allow) });
+    pub(super) fn services(self, tasks: &TaskTracker, allow: &Arc<AllowList>, end: &StreamEnd) -> Services {
+        let service = Arc::new(Service {
+            administration: self,
+            tasks: tasks.clone(),
+            allow: Arc::clone(allow),
+            end: end.clone(),
+            imports: Arc::new(Semaphore::new(import::MOST_AT_ONCE)),
+        });
         let users = UserServiceServer::from_arc(Arc::clone(&service));
         let sessions = SessionServiceServer::from_arc(Arc::clone(&service));
         let service_accounts = ServiceAccountServiceServer::from_arc(Arc::clone(&service));
@@ -79,10 +88,13 @@ impl Administration {
 }
 
 /// All four services.
+#[derive(Clone)]
 pub(super) struct Service {
     administration: Administration,
     tasks: TaskTracker,
     allow: Arc<AllowList>,
+    end: StreamEnd,
+    imports: Arc<Semaphore>,
 }
 
 impl Service {
@@ -184,6 +196,32 @@ impl UserService for Service {
         });
         let user = user.await?;
         Ok(Response::new(v1::CreateUserResponse { user: Some(user.into()) }))
+    }
+
+    type ImportUsersStream = import::Answers;
+
+    async fn import_users(
+        &self,
+        request: Request<Streaming<v1::ImportUsersRequest>>,
+    ) -> Result<Response<Self::ImportUsersStream>, Status> {
+        let (call, said) = Call::split(request);
+        let Ok(permit) = Arc::clone(&self.imports).try_acquire_owned() else {
+            return Err(status::refuse(&Reason::ServerOverloaded.into(), call.language));
+        };
+        Ok(Response::new(import::Import::new(self.clone(), call, said, permit).answers()))
+    }
+
+    async fn check_password_hash(
+        &self,
+        request: Request<v1::CheckPasswordHashRequest>,
+    ) -> Result<Response<v1::CheckPasswordHashResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let deadline = call.context().deadline;
+        let checked = self.run(&call, async move |administration, _| {
+            let (hash, password) = (message.password_hash.into(), message.password.map(Into::into));
+            Ok(administration.users.check_hash(&hash, password, deadline).await?)
+        });
+        Ok(Response::new(checked.await?.into()))
     }
 
     async fn get_user(

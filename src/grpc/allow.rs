@@ -319,7 +319,7 @@ mod tests {
         let anybody = AllowList::default();
         let every = known_methods();
         let administrative: Vec<_> = every.iter().filter(|method| is_administrative(method)).collect();
-        assert_eq!(administrative.len(), 25, "each method of the four services");
+        assert_eq!(administrative.len(), 27, "each method of the four services");
         for method in administrative {
             for names in [None, Some(&["spiffe://td/x".to_owned()][..])] {
                 assert_eq!(anybody.admission(method, names), Admission::Token, "{method}, on loopback too");

@@ -324,6 +324,14 @@ pub(super) fn timestamp(at: UnixMillis) -> Timestamp {
     Timestamp { seconds: at.as_secs(), nanos }
 }
 
+/// A time of a message; the error is one that is none.
+pub(super) fn unix_millis(time: Timestamp) -> Result<UnixMillis, ()> {
+    let Timestamp { seconds, nanos } = time;
+    let millis = if (0..1_000_000_000).contains(&nanos) { Some(i64::from(nanos / 1_000_000)) } else { None };
+    let millis = millis.and_then(|millis| seconds.checked_mul(1000)?.checked_add(millis));
+    millis.map(UnixMillis).ok_or(())
+}
+
 pub(super) fn object(map: &Map<String, Value>) -> Struct {
     Struct { fields: map.iter().map(|(name, item)| (name.clone(), value(item))).collect() }
 }

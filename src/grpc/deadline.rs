@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::administration::IMPORT;
 use super::allow::is_administrative;
 use super::ext_authz::CHECK;
 use crate::transport::Deadlines;
@@ -16,6 +17,9 @@ impl Deadlines {
     pub(super) fn limit(&self, path: &str) -> Option<Duration> {
         if path == CHECK {
             return Some(self.verify);
+        }
+        if path == IMPORT {
+            return None;
         }
         if is_administrative(path) {
             return Some(self.login);

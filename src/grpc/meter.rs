@@ -13,6 +13,7 @@ use tower::{Layer, Service};
 use tracing::Span;
 use tracing::field::Empty;
 
+use super::administration::IMPORT;
 use crate::model::{Clock, Monotonic};
 use crate::telemetry::calls::{self, CallNames};
 use crate::telemetry::traces;
@@ -54,7 +55,7 @@ const fn unary(path: &'static str, traced: bool) -> Method {
 }
 
 /// Every method of the port, the most frequent first; the last stands for whatever else is asked for.
-const METHODS: [Method; 42] = [
+const METHODS: [Method; 44] = [
     unary("/countersign.v1.AuthService/VerifyAccessToken", false),
     unary("/envoy.service.auth.v3.Authorization/Check", false),
     unary("/countersign.v1.AuthService/Refresh", true),
@@ -69,6 +70,8 @@ const METHODS: [Method; 42] = [
     unary("/countersign.v1.AuthService/ListOwnSessions", true),
     unary("/countersign.v1.AuthService/RevokeOwnSessions", true),
     unary("/countersign.v1.UserService/CreateUser", true),
+    Method { path: IMPORT, kind: "bidi_stream", traced: true },
+    unary("/countersign.v1.UserService/CheckPasswordHash", true),
     unary("/countersign.v1.UserService/GetUser", true),
     unary("/countersign.v1.UserService/ListUsers", true),
     unary("/countersign.v1.UserService/UpdateUser", true),

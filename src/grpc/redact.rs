@@ -117,6 +117,42 @@ impl fmt::Debug for v1::create_user_request::Credential {
     }
 }
 
+impl fmt::Debug for v1::ImportRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImportRow")
+            .field("number", &self.number)
+            .field("username", &self.username)
+            .field("credential", &self.credential)
+            .field("roles", &self.roles)
+            .field("custom_claims", &self.custom_claims)
+            .field("user_id", &self.user_id)
+            .field("external_id", &self.external_id)
+            .field("disabled", &self.disabled)
+            .field("created_at", &self.created_at)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::import_row::Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arm = match self {
+            Self::PasswordHash(_) => "PasswordHash",
+            Self::Password(_) => "Password",
+            Self::NoPassword(_) => return f.write_str("NoPassword"),
+        };
+        f.debug_tuple(arm).field(&Redacted).finish()
+    }
+}
+
+impl fmt::Debug for v1::CheckPasswordHashRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckPasswordHashRequest")
+            .field("password_hash", &Redacted)
+            .field("password", &Redacted)
+            .finish()
+    }
+}
+
 impl fmt::Debug for v1::SetPasswordRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SetPasswordRequest").field("user", &self.user).field("password", &Redacted).finish()
@@ -202,6 +238,21 @@ mod tests {
             ),
             format!("{:?}", v1::VerifyStreamRequest { access_token: secret(), ..Default::default() }),
             format!("{:?}", v1::CreateKeyResponse { secret: secret(), ..Default::default() }),
+            format!(
+                "{:?}",
+                v1::ImportUsersRequest {
+                    message: Some(v1::import_users_request::Message::Rows(v1::ImportRows {
+                        rows: vec![v1::ImportRow {
+                            credential: Some(v1::import_row::Credential::Password(secret())),
+                            ..Default::default()
+                        }],
+                    })),
+                }
+            ),
+            format!(
+                "{:?}",
+                v1::CheckPasswordHashRequest { password_hash: secret(), password: Some(secret()) }
+            ),
             format!("{:?}", v1::LoginResponse { tokens: Some(tokens.clone()), session: None }),
             format!("{:?}", v1::RefreshResponse { tokens: Some(tokens) }),
         ];

@@ -57,6 +57,34 @@ pub struct NewUser {
     pub external_id: Option<ExternalId>,
 }
 
+/// A user who is brought from another system, with what that system knows of them beside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportedUser {
+    /// Whom to create.
+    pub new: NewUser,
+    /// Whether they are locked out.
+    pub disabled: bool,
+    /// When the other system created them; now where it does not tell.
+    pub created_at: Option<UnixMillis>,
+}
+
+/// What tells one user from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The id.
+    pub id: UserId,
+    /// What they log in with.
+    pub username: Username,
+    /// What they are called in another system.
+    pub external_id: Option<ExternalId>,
+}
+
+impl From<&NewUser> for Identity {
+    fn from(new: &NewUser) -> Self {
+        Self { id: new.id, username: new.username.clone(), external_id: new.external_id.clone() }
+    }
+}
+
 /// A password hash as it is stored: a PHC string of Argon2id, or what a user was brought with from another system. Not a password, but not for anybody's eyes either: `Debug` shows none of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
@@ -67,10 +95,22 @@ impl PasswordHash {
         Self(phc)
     }
 
+    /// What is stored for a user who has no password: none that is typed is it.
+    pub fn none() -> Self {
+        Self(Self::NONE.to_owned())
+    }
+
+    /// Whether the user has no password.
+    pub fn is_none(&self) -> bool {
+        self.0 == Self::NONE
+    }
+
     /// The text.
     pub fn as_phc(&self) -> &str {
         &self.0
     }
+
+    const NONE: &str = "$none$";
 }
 
 impl fmt::Debug for PasswordHash {

@@ -133,6 +133,8 @@ pub enum Imported {
     Own(Argon2idHash),
     /// A hash of another system.
     Foreign(ForeignHash),
+    /// A hash of another system that was wrapped here before: from an export.
+    Wrapped(Wrapped),
     /// The password itself.
     Plain(Password),
 }
@@ -152,13 +154,36 @@ impl Imported {
         {
             return Ok(Self::Own(own));
         }
+        if let Some(wrapped) = Wrapped::parse(text) {
+            return wrapped::from_elsewhere(wrapped).map(Self::Wrapped);
+        }
         parse_foreign(text).map(Self::Foreign)
+    }
+
+    /// Whether something must be hashed to take it over: it is never stored as it came.
+    pub fn takes_hashing(&self) -> bool {
+        match self {
+            Self::Own(_) | Self::Wrapped(_) => false,
+            Self::Foreign(hash) => hash.is_fast(),
+            Self::Plain(_) => true,
+        }
+    }
+
+    /// Whether this is the password, or a hash of it. Takes the same time whatever the answer.
+    pub fn matches(&self, password: &Password, memory: &mut WorkingMemory) -> bool {
+        match self {
+            Self::Own(hash) => hash.matches(password, memory),
+            Self::Foreign(hash) => hash.matches(password, memory),
+            Self::Wrapped(hash) => hash.matches(password, memory),
+            Self::Plain(plain) => plain.expose().as_bytes().ct_eq(password.expose().as_bytes()).into(),
+        }
     }
 
     /// Whose format it is.
     pub const fn format(&self) -> &'static str {
         match self {
             Self::Own(_) => "argon2id",
+            Self::Wrapped(_) => "wrapped",
             Self::Foreign(hash) => hash.format(),
             Self::Plain(_) => "plain",
         }
@@ -209,6 +234,8 @@ fn parse_foreign(text: &str) -> Result<ForeignHash, Unusable> {
 /// A hash as it is stored.
 #[derive(Debug)]
 pub enum Stored {
+    /// None: the user has no password.
+    Nothing,
     /// Argon2id, as every new hash is.
     Own(Argon2idHash),
     /// As another system has made it.
@@ -221,6 +248,9 @@ impl Stored {
     /// Reads what the database has.
     pub fn parse(hash: &PasswordHash) -> Result<Self, CorruptHash> {
         let text = hash.as_phc();
+        if hash.is_none() {
+            return Ok(Self::Nothing);
+        }
         if text.starts_with("$argon2id$v=19$") {
             return Argon2idHash::parse(hash).map(Self::Own);
         }
@@ -237,9 +267,10 @@ impl Stored {
         Ok(Self::Foreign(foreign))
     }
 
-    /// Whether this is a hash of the password. Takes the same time whatever the answer.
+    /// Whether this is a hash of the password. Takes the same time whatever the answer; where there is none, none.
     pub fn matches(&self, password: &Password, memory: &mut WorkingMemory) -> bool {
         match self {
+            Self::Nothing => false,
             Self::Own(hash) => hash.matches(password, memory),
             Self::Foreign(hash) => hash.matches(password, memory),
             Self::Wrapped(hash) => hash.matches(password, memory),
@@ -249,6 +280,7 @@ impl Stored {
     /// Whether a hash made today, with these parameters, would be another kind of hash.
     pub fn needs_rehash(&self, wanted: HashParameters) -> bool {
         match self {
+            Self::Nothing => false,
             Self::Own(hash) => hash.needs_rehash(wanted),
             Self::Foreign(_) | Self::Wrapped(_) => true,
         }
@@ -260,6 +292,7 @@ impl Stored {
         let argon2 =
             |hash: &Argon2idHash| Work { family: Family::Argon2, units: hash.parameters().work_kib() };
         match self {
+            Self::Nothing => {}
             Self::Own(hash) => tally.add(argon2(hash)),
             Self::Foreign(hash) => tally.add(hash.work()),
             Self::Wrapped(hash) => {

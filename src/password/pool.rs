@@ -13,11 +13,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
-use self::queue::{Job, Queue, Task};
+use self::queue::{Job, Queue, Reply, Task};
 use super::argon2id::{CorruptHash, HashParameters};
-use super::foreign::{Family, Imported, Stored, Tally, Unusable, Work};
+use super::foreign::{Family, ForeignHash, Imported, Stored, Tally, Unusable, Work};
 use super::policy::Password;
 use crate::model::{Clock, Monotonic, PasswordHash};
 use crate::telemetry::buckets::Histogram;
@@ -159,21 +159,67 @@ impl HashingPool {
     /// Takes over what another system has stored for a password, and returns what is to be stored here: a hash that would be
     /// guessed too fast is wrapped, plain text is hashed, any other stays as it is.
     pub async fn adopt(&self, text: &str, deadline: Monotonic) -> Result<PasswordHash, AdoptError> {
-        let adopted = match Imported::parse(text)? {
-            Imported::Own(hash) => hash.to_phc(),
-            Imported::Plain(password) => self.hash(password, deadline).await?,
-            Imported::Foreign(hash) if hash.is_fast() => {
+        let adopted = match Adoption::of(Imported::parse(text)?, text) {
+            Adoption::Store(hash) => hash,
+            Adoption::Hash(password) => self.hash(password, deadline).await?,
+            Adoption::Wrap(hash) => {
                 let (reply, answer) = oneshot::channel();
                 self.reserve(deadline)?.submit(Task::Wrap { hash, reply })?;
                 answer.await.unwrap_or(Err(PoolError::Closed))?
             }
-            Imported::Foreign(_) => PasswordHash::from_phc(text.to_owned()),
         };
-        // From now on nobody can tell by the time whether somebody has a hash like it.
-        if let Ok(hash) = Stored::parse(&adopted) {
+        self.will_be_met(&adopted);
+        Ok(adopted)
+    }
+
+    /// The same for one of many: what must be hashed is hashed when no login waits.
+    pub async fn adopt_in_background(
+        &self,
+        hash: Imported,
+        text: &str,
+        deadline: Monotonic,
+    ) -> Result<PasswordHash, PoolError> {
+        let adopted = match Adoption::of(hash, text) {
+            Adoption::Store(hash) => hash,
+            Adoption::Hash(password) => {
+                self.in_background(deadline, |reply| Task::Hash { password, reply }).await?
+            }
+            Adoption::Wrap(hash) => self.in_background(deadline, |reply| Task::Wrap { hash, reply }).await?,
+        };
+        self.will_be_met(&adopted);
+        Ok(adopted)
+    }
+
+    /// Whether this is a hash of the password, found out when no login waits.
+    pub async fn check(
+        &self,
+        hash: Imported,
+        password: Password,
+        deadline: Monotonic,
+    ) -> Result<bool, PoolError> {
+        self.in_background(deadline, |reply| Task::Check { hash, password, reply }).await
+    }
+
+    /// Does a job when no other waits. Whoever asks while there are as many such jobs as threads waits until one is done,
+    /// or is too late.
+    async fn in_background<T>(
+        &self,
+        deadline: Monotonic,
+        task: impl FnOnce(Reply<T>) -> Task,
+    ) -> Result<T, PoolError> {
+        let _permit = self.shared.background.acquire().await.map_err(|_| PoolError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let job = Job { deadline, task: task(reply) };
+        self.shared.queue().admit_to_background(job, self.shared.clock.monotonic())?;
+        self.shared.work.notify_one();
+        answer.await.unwrap_or(Err(PoolError::Closed))
+    }
+
+    /// From now on nobody can tell by the time whether somebody has a hash like this one.
+    fn will_be_met(&self, hash: &PasswordHash) {
+        if let Ok(hash) = Stored::parse(hash) {
             self.shared.met(&hash.work());
         }
-        Ok(adopted)
     }
 
     /// What the pool does and has done.
@@ -184,6 +230,7 @@ impl HashingPool {
     /// Takes no more jobs, and answers those that wait with [`PoolError::Closed`]; those being hashed are
     /// finished and answered. Does not wait for them.
     pub fn close(&self) {
+        self.shared.background.close();
         self.shared.queue().close();
         self.shared.work.notify_all();
     }
@@ -207,6 +254,26 @@ impl Drop for HashingPool {
 impl std::fmt::Debug for HashingPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("HashingPool").field(&self.stats()).finish()
+    }
+}
+
+/// How something is taken over from another system.
+enum Adoption {
+    Store(PasswordHash),
+    Hash(Password),
+    Wrap(ForeignHash),
+}
+
+impl Adoption {
+    /// `text` is what the hash was read from.
+    fn of(hash: Imported, text: &str) -> Self {
+        match hash {
+            Imported::Own(hash) => Self::Store(hash.to_phc()),
+            Imported::Wrapped(hash) => Self::Store(hash.to_stored()),
+            Imported::Plain(password) => Self::Hash(password),
+            Imported::Foreign(hash) if hash.is_fast() => Self::Wrap(hash),
+            Imported::Foreign(_) => Self::Store(PasswordHash::from_phc(text.to_owned())),
+        }
     }
 }
 
@@ -268,6 +335,8 @@ struct Shared {
     queue: Mutex<Queue>,
     /// Told when a job is admitted, and when the queue is closed.
     work: Condvar,
+    /// How many jobs in the background may wait or be done.
+    background: Semaphore,
     clock: Arc<dyn Clock>,
     parameters: HashParameters,
     /// The work of the dearest hash of each family that was met, and of those that the pool makes.
@@ -286,6 +355,7 @@ impl Shared {
         Self {
             queue: Mutex::new(Queue::new(options.queue.max(1), options.threads.max(1))),
             work: Condvar::new(),
+            background: Semaphore::new(options.threads.max(1)),
             clock,
             parameters: options.parameters,
             dearest: Mutex::new(dearest),

@@ -6,7 +6,7 @@ use super::{Code, Entry, Reason};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(1));
 
-pub(super) static ENTRIES: [Entry; 46] = [
+pub(super) static ENTRIES: [Entry; 47] = [
     Entry {
         reason: Reason::InvalidRequest,
         name: "INVALID_REQUEST",
@@ -167,6 +167,18 @@ pub(super) static ENTRIES: [Entry; 46] = [
                   asked for with `at_least`; so it cannot say whether a token is still good.",
         remedy: "Keep the tokens. Try again, where possible on another replica; do not take the token for \
                  verified.",
+    },
+    Entry {
+        reason: Reason::StreamEnded,
+        name: "STREAM_ENDED",
+        code: Code::Unavailable,
+        number: 50305,
+        retry_after: SOON,
+        en: "The service ends this stream. Please go on in another.",
+        zh_cn: "服务端已结束当前数据流，请重新建立后继续。",
+        meaning: "`ImportUsers`: the server stops, or the stream is as old as streams become. What has been answered is \
+                  durable.",
+        remedy: "Call again, on another connection, and send the rows that have no answer.",
     },
     Entry {
         reason: Reason::CallerNotAllowed,

@@ -97,6 +97,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("opentelemetry_otlp", &["telemetry"]),
     ("tracing_opentelemetry", &["telemetry"]),
     ("clap", &["cli"]),
+    ("csv_core", &["cli"]),
     ("figment", &["config"]),
 ];
 

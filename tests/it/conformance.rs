@@ -52,7 +52,11 @@ macro_rules! topic {
             a_disabled_user_can_be_let_in_again, a_deleted_user_leaves_the_name_and_the_epoch_behind,
             attributes_are_set_apart_and_end_nothing, an_external_id_is_set_moved_and_taken_away,
             of_two_changes_to_what_both_have_read_one_is_made,
-            a_password_is_set_in_the_epoch_in_which_the_old_one_was_shown);
+            a_password_is_set_in_the_epoch_in_which_the_old_one_was_shown,
+            many_users_are_created_at_once_and_each_is_answered,
+            of_many_users_those_who_are_in_the_way_of_others_are_told,
+            whoever_has_the_id_of_a_deleted_user_begins_where_that_one_ended,
+            users_are_listed_with_their_hashes);
     };
     ($backend:ty, service_accounts) => {
         $crate::conformance::topic!($backend, service_accounts:
@@ -113,7 +117,7 @@ macro_rules! topic {
     };
     ($backend:ty, concurrency) => {
         $crate::conformance::topic!($backend, concurrency: one_of_many_gets_the_username,
-            one_of_many_gets_the_external_id,
+            one_of_many_gets_the_external_id, imports_at_once_create_each_user_once,
             no_raise_of_an_epoch_is_lost, the_order_of_numbers_is_the_order_of_commits,
             one_of_many_presentations_rotates, a_limit_holds_when_many_log_in_at_once,
             the_limit_of_a_class_holds_when_many_log_in_at_once);

@@ -32,6 +32,7 @@ mod http_openapi;
 mod http_own;
 mod http_schemathesis;
 mod http_transcoding;
+mod importing;
 mod installing;
 mod invariants;
 mod key_commands;

@@ -145,6 +145,53 @@ async fn service_keys(address: SocketAddr, admin: &str) -> (Vec<(String, Vec<u8>
     (secrets, format!("{refusals:?} {listed:?}"))
 }
 
+/// Passwords and hashes that are tried and imported, and refused with what is wrong: the secrets, and the answers.
+async fn imported(address: SocketAddr, admin: &str) -> (Vec<(String, Vec<u8>)>, String) {
+    use v1::import_row::Credential;
+
+    let mut users =
+        UserServiceClient::new(Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy());
+    let plain = "imported-password-canary-90fe".to_owned();
+    let broken = "$2b$10$broken-hash-canary-41cd".to_owned();
+    let fast = "md5:password::fedcba98765432100123456789abcdef".to_owned();
+    let row = |number: u64, credential| v1::ImportRow {
+        number,
+        username: format!("imported{number}"),
+        credential: Some(credential),
+        ..Default::default()
+    };
+    let rows = [
+        row(1, Credential::Password(plain.clone())),
+        row(2, Credential::PasswordHash(broken.clone())),
+        row(3, Credential::PasswordHash(fast.clone())),
+        row(4, Credential::PasswordHash(format!("plain:{plain}"))),
+    ];
+    let start = v1::import_users_request::Message::Start(v1::ImportStart::default());
+    let rows = v1::import_users_request::Message::Rows(v1::ImportRows { rows: rows.into() });
+    let messages = [start, rows].map(|message| v1::ImportUsersRequest { message: Some(message) });
+    let messages = tokio_stream::iter(messages);
+    let mut answers = users.import_users(by(admin, messages)).await.unwrap().into_inner();
+    let mut told = Vec::new();
+    while let Some(answer) = answers.message().await.unwrap() {
+        told.push(answer);
+    }
+    assert_eq!(told.len(), 4);
+    for hash in [&fast, &broken] {
+        let ask = v1::CheckPasswordHashRequest { password_hash: hash.clone(), password: Some(plain.clone()) };
+        told.push(v1::ImportUsersResponse {
+            user_id: format!("{:?}", users.check_password_hash(by(admin, ask)).await.unwrap()),
+            ..Default::default()
+        });
+    }
+    let secrets = vec![
+        ("an imported password".to_owned(), plain.into_bytes()),
+        ("a hash that was refused".to_owned(), broken.into_bytes()),
+        ("a fast hash".to_owned(), fast["md5:password::".len()..].as_bytes().to_vec()),
+        ("the bytes of a fast hash".to_owned(), hex::decode(&fast["md5:password::".len()..]).unwrap()),
+    ];
+    (secrets, format!("{told:?}"))
+}
+
 fn by<T>(credential: &str, message: T) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     request.metadata_mut().insert("authorization", format!("Bearer {credential}").parse().unwrap());
@@ -179,6 +226,8 @@ async fn no_secret_is_in_a_log_line_an_error_a_trace_a_metric_or_the_database() 
     client.verify(&next.refresh_token).await.unwrap();
     let (keys, refused) = service_keys(dev.grpc, &next.access_token).await;
     secrets.extend(keys);
+    let (brought, told) = imported(dev.grpc, &next.access_token).await;
+    secrets.extend(brought);
     errors.push(client.login("admin", wrong).await.unwrap_err());
     errors.push(client.login(typed_into_the_wrong_field, wrong).await.unwrap_err());
     errors.push(client.refresh(&next.access_token).await.unwrap_err());
@@ -217,7 +266,8 @@ async fn no_secret_is_in_a_log_line_an_error_a_trace_a_metric_or_the_database() 
 
     let metrics = Http(dev.operations).get("/metrics", &[]).await.body;
     let log = dev.log();
-    let errors = format!("{errors:?} {refused}");
+    let errors = format!("{errors:?} {refused} {told}");
+    assert!(log.contains("users imported"), "{log}");
     assert!(log.contains("service key created") && log.contains("service key revoked"), "{log}");
     assert!(log.contains("login succeeded") && log.contains("login failed"), "the log was captured:\n{log}");
     assert_eq!(dev.terminate(), Some(0));

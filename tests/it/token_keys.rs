@@ -92,7 +92,7 @@ impl World {
     }
 
     fn admin(&self) -> KeyAdmin {
-        KeyAdmin::Database(self.stored(self.encryption()))
+        KeyAdmin::Database(Box::new(self.stored(self.encryption())))
     }
 
     async fn list(&self) -> Vec<KeyEntry> {
@@ -190,7 +190,7 @@ async fn a_key_that_a_replica_cannot_decrypt_waits_for_it_and_a_withdrawn_one_is
     let first = signer(&old, world.now());
     let next = KeyEncryption::generate();
     let both = Arc::new(KeyEncryption::new(&next, Some(&world.key)).unwrap());
-    let admin = KeyAdmin::Database(world.stored(both.clone()));
+    let admin = KeyAdmin::Database(Box::new(world.stored(both.clone())));
     let made = admin.rotate(&Caller::operator(), KeyKind::Signing, None).await.unwrap();
     let new = world.start_with("new", &both).await.unwrap();
     for _ in 0..20 {
@@ -214,7 +214,7 @@ async fn a_key_that_a_replica_cannot_decrypt_waits_for_it_and_a_withdrawn_one_is
     old.load().await.unwrap();
     admin.withdraw(&Caller::operator(), &first).await.unwrap();
     let both = Arc::new(KeyEncryption::new(&next, Some(&world.key)).unwrap());
-    let admin = KeyAdmin::Database(world.stored(both));
+    let admin = KeyAdmin::Database(Box::new(world.stored(both)));
     let third = admin.rotate(&Caller::operator(), KeyKind::Signing, None).await.unwrap().id;
     old.load().await.unwrap();
     assert_eq!([&first, &second, &third].map(|id| trusts(&old, id)), [false, true, false]);

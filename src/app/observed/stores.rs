@@ -8,13 +8,13 @@ use tracing::Instrument as _;
 
 use crate::model::throttle::{Admission, LoginAttempt, Source};
 use crate::model::{
-    Clock, Credential, Epoch, ExternalId, NewSession, NewUser, PasswordHash, Position, Revocation,
-    RevocationReason, Session, SessionId, UnixMillis, User, UserId, Username,
+    Clock, Credential, Epoch, ExternalId, Identity, ImportedUser, NewSession, NewUser, PasswordHash,
+    Position, Revocation, RevocationReason, Session, SessionId, UnixMillis, User, UserId, Username,
 };
 use crate::store::{
-    AttributeChange, Cause, CreateUserError, Created, Ending, Honoured, Ledger, LedgerPoll, LedgerSnapshot,
-    Lived, LoginThrottle, Presentation, Push, RequestThrottle, Rotation, SessionPolicy, SessionRevocation,
-    SessionStore, SetAttributesError, Standing, StoreError, UserStore,
+    AttributeChange, Cause, CreateUserError, Created, Ending, Honoured, ImportAnswer, Ledger, LedgerPoll,
+    LedgerSnapshot, Lived, LoginThrottle, Presentation, Push, RequestThrottle, Rotation, SessionPolicy,
+    SessionRevocation, SessionStore, SetAttributesError, Standing, StoreError, UserStore,
 };
 use crate::telemetry::Metrics;
 use crate::telemetry::tables::{Counters, StoreTimings};
@@ -165,6 +165,22 @@ impl UserStore for Observed<dyn UserStore> {
 
     async fn list(&self, after: Option<&Username>, limit: u32) -> Result<Vec<User>, StoreError> {
         self.watch.time(3, self.inner.list(after, limit)).await
+    }
+
+    async fn list_credentials(
+        &self,
+        after: Option<&Username>,
+        limit: u32,
+    ) -> Result<Vec<Credential>, StoreError> {
+        self.watch.time(3, self.inner.list_credentials(after, limit)).await
+    }
+
+    async fn import(&self, users: Vec<ImportedUser>) -> Result<Vec<ImportAnswer>, StoreError> {
+        self.watch.time(3, self.inner.import(users)).await
+    }
+
+    async fn look_up(&self, identities: Vec<Identity>) -> Result<Vec<ImportAnswer>, StoreError> {
+        self.watch.time(3, self.inner.look_up(identities)).await
     }
 
     async fn set_password(

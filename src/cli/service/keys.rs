@@ -85,8 +85,8 @@ pub(super) struct StoredKeys {
 }
 
 impl StoredKeys {
-    pub(super) const fn new(stored: DatabaseKeys, keys: Keys) -> Self {
-        Self { admin: KeyAdmin::Database(stored), keys }
+    pub(super) fn new(stored: DatabaseKeys, keys: Keys) -> Self {
+        Self { admin: KeyAdmin::Database(Box::new(stored)), keys }
     }
 
     fn stored(&self) -> Result<&DatabaseKeys, KeyAdminError> {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::auth::CreateUser;
+use crate::auth::{CreateUser, ImportBatch, ImportRun, RowResult};
 use crate::cli::place::Ended;
 use crate::cli::program::{BoxError, Page};
-use crate::model::{CustomClaims, ExternalId, Role, UnixMillis, UserFacts, Username};
+use crate::model::{Credential, CustomClaims, ExternalId, Role, UnixMillis, UserFacts, Username};
 
 /// The administration of users by an operator. Every change is written to the audit log by whoever implements this;
 /// those that end sessions also to the ledger.
@@ -54,4 +54,18 @@ pub trait UserAdministration: Send + Sync {
 
     /// Forgets the user and ends every session.
     async fn delete(&self, username: &Username) -> Result<Ended, BoxError>;
+}
+
+/// All users at once, in and out, where their stores are.
+#[async_trait]
+pub trait UserTransfer: Send + Sync {
+    /// Imports the rows of a batch, and answers for each in order.
+    async fn import(&self, run: &ImportRun, batch: ImportBatch) -> Result<Vec<RowResult>, BoxError>;
+
+    /// At most `limit` users with their password hashes whose usernames come after `after`, in order of username.
+    async fn list_credentials(
+        &self,
+        after: Option<&Username>,
+        limit: u32,
+    ) -> Result<Vec<Credential>, BoxError>;
 }

@@ -9,14 +9,20 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
 use super::*;
-use crate::auth::{Explanation, NewCredential, RevokedSessions, SessionEnd, UserAdminError, UserRef};
+use crate::auth::{
+    Explanation, ImportBatch, ImportRun, NewCredential, RevokedSessions, RowResult, SessionEnd,
+    UserAdminError, UserRef,
+};
 use crate::cli::key::KeyAdministration;
 use crate::cli::program::{BoxError, Page};
 use crate::cli::service_account::ServiceAccountAdministration;
 use crate::cli::session::SessionAdministration;
 use crate::cli::{Cli, DevData, run};
 use crate::config::Config;
-use crate::model::{ClientFacts, EndCause, Position, SessionFacts, SessionId, UnixMillis, UserFacts, UserId};
+use crate::model::{
+    ClientFacts, Credential, EndCause, Epoch, PasswordHash, Position, SessionFacts, SessionId, UnixMillis,
+    User as StoredUser, UserFacts, UserId,
+};
 
 /// Takes every order, and has users `user000` and so on.
 #[derive(Clone, Default)]
@@ -69,6 +75,9 @@ impl Program for Recorder {
         Ok(None)
     }
     async fn users(&self, _config: &Config) -> Result<Box<dyn UserAdministration>, BoxError> {
+        Ok(Box::new(self.clone()))
+    }
+    async fn transfer(&self, _config: &Config) -> Result<Box<dyn UserTransfer>, BoxError> {
         Ok(Box::new(self.clone()))
     }
     async fn sessions(&self, _config: &Config) -> Result<Box<dyn SessionAdministration>, BoxError> {
@@ -190,6 +199,39 @@ impl UserAdministration for Recorder {
     async fn delete(&self, username: &Username) -> Result<Ended, BoxError> {
         self.note(format!("delete {}", username.as_str()));
         Ok(self.ended())
+    }
+}
+
+#[async_trait]
+impl UserTransfer for Recorder {
+    async fn import(&self, _: &ImportRun, _: ImportBatch) -> Result<Vec<RowResult>, BoxError> {
+        Ok(Vec::new())
+    }
+    async fn list_credentials(
+        &self,
+        after: Option<&Username>,
+        limit: u32,
+    ) -> Result<Vec<Credential>, BoxError> {
+        let from = after.map_or(0, |last| last.as_str()["user".len()..].parse::<usize>().unwrap() + 1);
+        let names = (from..self.users).take(limit as usize).map(|n| format!("user{n:04}"));
+        let credential = |name: String| {
+            let UserFacts { id, username, roles, claims, external_id, disabled, created_at, updated_at } =
+                user(Username::parse(&name).unwrap());
+            let epoch = Epoch(0);
+            let user = StoredUser {
+                id,
+                username,
+                roles,
+                claims,
+                external_id,
+                disabled,
+                epoch,
+                created_at,
+                updated_at,
+            };
+            Credential { user, password_hash: PasswordHash::from_phc("$argon2id$secret".to_owned()) }
+        };
+        Ok(names.map(credential).collect())
     }
 }
 

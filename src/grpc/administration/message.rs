@@ -9,8 +9,8 @@ use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 
 use crate::auth::{
-    AuthError, ChangeUser, CreateUser, Explanation, LONGEST_RESET, NewCredential, SessionEnd, SessionPlace,
-    UserFilter, UserRef,
+    AuthError, ChangeUser, CreateUser, Explanation, HashCheck, LONGEST_RESET, NewCredential, RowRefusal,
+    SessionEnd, SessionPlace, UserFilter, UserRef,
 };
 use crate::grpc::convert;
 use crate::grpc::proto::v1;
@@ -234,7 +234,7 @@ pub(in crate::grpc) fn claims(
 }
 
 /// JSON as protobuf has it; `None` for what is deeper than `levels`, or is no JSON.
-fn object(message: prost_types::Struct, levels: usize) -> Option<Map<String, Value>> {
+pub(super) fn object(message: prost_types::Struct, levels: usize) -> Option<Map<String, Value>> {
     let levels = levels.checked_sub(1)?;
     message.fields.into_iter().map(|(name, item)| Some((name, value(item, levels)?))).collect()
 }
@@ -276,6 +276,20 @@ impl From<User> for v1::User {
             created_at: Some(convert::timestamp(user.created_at)),
             updated_at: Some(convert::timestamp(user.updated_at)),
         }
+    }
+}
+
+impl From<Result<HashCheck, RowRefusal>> for v1::CheckPasswordHashResponse {
+    fn from(checked: Result<HashCheck, RowRefusal>) -> Self {
+        use v1::check_password_hash_response::Result as Outcome;
+
+        let result = match checked {
+            Ok(HashCheck { format, wrapped, matches }) => {
+                Outcome::Accepted(v1::AcceptedPasswordHash { format: format.to_owned(), wrapped, matches })
+            }
+            Err(refusal) => Outcome::Refused(refusal.into()),
+        };
+        Self { result: Some(result) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::password::argon2id::{HashParameters, WorkingMemory, fill_tag};
 /// The most that one password may cost, in KiB that are filled: 1 GiB.
 pub(super) const MOST_WORK_KIB: u64 = 1024 * 1024;
 /// With less than this a hash is wrapped: the least that OWASP's Password Storage Cheat Sheet recommends fills some 33 MiB.
-const FAST_BELOW_KIB: u64 = 16 * 1024;
+pub(super) const FAST_BELOW_KIB: u64 = 16 * 1024;
 
 /// Argon2 with its parameters.
 #[derive(Debug, Clone)]

@@ -42,7 +42,7 @@ fn imported(text: &str, memory: &mut WorkingMemory) -> (&'static str, String, bo
             (format, hash.wrap([7; 16], small(), memory).to_stored().as_phc().to_owned(), true)
         }
         Imported::Foreign(hash) => (hash.format(), text.to_owned(), false),
-        Imported::Plain(_) => panic!("{text} is no hash"),
+        Imported::Wrapped(_) | Imported::Plain(_) => panic!("{text} is no hash of another system"),
     }
 }
 
@@ -267,4 +267,28 @@ fn a_wrapped_hash_that_is_changed_lets_nobody_in() {
     }
     let costly = stored(&kept.replace("m=8", "m=262145")).unwrap_err();
     assert_eq!(costly, CorruptHash::Parameters(InvalidHashParameters::Memory));
+}
+
+#[test]
+fn a_wrapped_hash_of_an_export_is_taken_as_it_is_unless_it_is_weak_or_dear() {
+    let wrapped = |outer: &str| {
+        let text = format!(
+            "$wrapped$v=1$md5$c=password,i=1$$argon2id$v=19${outer}$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA"
+        );
+        Imported::parse(&text).map(|hash| (hash.format(), hash.takes_hashing()))
+    };
+    assert_eq!(wrapped("m=19456,t=2,p=1"), Ok(("wrapped", false)));
+    assert!(matches!(wrapped("m=8,t=1,p=1"), Err(Unusable::TooLittle { .. })));
+    assert!(wrapped("m=1048576,t=2,p=1").is_err());
+    assert!(matches!(wrapped("m=19456,t=2"), Err(Unusable::Malformed { .. })));
+}
+
+#[test]
+fn a_user_without_a_password_has_none_that_matches() {
+    let stored = Stored::parse(&PasswordHash::none()).unwrap();
+    let mut memory = WorkingMemory::default();
+    for typed in ["", "$none$", "x"] {
+        assert!(!stored.matches(&Password::new(typed.to_owned()).unwrap(), &mut memory));
+    }
+    assert!(Imported::parse(PasswordHash::none().as_phc()).is_err(), "it is no hash that somebody brings");
 }

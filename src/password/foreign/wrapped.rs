@@ -44,9 +44,30 @@ impl fmt::Debug for Wrapped {
     }
 }
 
+/// One that was read from an export: it may not cost a login more than any other hash.
+pub(super) fn from_elsewhere(wrapped: Result<Wrapped, CorruptHash>) -> Result<Wrapped, Unusable> {
+    let wrapped = wrapped.map_err(|_| MALFORMED)?;
+    let (given, most) = (wrapped.outer.parameters().work_kib(), argon2::MOST_WORK_KIB);
+    if given > most {
+        return Err(Unusable::TooCostly { format: "wrapped", what: "m × t in KiB", given, most });
+    }
+    if argon2::is_fast(wrapped.outer.parameters()) {
+        return Err(Unusable::TooLittle {
+            format: "wrapped",
+            what: "m × t in KiB",
+            given,
+            least: argon2::FAST_BELOW_KIB,
+        });
+    }
+    Ok(wrapped)
+}
+
+const MALFORMED: Unusable =
+    Unusable::Malformed { format: "wrapped", what: "its parts are not as they were written" };
+
 fn read(text: &str) -> Result<Wrapped, CorruptHash> {
     const OUTER: &str = "$argon2id$v=19$";
-    let malformed = Unusable::Malformed { format: "wrapped", what: "its parts are not as they were written" };
+    let malformed = MALFORMED;
     let place = text.rfind(OUTER).ok_or(malformed)?;
     let outer = Argon2idHash::parse(&PasswordHash::from_phc(text[place..].to_owned()))?;
     let (name, rest) = text[..place].split_once('$').ok_or(malformed)?;

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{PoolError, PoolStats, Verdict};
 use crate::model::{Monotonic, PasswordHash};
-use crate::password::foreign::{ForeignHash, Tally};
+use crate::password::foreign::{ForeignHash, Imported, Tally};
 use crate::password::policy::Password;
 
 /// The bounds of what a refused caller is told to wait.
@@ -23,6 +23,7 @@ pub(super) enum Task {
     Hash { password: Password, reply: Reply<PasswordHash> },
     Verify { password: Password, against: Option<PasswordHash>, may_enter: bool, reply: Reply<Verdict> },
     Wrap { hash: ForeignHash, reply: Reply<PasswordHash> },
+    Check { hash: Imported, password: Password, reply: Reply<bool> },
 }
 
 pub(super) struct Job {
@@ -30,11 +31,19 @@ pub(super) struct Job {
     pub(super) task: Task,
 }
 
+/// A job for a thread to do now.
+pub(super) struct Turn {
+    pub(super) task: Task,
+    /// Whether it has waited for the others to have none.
+    pub(super) in_background: bool,
+}
+
 impl Job {
     fn is_abandoned(&self) -> bool {
         match &self.task {
             Task::Hash { reply, .. } | Task::Wrap { reply, .. } => reply.is_closed(),
             Task::Verify { reply, .. } => reply.is_closed(),
+            Task::Check { reply, .. } => reply.is_closed(),
         }
     }
 
@@ -43,13 +52,18 @@ impl Job {
         match self.task {
             Task::Hash { reply, .. } | Task::Wrap { reply, .. } => drop(reply.send(Err(error))),
             Task::Verify { reply, .. } => drop(reply.send(Err(error))),
+            Task::Check { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }
 
-/// Jobs in the order in which they came.
+/// Jobs in the order in which they came, and those that are done while there are none.
 pub(super) struct Queue {
     waiting: VecDeque<Job>,
+    /// Of whom nobody waits at a login: taken while nothing else waits, by at most half of the threads. As many as have a
+    /// permit of the pool.
+    background: VecDeque<Job>,
+    background_busy: usize,
     /// Places that are kept for jobs yet to come.
     reserved: usize,
     capacity: usize,
@@ -60,7 +74,15 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(capacity: usize, threads: usize) -> Self {
         let stats = PoolStats { threads, ..PoolStats::default() };
-        Self { waiting: VecDeque::new(), reserved: 0, capacity, closed: false, stats }
+        Self {
+            waiting: VecDeque::new(),
+            background: VecDeque::new(),
+            background_busy: 0,
+            reserved: 0,
+            capacity,
+            closed: false,
+            stats,
+        }
     }
 
     /// Keeps a place for a job that will come, or says at once why not.
@@ -90,6 +112,13 @@ impl Queue {
         self.give_back();
         self.check_open_until(job.deadline, now)?;
         self.waiting.push_back(job);
+        Ok(())
+    }
+
+    /// A job comes that is done when there is no other.
+    pub(super) fn admit_to_background(&mut self, job: Job, now: Monotonic) -> Result<(), PoolError> {
+        self.check_open_until(job.deadline, now)?;
+        self.background.push_back(job);
         Ok(())
     }
 
@@ -129,14 +158,43 @@ impl Queue {
 
     /// The next job that somebody still waits for and that is still in time; its thread is busy from now on,
     /// until it calls [`Queue::finish`].
-    pub(super) fn take(&mut self, now: Monotonic) -> Option<Job> {
+    pub(super) fn take(&mut self, now: Monotonic) -> Option<Turn> {
         while let Some(job) = self.waiting.pop_front() {
-            if let Some(job) = self.unless_dead(job, now) {
+            if let Some(Job { task, .. }) = self.unless_dead(job, now) {
                 self.stats.busy += 1;
-                return Some(job);
+                // They need not wait for a thread that has time for them to hear that it is too late.
+                self.discard_dead_background(now);
+                return Some(Turn { task, in_background: false });
+            }
+        }
+        if self.background_busy >= (self.stats.threads / 2).max(1) {
+            return None;
+        }
+        while let Some(job) = self.background.pop_front() {
+            if let Some(Job { task, .. }) = self.unless_dead(job, now) {
+                self.stats.busy += 1;
+                self.background_busy += 1;
+                return Some(Turn { task, in_background: true });
             }
         }
         None
+    }
+
+    fn discard_dead_background(&mut self, now: Monotonic) {
+        while self.background.front().is_some_and(|job| job.deadline <= now) {
+            if let Some(job) = self.background.pop_front() {
+                self.unless_dead(job, now);
+            }
+        }
+    }
+
+    /// A thread is idle again, `took` after it took a job in the background for which it computed so many hashes.
+    pub(super) fn finish_background(&mut self, took: Duration, (hashes, work): (u64, Tally), panicked: bool) {
+        self.background_busy -= 1;
+        // What is done here says nothing of how long the next login takes.
+        let average = self.stats.average;
+        self.finish(took, (hashes, work), panicked);
+        self.stats.average = average;
     }
 
     /// A thread is idle again, `took` after it took a job for which it computed so many hashes, which took so much together.
@@ -164,7 +222,7 @@ impl Queue {
     /// Lets nothing more in, and answers whoever waits.
     pub(super) fn close(&mut self) {
         self.closed = true;
-        for job in self.waiting.drain(..) {
+        for job in self.waiting.drain(..).chain(self.background.drain(..)) {
             job.refuse(PoolError::Closed);
         }
     }
@@ -325,6 +383,47 @@ mod tests {
         let (late, _answer) = job(at(5));
         assert_eq!(queue.admit(late, at(5)), Err(PoolError::Deadline), "its caller has gone meanwhile");
         assert_eq!(queue.stats().queued, 1);
+    }
+
+    #[test]
+    fn what_waits_in_the_background_goes_last_and_takes_half_of_the_threads() {
+        let mut queue = Queue::new(4, 4);
+        let mut answers = Vec::new();
+        let mut background = |queue: &mut Queue| {
+            let (job, answer) = job(at(5000));
+            queue.admit_to_background(job, at(0)).unwrap();
+            answers.push(answer);
+        };
+        for _ in 0..5 {
+            background(&mut queue);
+        }
+        let (login, _answer) = job(at(1000));
+        enter(&mut queue, login, at(0)).unwrap();
+        let taken: Vec<bool> =
+            std::iter::from_fn(|| queue.take(at(0)).map(|turn| turn.in_background)).collect();
+        assert_eq!(taken, [false, true, true], "the login first, and two threads of four for the rest");
+        queue.finish_background(Duration::from_secs(9), (1, Tally::default()), false);
+        assert_eq!(queue.stats().average, Duration::ZERO, "a login is not expected to take as long");
+        assert!(queue.take(at(0)).unwrap().in_background);
+
+        // A thread that has none but logins to do all the same tells them that it is too late.
+        let (login, _answer) = job(at(9000));
+        enter(&mut queue, login, at(4999)).unwrap();
+        assert!(!queue.take(at(5000)).unwrap().in_background);
+        let late = answers.iter_mut().filter_map(|answer| answer.try_recv().ok()).collect::<Vec<_>>();
+        assert_eq!(late, [Err(PoolError::Deadline), Err(PoolError::Deadline)]);
+    }
+
+    #[test]
+    fn one_thread_has_time_for_the_background_too() {
+        let mut queue = Queue::new(4, 1);
+        let (first, _first) = job(at(5000));
+        queue.admit_to_background(first, at(0)).unwrap();
+        assert!(queue.take(at(0)).unwrap().in_background);
+        let (second, mut second_answer) = job(at(5000));
+        queue.admit_to_background(second, at(0)).unwrap();
+        queue.close();
+        assert_eq!(second_answer.try_recv(), Ok(Err(PoolError::Closed)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
-use super::queue::{Job, Reply, Task};
+use super::queue::{Reply, Task, Turn};
 use super::{PoolError, Shared, Verdict};
 use crate::model::PasswordHash;
 use crate::password::argon2id::{Argon2idHash, WorkingMemory};
@@ -15,20 +15,24 @@ use crate::secret::random;
 pub(super) fn run(shared: &Shared) {
     yield_to_others();
     let mut memory = WorkingMemory::default();
-    while let Some(Job { task, .. }) = next(shared, &mut memory) {
+    while let Some(Turn { task, in_background }) = next(shared, &mut memory) {
+        let reply_of = (shared, in_background);
         match task {
             Task::Hash { password, reply } => {
-                answer(shared, reply, &mut memory, |memory| Ok(hash(shared, &password, memory)));
+                answer(reply_of, reply, &mut memory, |memory| Ok(hash(shared, &password, memory)));
             }
             Task::Verify { password, against, may_enter, reply } => {
-                answer(shared, reply, &mut memory, |memory| {
+                answer(reply_of, reply, &mut memory, |memory| {
                     verify(shared, &password, against.as_ref(), may_enter, memory)
                 });
             }
             Task::Wrap { hash, reply } => {
-                answer(shared, reply, &mut memory, |memory| {
+                answer(reply_of, reply, &mut memory, |memory| {
                     Ok(hash.wrap(random(), shared.parameters, memory).to_stored())
                 });
+            }
+            Task::Check { hash, password, reply } => {
+                answer(reply_of, reply, &mut memory, |memory| Ok(hash.matches(&password, memory)));
             }
         }
     }
@@ -45,11 +49,11 @@ fn yield_to_others() {
 /// Waits for a job. Before it waits, it wipes what the last hash left in memory: under load the next hash
 /// overwrites that anyway, so only an idle thread takes the time. When it has waited for long enough, it gives the
 /// memory back.
-fn next(shared: &Shared, memory: &mut WorkingMemory) -> Option<Job> {
+fn next(shared: &Shared, memory: &mut WorkingMemory) -> Option<Turn> {
     let mut queue = shared.queue();
     loop {
-        if let Some(job) = queue.take(shared.clock.monotonic()) {
-            return Some(job);
+        if let Some(turn) = queue.take(shared.clock.monotonic()) {
+            return Some(turn);
         }
         if queue.is_closed() {
             return None;
@@ -77,7 +81,7 @@ fn next(shared: &Shared, memory: &mut WorkingMemory) -> Option<Job> {
 
 /// Does the work, whatever becomes of it counts it, and only then tells the caller.
 fn answer<T>(
-    shared: &Shared,
+    (shared, in_background): (&Shared, bool),
     reply: Reply<T>,
     memory: &mut WorkingMemory,
     work: impl FnOnce(&mut WorkingMemory) -> Result<T, PoolError>,
@@ -95,7 +99,11 @@ fn answer<T>(
     let mut queue = shared.queue();
     queue.hold_memory(bytes, memory.bytes());
     let done = (memory.hashes() - hashes, memory.tally().since(&tally));
-    queue.finish(took, done, outcome.is_err());
+    if in_background {
+        queue.finish_background(took, done, outcome.is_err());
+    } else {
+        queue.finish(took, done, outcome.is_err());
+    }
     drop(queue);
     // Whoever has gone meanwhile needs no answer.
     let _ = reply.send(outcome.unwrap_or(Err(PoolError::Panicked)));

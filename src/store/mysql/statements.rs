@@ -14,6 +14,13 @@ macro_rules! time {
     };
 }
 
+/// A column of `JSON_TABLE` that is compared as the columns of the tables are, byte by byte.
+macro_rules! text {
+    ($length:literal, $path:literal) => {
+        concat!("VARCHAR(", $length, ") CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '", $path, "'")
+    };
+}
+
 pub(super) const STATEMENTS: Statements = Statements {
     begin: "START TRANSACTION",
     is_migrated: "
@@ -31,16 +38,65 @@ pub(super) const STATEMENTS: Statements = Statements {
     create_user: concat!(
         "INSERT INTO users
              (id, username, password_hash, roles, claims, external_id, disabled, epoch, created_at, updated_at)
-         SELECT ?, ?, ?, ?, ?, ?, FALSE, 0, t.now, t.now FROM (SELECT ",
+         SELECT t.id, t.username, t.password_hash, t.roles, t.claims, t.external_id, FALSE,
+                COALESCE((SELECT MAX(l.epoch) FROM ledger AS l WHERE l.user_id = t.id), 0), t.now, t.now
+         FROM (SELECT ? AS id, ? AS username, ? AS password_hash, ? AS roles, ? AS claims, ? AS external_id, ",
         time!(),
         " AS now) AS t
          ON DUPLICATE KEY UPDATE users.username = users.username"
+    ),
+    import_users: concat!(
+        "INSERT INTO users
+             (id, username, password_hash, roles, claims, external_id, disabled, epoch, created_at, updated_at)
+         SELECT UNHEX(r.id), r.username, r.password_hash, r.roles, r.claims, r.external_id, r.disabled,
+                COALESCE((SELECT MAX(l.epoch) FROM ledger AS l WHERE l.user_id = UNHEX(r.id)), 0),
+                COALESCE(r.created_at, t.now), t.now
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (
+                  id VARCHAR(32) PATH '$.id', username ",
+        text!("128", "$.username"),
+        ", password_hash ",
+        text!("4096", "$.password_hash"),
+        ", roles ",
+        text!("4608", "$.roles"),
+        ", claims ",
+        text!("2048", "$.claims"),
+        ", external_id ",
+        text!("128", "$.external_id"),
+        ", disabled TINYINT PATH '$.disabled', created_at BIGINT PATH '$.created_at')) AS r,
+              (SELECT ",
+        time!(),
+        " AS now) AS t"
+    ),
+    users_with_ids: concat!(
+        "SELECT STRAIGHT_JOIN ",
+        user_columns!(),
+        " FROM JSON_TABLE(?, '$[*]' COLUMNS (id VARCHAR(32) PATH '$')) AS named
+          JOIN users AS u ON u.id = UNHEX(named.id)"
+    ),
+    users_with_names: concat!(
+        "SELECT STRAIGHT_JOIN ",
+        user_columns!(),
+        " FROM JSON_TABLE(?, '$[*]' COLUMNS (name ",
+        text!("128", "$"),
+        ")) AS named JOIN users AS u ON u.username = named.name"
+    ),
+    users_with_external_ids: concat!(
+        "SELECT STRAIGHT_JOIN ",
+        user_columns!(),
+        " FROM JSON_TABLE(?, '$[*]' COLUMNS (name ",
+        text!("128", "$"),
+        ")) AS named JOIN users AS u ON u.external_id = named.name"
     ),
     credential: concat!("SELECT u.password_hash, ", user_columns!(), " FROM users AS u WHERE u.username = ?"),
     user: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.id = ?"),
     user_external: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.external_id = ?"),
     users_after: concat!(
         "SELECT ",
+        user_columns!(),
+        " FROM users AS u WHERE u.username > ? ORDER BY u.username LIMIT ?"
+    ),
+    credentials_after: concat!(
+        "SELECT u.password_hash, ",
         user_columns!(),
         " FROM users AS u WHERE u.username > ? ORDER BY u.username LIMIT ?"
     ),

@@ -24,10 +24,44 @@ pub(super) const STATEMENTS: Statements = Statements {
     create_user: concat!(
         "INSERT INTO users
              (id, username, password_hash, roles, claims, external_id, disabled, epoch, created_at, updated_at)
-         SELECT $1, $2, $3, $4, $5, $6, FALSE, 0, t.now, t.now FROM (SELECT ",
+         SELECT t.id, t.username, t.password_hash, t.roles, t.claims, t.external_id, FALSE,
+                coalesce((SELECT max(l.epoch) FROM ledger AS l WHERE l.user_id = t.id), 0), t.now, t.now
+         FROM (SELECT $1::bytea AS id, $2::text AS username, $3::text AS password_hash, $4::text AS roles,
+                      $5::text AS claims, $6::text AS external_id, ",
         time!("$7"),
         " AS now) AS t
          ON CONFLICT DO NOTHING"
+    ),
+    import_users: concat!(
+        "INSERT INTO users
+             (id, username, password_hash, roles, claims, external_id, disabled, epoch, created_at, updated_at)
+         SELECT decode(r.id, 'hex'), r.username, r.password_hash, r.roles, r.claims, r.external_id, r.disabled <> 0,
+                coalesce((SELECT max(l.epoch) FROM ledger AS l WHERE l.user_id = decode(r.id, 'hex')), 0),
+                coalesce(r.created_at, t.now), t.now
+         FROM json_to_recordset($1::json) AS r
+                  (id text, username text, password_hash text, roles text, claims text, external_id text,
+                   disabled integer, created_at bigint),
+              (SELECT ",
+        time!("$2"),
+        " AS now) AS t"
+    ),
+    // As arrays, so that the index is used however small the table was when the statement was planned.
+    users_with_ids: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users AS u WHERE u.id = ANY (ARRAY (
+             SELECT decode(value, 'hex') FROM json_array_elements_text($1::json)))"
+    ),
+    users_with_names: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users AS u WHERE u.username = ANY (ARRAY (SELECT value FROM json_array_elements_text($1::json)))"
+    ),
+    users_with_external_ids: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users AS u
+          WHERE u.external_id = ANY (ARRAY (SELECT value FROM json_array_elements_text($1::json)))"
     ),
     credential: concat!(
         "SELECT u.password_hash, ",
@@ -38,6 +72,11 @@ pub(super) const STATEMENTS: Statements = Statements {
     user_external: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.external_id = $1"),
     users_after: concat!(
         "SELECT ",
+        user_columns!(),
+        " FROM users AS u WHERE u.username > $1 ORDER BY u.username LIMIT $2"
+    ),
+    credentials_after: concat!(
+        "SELECT u.password_hash, ",
         user_columns!(),
         " FROM users AS u WHERE u.username > $1 ORDER BY u.username LIMIT $2"
     ),

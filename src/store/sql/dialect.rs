@@ -103,6 +103,14 @@ pub struct Statements {
     /// Inserts a user, unless the id, the username or the external id is taken: id, username, hash, roles, claims,
     /// external id or null, time?
     pub create_user: &'static str,
+    /// Inserts many users: a JSON array of them, ids in hexadecimal; time?
+    pub import_users: &'static str,
+    /// The users with these ids: a JSON array of them in hexadecimal
+    pub users_with_ids: &'static str,
+    /// The users with these usernames: a JSON array
+    pub users_with_names: &'static str,
+    /// The users with these external ids: a JSON array
+    pub users_with_external_ids: &'static str,
     /// The user with the password hash: username
     pub credential: &'static str,
     /// The user: id
@@ -111,6 +119,8 @@ pub struct Statements {
     pub user_external: &'static str,
     /// Users in order of username, byte by byte: the username before, limit
     pub users_after: &'static str,
+    /// The same with their password hashes: the username before, limit
+    pub credentials_after: &'static str,
     /// Where a change cannot return what it has made of a row: locks the user and says the `epoch` that the
     /// change will give: id
     pub lock_epoch: Option<&'static str>,

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::driver::Record;
 use super::failure::Failure;
 use crate::model::{
-    ClientFacts, Credential, CustomClaims, Epoch, ExternalId, Generation, KeyEnd, KeyKind, KeyReplica, Line,
-    MacKeyId, Note, PasswordHash, ReplicaId, Revocation, RevocationReason, RevocationScope, Role, SealedKey,
-    ServiceAccount, ServiceAccountId, ServiceAccountName, ServiceKey, ServiceKeyDigest, ServiceKeyId,
-    Session, SessionId, TokenKey, UnixMillis, User, UserId, Username,
+    ClientFacts, Credential, CustomClaims, Epoch, ExternalId, Generation, ImportedUser, KeyEnd, KeyKind,
+    KeyReplica, Line, MacKeyId, Note, PasswordHash, ReplicaId, Revocation, RevocationReason, RevocationScope,
+    Role, SealedKey, ServiceAccount, ServiceAccountId, ServiceAccountName, ServiceKey, ServiceKeyDigest,
+    ServiceKeyId, Session, SessionId, TokenKey, UnixMillis, User, UserId, Username,
 };
 use crate::store::{Cause, Ending, StoredKey};
 
@@ -28,6 +28,45 @@ pub(super) fn names_json(names: &[String]) -> String {
 /// Ids as a statement takes many of them.
 pub(super) fn ids_json(sessions: &[SessionId]) -> String {
     sessions.iter().map(|id| hex::encode(id.as_bytes())).collect::<serde_json::Value>().to_string()
+}
+
+/// A user on the way into the database together with others.
+#[derive(Serialize)]
+struct ImportedRow<'a> {
+    id: String,
+    username: &'a str,
+    password_hash: &'a str,
+    roles: String,
+    claims: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_id: Option<&'a str>,
+    disabled: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<i64>,
+}
+
+/// Users as the statement that inserts many of them takes them.
+pub(super) fn imported_json<'a>(users: impl Iterator<Item = &'a ImportedUser>) -> String {
+    let rows: Vec<ImportedRow<'_>> = users.map(imported_row).collect();
+    serde_json::to_string(&rows).expect("numbers and texts make JSON")
+}
+
+fn imported_row(ImportedUser { new, disabled, created_at }: &ImportedUser) -> ImportedRow<'_> {
+    ImportedRow {
+        id: hex::encode(new.id.as_bytes()),
+        username: new.username.as_str(),
+        password_hash: new.password_hash.as_phc(),
+        roles: roles_json(&new.roles),
+        claims: new.claims.to_json(),
+        external_id: new.external_id.as_ref().map(ExternalId::as_str),
+        disabled: u8::from(*disabled),
+        created_at: created_at.map(|time| time.0),
+    }
+}
+
+/// Texts as a statement takes many of them.
+pub(super) fn texts_json<T: AsRef<str>>(texts: impl Iterator<Item = T>) -> String {
+    texts.map(|text| text.as_ref().to_owned()).collect::<serde_json::Value>().to_string()
 }
 
 /// What a client said of itself, as it is stored: in JSON, because not every database takes every character.

@@ -9,10 +9,14 @@ use super::failure::Failure;
 use super::pool::Connection;
 use super::{Mode, SqlStore, ledger, rows};
 use crate::model::{
-    Credential, CustomClaims, Epoch, ExternalId, NewUser, PasswordHash, Revocation, RevocationScope,
-    UnixMillis, User, UserId, Username,
+    Credential, CustomClaims, Epoch, ExternalId, Identity, ImportedUser, NewUser, PasswordHash, Revocation,
+    RevocationScope, UnixMillis, User, UserId, Username,
 };
-use crate::store::{AttributeChange, Cause, CreateUserError, SetAttributesError, StoreError, UserStore};
+use crate::store::{
+    AttributeChange, Cause, CreateUserError, ImportAnswer, SetAttributesError, StoreError, UserStore,
+};
+
+mod import;
 
 #[async_trait]
 impl<D: Dialect> UserStore for SqlStore<D> {
@@ -53,6 +57,40 @@ impl<D: Dialect> UserStore for SqlStore<D> {
                 let page = values![after.as_str(), *limit];
                 connection.fetch(D::STATEMENTS.users_after, page).await?.iter().map(rows::user).collect()
             })
+        })
+        .await
+    }
+
+    async fn list_credentials(
+        &self,
+        after: Option<&Username>,
+        limit: u32,
+    ) -> Result<Vec<Credential>, StoreError> {
+        let after = after.map_or("", Username::as_str).to_owned();
+        self.run(Mode::Read, (after, limit), |(after, limit), connection| {
+            Box::pin(async move {
+                let page = values![after.as_str(), *limit];
+                let found = connection.fetch(D::STATEMENTS.credentials_after, page).await?;
+                found.iter().map(rows::credential).collect()
+            })
+        })
+        .await
+    }
+
+    async fn import(&self, users: Vec<ImportedUser>) -> Result<Vec<ImportAnswer>, StoreError> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.run(Mode::Transaction, users, |users, connection| Box::pin(import::insert(users, connection)))
+            .await
+    }
+
+    async fn look_up(&self, identities: Vec<Identity>) -> Result<Vec<ImportAnswer>, StoreError> {
+        if identities.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.run(Mode::Read, identities, |identities, connection| {
+            Box::pin(import::look_up(identities, connection))
         })
         .await
     }

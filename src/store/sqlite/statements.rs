@@ -15,8 +15,33 @@ pub(super) const STATEMENTS: Statements = Statements {
     create_user: "
         INSERT INTO users
             (id, username, password_hash, roles, claims, external_id, disabled, epoch, created_at, updated_at)
-        SELECT ?1, ?2, ?3, ?4, ?5, ?6, 0, 0, t.now, t.now FROM (SELECT ?7 AS now) AS t WHERE TRUE
+        SELECT t.id, ?2, ?3, ?4, ?5, ?6, 0,
+               coalesce((SELECT max(l.epoch) FROM ledger AS l WHERE l.user_id = t.id), 0), t.now, t.now
+        FROM (SELECT ?1 AS id, ?7 AS now) AS t WHERE TRUE
         ON CONFLICT DO NOTHING",
+    import_users: "
+        INSERT INTO users
+            (id, username, password_hash, roles, claims, external_id, disabled, epoch, created_at, updated_at)
+        SELECT unhex(r.value ->> 'id'), r.value ->> 'username', r.value ->> 'password_hash', r.value ->> 'roles',
+               r.value ->> 'claims', r.value ->> 'external_id', r.value ->> 'disabled',
+               coalesce((SELECT max(l.epoch) FROM ledger AS l WHERE l.user_id = unhex(r.value ->> 'id')), 0),
+               coalesce(r.value ->> 'created_at', t.now), t.now
+        FROM json_each(?1) AS r, (SELECT ?2 AS now) AS t",
+    users_with_ids: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users AS u WHERE u.id IN (SELECT unhex(value) FROM json_each(?1))"
+    ),
+    users_with_names: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users AS u WHERE u.username IN (SELECT value FROM json_each(?1))"
+    ),
+    users_with_external_ids: concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users AS u WHERE u.external_id IN (SELECT value FROM json_each(?1))"
+    ),
     credential: concat!(
         "SELECT u.password_hash, ",
         user_columns!(),
@@ -26,6 +51,11 @@ pub(super) const STATEMENTS: Statements = Statements {
     user_external: concat!("SELECT ", user_columns!(), " FROM users AS u WHERE u.external_id = ?1"),
     users_after: concat!(
         "SELECT ",
+        user_columns!(),
+        " FROM users AS u WHERE u.username > ?1 ORDER BY u.username LIMIT ?2"
+    ),
+    credentials_after: concat!(
+        "SELECT u.password_hash, ",
         user_columns!(),
         " FROM users AS u WHERE u.username > ?1 ORDER BY u.username LIMIT ?2"
     ),

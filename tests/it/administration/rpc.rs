@@ -5,6 +5,7 @@ use countersign::grpc::proto::v1::service_account_service_client::ServiceAccount
 use countersign::grpc::proto::v1::session_service_client::SessionServiceClient;
 use countersign::grpc::proto::v1::user_service_client::UserServiceClient;
 use prost_types::FieldMask;
+use tonic::Response;
 use tonic::transport::Channel;
 
 use super::{ADMIN, AUDITOR, SESSIONS, USERS, World, named, new_user, outcome, set_roles, with};
@@ -25,6 +26,8 @@ macro_rules! rpcs {
 
 rpcs!(
     CreateUser,
+    ImportUsers,
+    CheckPasswordHash,
     GetUser,
     ListUsers,
     UpdateUser,
@@ -88,6 +91,20 @@ impl Rpc {
         let mut sessions = SessionServiceClient::new(channel);
         match self {
             Self::CreateUser => outcome(users.create_user(with(by, new_user(name, &[]))).await),
+            Self::ImportUsers => {
+                // Who calls is looked up when something is said.
+                let row = super::importing::row(1, &format!("imported-{name}"));
+                let said = tokio_stream::iter([super::importing::start(false), row]);
+                match users.import_users(with(by, said)).await {
+                    Ok(answers) => outcome(answers.into_inner().message().await.map(Response::new)),
+                    Err(refused) => outcome::<()>(Err(refused)),
+                }
+            }
+            Self::CheckPasswordHash => {
+                let ask =
+                    v1::CheckPasswordHashRequest { password_hash: "plain:x".to_owned(), password: None };
+                outcome(users.check_password_hash(with(by, ask)).await)
+            }
             Self::GetUser => outcome(users.get_user(with(by, v1::GetUserRequest { user })).await),
             Self::ListUsers => outcome(users.list_users(with(by, v1::ListUsersRequest::default())).await),
             Self::UpdateUser => outcome(users.update_user(with(by, set_roles(name, &["ops"]))).await),

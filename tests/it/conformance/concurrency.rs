@@ -9,7 +9,7 @@ use countersign::model::{
     Epoch, ExternalId, NewUser, Position, RevocationScope, SessionId, SessionLimit, new_user_id,
 };
 use countersign::store::{
-    AttributeChange, CreateUserError, Created, Honoured, LedgerPoll, Rotation, SessionPolicy,
+    AttributeChange, CreateUserError, Created, Honoured, ImportAnswer, LedgerPoll, Rotation, SessionPolicy,
     SessionRevocation, SetAttributesError,
 };
 use tokio::task::JoinSet;
@@ -46,6 +46,24 @@ pub(crate) async fn one_of_many_gets_the_username(world: World) {
 }
 
 /// By creation and by change, and nobody hears that the store is down.
+pub(crate) async fn imports_at_once_create_each_user_once(world: World) {
+    for round in 0..5 {
+        let users: Vec<_> =
+            (0..40).map(|number| super::users::imported(&format!("row{round}x{number:02}"))).collect();
+        let answers = at_once(6, |number| {
+            let (store, mut users) = (Arc::clone(&world.users), users.clone());
+            // Each in another order, so that they are in each other's way.
+            users.rotate_left(number * 7);
+            async move { store.import(users).await.unwrap() }
+        })
+        .await;
+        let created = answers.iter().flatten().filter(|answer| **answer == ImportAnswer::Created).count();
+        assert_eq!(created, users.len(), "round {round}");
+        let known = answers.iter().flatten().filter(|answer| matches!(answer, ImportAnswer::Known(_)));
+        assert_eq!(known.count(), users.len() * 5, "round {round}");
+    }
+}
+
 pub(crate) async fn one_of_many_gets_the_external_id(world: World) {
     for round in 0..20 {
         let id = ExternalId::parse(&format!("external {round}")).unwrap();

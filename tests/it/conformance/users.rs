@@ -1,10 +1,10 @@
 //! Users: every sentence of the trait `UserStore`.
 
 use countersign::model::{
-    Credential, CustomClaims, Epoch, ExternalId, NewUser, RevocationReason, RevocationScope, Role, UserId,
-    new_user_id,
+    Credential, CustomClaims, Epoch, ExternalId, Identity, ImportedUser, NewUser, PasswordHash,
+    RevocationReason, RevocationScope, Role, UnixMillis, UserId, new_user_id,
 };
-use countersign::store::{AttributeChange, Cause, CreateUserError, SetAttributesError, Until};
+use countersign::store::{AttributeChange, Cause, CreateUserError, ImportAnswer, SetAttributesError, Until};
 
 use super::{HOUR, OPERATOR, START, World, hash, new_user, session_id, username};
 
@@ -326,4 +326,130 @@ pub(crate) async fn a_password_is_set_in_the_epoch_in_which_the_old_one_was_show
     assert_eq!(row.scope, RevocationScope::User { user: user.id, epoch: Epoch(2) });
     let credential = world.users.credential(&user.username).await.unwrap().unwrap();
     assert_eq!(credential.password_hash, hash("new"));
+}
+
+pub(crate) fn imported(name: &str) -> ImportedUser {
+    ImportedUser { new: new_user(name), disabled: false, created_at: None }
+}
+
+pub(crate) async fn many_users_are_created_at_once_and_each_is_answered(world: World) {
+    const MANY: usize = 500;
+    let before = UnixMillis(1_234_567_890_123);
+    let mut users: Vec<ImportedUser> = (0..MANY).map(|n| imported(&format!("user{n:03}"))).collect();
+    users[1].disabled = true;
+    users[2].created_at = Some(before);
+    users[3].new.external_id = Some(external("it's \"%_\\ 北京"));
+    users[4].new.claims = CustomClaims::parse(r#"{"a":"\u0000\n\"","b":[1,{"c":null}]}"#).unwrap();
+    users[5].new.password_hash = PasswordHash::from_phc(format!("$x$\"'\\ü{}", "y".repeat(2000)));
+    users[6].new.roles = Role::parse_all(Vec::new()).unwrap();
+    users[7].new.username = username("Ünï-cödé@例.com");
+    users[8].new.password_hash = PasswordHash::none();
+
+    let identities: Vec<Identity> = users.iter().map(|user| Identity::from(&user.new)).collect();
+    let looked_up = world.users.look_up(identities.clone()).await.unwrap();
+    assert_eq!(looked_up, vec![ImportAnswer::Created; MANY]);
+    assert_eq!(world.users.list(None, 1).await.unwrap(), [], "looking up creates nobody");
+
+    let answers = world.users.import(users.clone()).await.unwrap();
+    assert_eq!(answers, vec![ImportAnswer::Created; MANY]);
+    assert_eq!(world.head().await.seq, 0, "new users are no news to the ledger");
+    for (place, ImportedUser { new, disabled, created_at }) in users.iter().enumerate() {
+        let Credential { user, password_hash } =
+            world.users.credential(&new.username).await.unwrap().unwrap();
+        assert_eq!((user.id, &user.roles, &user.claims), (new.id, &new.roles, &new.claims), "{place}");
+        assert_eq!((&user.external_id, &password_hash), (&new.external_id, &new.password_hash), "{place}");
+        assert_eq!((user.disabled, user.epoch), (*disabled, Epoch(0)), "{place}");
+        assert_eq!((user.created_at, user.updated_at), (created_at.unwrap_or(START), START), "{place}");
+    }
+
+    // The same again finds them, as they are.
+    world.users.set_attributes(users[9].new.id, set_roles(&[]), None, OPERATOR).await.unwrap().unwrap();
+    let known = world.users.find(users[9].new.id).await.unwrap().unwrap();
+    for answers in [world.users.import(users.clone()).await, world.users.look_up(identities).await] {
+        let answers = answers.unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, ImportAnswer::Known(_))));
+        assert_eq!(answers[9], ImportAnswer::Known(Box::new(known.clone())));
+    }
+    assert_eq!(world.users.import(Vec::new()).await.unwrap(), []);
+    assert_eq!(world.users.look_up(Vec::new()).await.unwrap(), []);
+}
+
+pub(crate) async fn of_many_users_those_who_are_in_the_way_of_others_are_told(world: World) {
+    let ada =
+        world.users.create(NewUser { external_id: Some(external("7")), ..new_user("ada") }).await.unwrap();
+    let with_external = |name: &str, id: &str| {
+        let mut user = imported(name);
+        user.new.external_id = Some(external(id));
+        user
+    };
+    let first = with_external("grace", "8");
+    let mut known = imported("somebody");
+    known.new.id = ada.id;
+    let users = vec![
+        imported("alan"),
+        imported("ada"),
+        with_external("barbara", "7"),
+        known,
+        first.clone(),
+        imported("grace"),
+        with_external("edsger", "8"),
+        first,
+        imported("zoë"),
+    ];
+    let answers = world.users.import(users).await.unwrap();
+    let told: Vec<&str> = answers
+        .iter()
+        .map(|answer| match answer {
+            ImportAnswer::Created => "created",
+            ImportAnswer::Known(user) => user.username.as_str(),
+            ImportAnswer::UsernameTaken => "username",
+            ImportAnswer::ExternalIdTaken => "external id",
+        })
+        .collect();
+    let expected = [
+        "created",
+        "username",
+        "external id",
+        "ada",
+        "created",
+        "username",
+        "external id",
+        "grace",
+        "created",
+    ];
+    assert_eq!(told, expected);
+    let there = world.users.list(None, 9).await.unwrap();
+    let names: Vec<&str> = there.iter().map(|user| user.username.as_str()).collect();
+    assert_eq!(names, ["ada", "alan", "grace", "zoë"]);
+    assert_eq!(there[0], ada, "whoever was there stays as they were");
+}
+
+pub(crate) async fn whoever_has_the_id_of_a_deleted_user_begins_where_that_one_ended(world: World) {
+    let again = new_user("ada");
+    world.users.create(again.clone()).await.unwrap();
+    world.users.set_password(again.id, &hash("new"), None, OPERATOR).await.unwrap().unwrap();
+    let gone = world.users.delete(again.id, OPERATOR).await.unwrap().unwrap();
+    assert_eq!(gone.scope, RevocationScope::User { user: again.id, epoch: Epoch(2) });
+    // Of the sessions and the access tokens of before, none is of this epoch.
+    let user = world.users.create(again.clone()).await.unwrap();
+    assert_eq!(user.epoch, Epoch(2));
+    world.users.delete(again.id, OPERATOR).await.unwrap().unwrap();
+    let row = ImportedUser { new: again.clone(), disabled: false, created_at: None };
+    let answers = world.users.import(vec![imported("grace"), row]).await.unwrap();
+    assert_eq!(answers, [ImportAnswer::Created, ImportAnswer::Created]);
+    assert_eq!(world.users.find(again.id).await.unwrap().unwrap().epoch, Epoch(3));
+}
+
+pub(crate) async fn users_are_listed_with_their_hashes(world: World) {
+    for name in ["bob", "ada", "zoë"] {
+        world.users.create(NewUser { password_hash: hash(name), ..new_user(name) }).await.unwrap();
+    }
+    let first = world.users.list_credentials(None, 2).await.unwrap();
+    let rest = world.users.list_credentials(Some(&first[1].user.username), 2).await.unwrap();
+    let all: Vec<_> = first.into_iter().chain(rest).collect();
+    let users: Vec<_> = all.iter().map(|credential| credential.user.clone()).collect();
+    assert_eq!(users, world.users.list(None, 9).await.unwrap());
+    for Credential { user, password_hash } in all {
+        assert_eq!(password_hash, hash(user.username.as_str()));
+    }
 }

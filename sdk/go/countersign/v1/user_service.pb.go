@@ -26,6 +26,136 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What became of a row.
+type ImportOutcome int32
+
+const (
+	// Never sent.
+	ImportOutcome_IMPORT_OUTCOME_UNSPECIFIED ImportOutcome = 0
+	// The user was created. In a dry run: would be.
+	ImportOutcome_IMPORT_OUTCOME_CREATED ImportOutcome = 1
+	// The user is there already, as the row says. Of their password nothing is said: they may have changed it since.
+	ImportOutcome_IMPORT_OUTCOME_UNCHANGED ImportOutcome = 2
+	// Nothing was done.
+	ImportOutcome_IMPORT_OUTCOME_REFUSED ImportOutcome = 3
+)
+
+// Enum value maps for ImportOutcome.
+var (
+	ImportOutcome_name = map[int32]string{
+		0: "IMPORT_OUTCOME_UNSPECIFIED",
+		1: "IMPORT_OUTCOME_CREATED",
+		2: "IMPORT_OUTCOME_UNCHANGED",
+		3: "IMPORT_OUTCOME_REFUSED",
+	}
+	ImportOutcome_value = map[string]int32{
+		"IMPORT_OUTCOME_UNSPECIFIED": 0,
+		"IMPORT_OUTCOME_CREATED":     1,
+		"IMPORT_OUTCOME_UNCHANGED":   2,
+		"IMPORT_OUTCOME_REFUSED":     3,
+	}
+)
+
+func (x ImportOutcome) Enum() *ImportOutcome {
+	p := new(ImportOutcome)
+	*p = x
+	return p
+}
+
+func (x ImportOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ImportOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_countersign_v1_user_service_proto_enumTypes[0].Descriptor()
+}
+
+func (ImportOutcome) Type() protoreflect.EnumType {
+	return &file_countersign_v1_user_service_proto_enumTypes[0]
+}
+
+func (x ImportOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ImportOutcome.Descriptor instead.
+func (ImportOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{0}
+}
+
+// Why a row is refused.
+type ImportRefusalReason int32
+
+const (
+	// Never sent.
+	ImportRefusalReason_IMPORT_REFUSAL_REASON_UNSPECIFIED ImportRefusalReason = 0
+	// A field cannot be what it is.
+	ImportRefusalReason_IMPORT_REFUSAL_REASON_INVALID_FIELD ImportRefusalReason = 1
+	// The password hash cannot be used.
+	ImportRefusalReason_IMPORT_REFUSAL_REASON_PASSWORD_HASH_REFUSED ImportRefusalReason = 2
+	// Another user has the username: one that was not made from this row.
+	ImportRefusalReason_IMPORT_REFUSAL_REASON_USERNAME_TAKEN ImportRefusalReason = 3
+	// Another user has the id.
+	ImportRefusalReason_IMPORT_REFUSAL_REASON_USER_ID_TAKEN ImportRefusalReason = 4
+	// Another user has the external id.
+	ImportRefusalReason_IMPORT_REFUSAL_REASON_EXTERNAL_ID_TAKEN ImportRefusalReason = 5
+	// The user is there, and is not as the row says: `fields` names what is different. Nothing is overwritten.
+	ImportRefusalReason_IMPORT_REFUSAL_REASON_USER_DIFFERS ImportRefusalReason = 6
+	// The caller may not give one of the roles.
+	ImportRefusalReason_IMPORT_REFUSAL_REASON_ROLE_NOT_ALLOWED ImportRefusalReason = 7
+)
+
+// Enum value maps for ImportRefusalReason.
+var (
+	ImportRefusalReason_name = map[int32]string{
+		0: "IMPORT_REFUSAL_REASON_UNSPECIFIED",
+		1: "IMPORT_REFUSAL_REASON_INVALID_FIELD",
+		2: "IMPORT_REFUSAL_REASON_PASSWORD_HASH_REFUSED",
+		3: "IMPORT_REFUSAL_REASON_USERNAME_TAKEN",
+		4: "IMPORT_REFUSAL_REASON_USER_ID_TAKEN",
+		5: "IMPORT_REFUSAL_REASON_EXTERNAL_ID_TAKEN",
+		6: "IMPORT_REFUSAL_REASON_USER_DIFFERS",
+		7: "IMPORT_REFUSAL_REASON_ROLE_NOT_ALLOWED",
+	}
+	ImportRefusalReason_value = map[string]int32{
+		"IMPORT_REFUSAL_REASON_UNSPECIFIED":           0,
+		"IMPORT_REFUSAL_REASON_INVALID_FIELD":         1,
+		"IMPORT_REFUSAL_REASON_PASSWORD_HASH_REFUSED": 2,
+		"IMPORT_REFUSAL_REASON_USERNAME_TAKEN":        3,
+		"IMPORT_REFUSAL_REASON_USER_ID_TAKEN":         4,
+		"IMPORT_REFUSAL_REASON_EXTERNAL_ID_TAKEN":     5,
+		"IMPORT_REFUSAL_REASON_USER_DIFFERS":          6,
+		"IMPORT_REFUSAL_REASON_ROLE_NOT_ALLOWED":      7,
+	}
+)
+
+func (x ImportRefusalReason) Enum() *ImportRefusalReason {
+	p := new(ImportRefusalReason)
+	*p = x
+	return p
+}
+
+func (x ImportRefusalReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ImportRefusalReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_countersign_v1_user_service_proto_enumTypes[1].Descriptor()
+}
+
+func (ImportRefusalReason) Type() protoreflect.EnumType {
+	return &file_countersign_v1_user_service_proto_enumTypes[1]
+}
+
+func (x ImportRefusalReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ImportRefusalReason.Descriptor instead.
+func (ImportRefusalReason) EnumDescriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{1}
+}
+
 // A user, without what proves that it is them.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -444,6 +574,753 @@ func (x *CreateUserResponse) GetUser() *User {
 	return nil
 }
 
+// A message to an import.
+type ImportUsersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	//
+	// Types that are valid to be assigned to Message:
+	//
+	//	*ImportUsersRequest_Start
+	//	*ImportUsersRequest_Rows
+	Message       isImportUsersRequest_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportUsersRequest) Reset() {
+	*x = ImportUsersRequest{}
+	mi := &file_countersign_v1_user_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportUsersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportUsersRequest) ProtoMessage() {}
+
+func (x *ImportUsersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_user_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportUsersRequest.ProtoReflect.Descriptor instead.
+func (*ImportUsersRequest) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ImportUsersRequest) GetMessage() isImportUsersRequest_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *ImportUsersRequest) GetStart() *ImportStart {
+	if x != nil {
+		if x, ok := x.Message.(*ImportUsersRequest_Start); ok {
+			return x.Start
+		}
+	}
+	return nil
+}
+
+func (x *ImportUsersRequest) GetRows() *ImportRows {
+	if x != nil {
+		if x, ok := x.Message.(*ImportUsersRequest_Rows); ok {
+			return x.Rows
+		}
+	}
+	return nil
+}
+
+type isImportUsersRequest_Message interface {
+	isImportUsersRequest_Message()
+}
+
+type ImportUsersRequest_Start struct {
+	// How to import. The first message, and no other.
+	Start *ImportStart `protobuf:"bytes,1,opt,name=start,proto3,oneof"`
+}
+
+type ImportUsersRequest_Rows struct {
+	// Whom to import.
+	Rows *ImportRows `protobuf:"bytes,2,opt,name=rows,proto3,oneof"`
+}
+
+func (*ImportUsersRequest_Start) isImportUsersRequest_Message() {}
+
+func (*ImportUsersRequest_Rows) isImportUsersRequest_Message() {}
+
+// How to import.
+type ImportStart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Store nothing, and say what would happen. Rows that are in each other's way are found out among the first 100,000.
+	DryRun        bool `protobuf:"varint,1,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportStart) Reset() {
+	*x = ImportStart{}
+	mi := &file_countersign_v1_user_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportStart) ProtoMessage() {}
+
+func (x *ImportStart) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_user_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportStart.ProtoReflect.Descriptor instead.
+func (*ImportStart) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ImportStart) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// Some users of another system.
+type ImportRows struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 100.
+	Rows          []*ImportRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportRows) Reset() {
+	*x = ImportRows{}
+	mi := &file_countersign_v1_user_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportRows) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportRows) ProtoMessage() {}
+
+func (x *ImportRows) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_user_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportRows.ProtoReflect.Descriptor instead.
+func (*ImportRows) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ImportRows) GetRows() []*ImportRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// A user of another system.
+type ImportRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Chosen by the caller, and repeated in the answer: the row's number in a file, say.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// As in `CreateUserRequest`.
+	Username string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
+	// How they prove that it is them. Required. What is set about passwords (their length, the most common) is not asked of
+	// one that is brought.
+	//
+	// Types that are valid to be assigned to Credential:
+	//
+	//	*ImportRow_PasswordHash
+	//	*ImportRow_Password
+	//	*ImportRow_NoPassword
+	Credential isImportRow_Credential `protobuf_oneof:"credential"`
+	// As in `CreateUserRequest`. Roles that begin with `countersign:` are given by `countersign:admin` alone.
+	Roles []string `protobuf:"bytes,6,rep,name=roles,proto3" json:"roles,omitempty"`
+	// As in `CreateUserRequest`.
+	CustomClaims *structpb.Struct `protobuf:"bytes,7,opt,name=custom_claims,json=customClaims,proto3" json:"custom_claims,omitempty"`
+	// As in `CreateUserRequest`. Where it is missing, it is made from the username, always the same one: a row knows by it
+	// the user that it has made.
+	UserId string `protobuf:"bytes,8,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// As in `CreateUserRequest`.
+	ExternalId string `protobuf:"bytes,9,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Whether they are locked out.
+	Disabled bool `protobuf:"varint,10,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// When the other system created them; now when it is missing.
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportRow) Reset() {
+	*x = ImportRow{}
+	mi := &file_countersign_v1_user_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportRow) ProtoMessage() {}
+
+func (x *ImportRow) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_user_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportRow.ProtoReflect.Descriptor instead.
+func (*ImportRow) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ImportRow) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ImportRow) GetUsername() string {
+	if x != nil {
+		return x.Username
+	}
+	return ""
+}
+
+func (x *ImportRow) GetCredential() isImportRow_Credential {
+	if x != nil {
+		return x.Credential
+	}
+	return nil
+}
+
+func (x *ImportRow) GetPasswordHash() string {
+	if x != nil {
+		if x, ok := x.Credential.(*ImportRow_PasswordHash); ok {
+			return x.PasswordHash
+		}
+	}
+	return ""
+}
+
+func (x *ImportRow) GetPassword() string {
+	if x != nil {
+		if x, ok := x.Credential.(*ImportRow_Password); ok {
+			return x.Password
+		}
+	}
+	return ""
+}
+
+func (x *ImportRow) GetNoPassword() *NoPassword {
+	if x != nil {
+		if x, ok := x.Credential.(*ImportRow_NoPassword); ok {
+			return x.NoPassword
+		}
+	}
+	return nil
+}
+
+func (x *ImportRow) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *ImportRow) GetCustomClaims() *structpb.Struct {
+	if x != nil {
+		return x.CustomClaims
+	}
+	return nil
+}
+
+func (x *ImportRow) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ImportRow) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *ImportRow) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *ImportRow) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+type isImportRow_Credential interface {
+	isImportRow_Credential()
+}
+
+type ImportRow_PasswordHash struct {
+	// As in `CreateUserRequest`.
+	PasswordHash string `protobuf:"bytes,3,opt,name=password_hash,json=passwordHash,proto3,oneof"`
+}
+
+type ImportRow_Password struct {
+	// The password, where the other system has it in plain text: 1 to 1024 bytes of UTF-8. It is hashed.
+	Password string `protobuf:"bytes,4,opt,name=password,proto3,oneof"`
+}
+
+type ImportRow_NoPassword struct {
+	// They have none, and log in once one is set for them.
+	NoPassword *NoPassword `protobuf:"bytes,5,opt,name=no_password,json=noPassword,proto3,oneof"`
+}
+
+func (*ImportRow_PasswordHash) isImportRow_Credential() {}
+
+func (*ImportRow_Password) isImportRow_Credential() {}
+
+func (*ImportRow_NoPassword) isImportRow_Credential() {}
+
+// A user without a password.
+type NoPassword struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoPassword) Reset() {
+	*x = NoPassword{}
+	mi := &file_countersign_v1_user_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoPassword) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoPassword) ProtoMessage() {}
+
+func (x *NoPassword) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_user_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoPassword.ProtoReflect.Descriptor instead.
+func (*NoPassword) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{8}
+}
+
+// What became of one row.
+type ImportUsersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The row's number, as it came.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// What became of it.
+	Outcome ImportOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=countersign.v1.ImportOutcome" json:"outcome,omitempty"`
+	// The user's id. Empty where the row was refused.
+	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Why it was refused.
+	Refusal       *ImportRefusal `protobuf:"bytes,4,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportUsersResponse) Reset() {
+	*x = ImportUsersResponse{}
+	mi := &file_countersign_v1_user_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportUsersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportUsersResponse) ProtoMessage() {}
+
+func (x *ImportUsersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_user_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportUsersResponse.ProtoReflect.Descriptor instead.
+func (*ImportUsersResponse) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ImportUsersResponse) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ImportUsersResponse) GetOutcome() ImportOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return ImportOutcome_IMPORT_OUTCOME_UNSPECIFIED
+}
+
+func (x *ImportUsersResponse) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ImportUsersResponse) GetRefusal() *ImportRefusal {
+	if x != nil {
+		return x.Refusal
+	}
+	return nil
+}
+
+// Why a row, or a password hash, is refused.
+type ImportRefusal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why.
+	Reason ImportRefusalReason `protobuf:"varint,1,opt,name=reason,proto3,enum=countersign.v1.ImportRefusalReason" json:"reason,omitempty"`
+	// The fields that are meant, by the names of `ImportRow`. None when it is the row as a whole.
+	Fields []string `protobuf:"bytes,2,rep,name=fields,proto3" json:"fields,omitempty"`
+	// What is wrong, in English, for people. At most 300 bytes; never a password or a hash.
+	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	// What is wrong with the password hash: `UNKNOWN_FORMAT`, `MALFORMED`, `TOO_COSTLY`, `TOO_LITTLE`, `UNSUPPORTED`,
+	// `TOO_LONG`. Empty unless the reason is `IMPORT_REFUSAL_REASON_PASSWORD_HASH_REFUSED`.
+	HashProblem   string `protobuf:"bytes,4,opt,name=hash_problem,json=hashProblem,proto3" json:"hash_problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportRefusal) Reset() {
+	*x = ImportRefusal{}
+	mi := &file_countersign_v1_user_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportRefusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportRefusal) ProtoMessage() {}
+
+func (x *ImportRefusal) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_user_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportRefusal.ProtoReflect.Descriptor instead.
+func (*ImportRefusal) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ImportRefusal) GetReason() ImportRefusalReason {
+	if x != nil {
+		return x.Reason
+	}
+	return ImportRefusalReason_IMPORT_REFUSAL_REASON_UNSPECIFIED
+}
+
+func (x *ImportRefusal) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *ImportRefusal) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *ImportRefusal) GetHashProblem() string {
+	if x != nil {
+		return x.HashProblem
+	}
+	return ""
+}
+
+// Which hash to look at.
+type CheckPasswordHashRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in `CreateUserRequest`. Required.
+	PasswordHash string `protobuf:"bytes,1,opt,name=password_hash,json=passwordHash,proto3" json:"password_hash,omitempty"`
+	// A password, at most 1024 bytes. May be left out: then nothing is computed.
+	Password      *string `protobuf:"bytes,2,opt,name=password,proto3,oneof" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckPasswordHashRequest) Reset() {
+	*x = CheckPasswordHashRequest{}
+	mi := &file_countersign_v1_user_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckPasswordHashRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckPasswordHashRequest) ProtoMessage() {}
+
+func (x *CheckPasswordHashRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_user_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckPasswordHashRequest.ProtoReflect.Descriptor instead.
+func (*CheckPasswordHashRequest) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CheckPasswordHashRequest) GetPasswordHash() string {
+	if x != nil {
+		return x.PasswordHash
+	}
+	return ""
+}
+
+func (x *CheckPasswordHashRequest) GetPassword() string {
+	if x != nil && x.Password != nil {
+		return *x.Password
+	}
+	return ""
+}
+
+// What is known of a password hash.
+type CheckPasswordHashResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required.
+	//
+	// Types that are valid to be assigned to Result:
+	//
+	//	*CheckPasswordHashResponse_Accepted
+	//	*CheckPasswordHashResponse_Refused
+	Result        isCheckPasswordHashResponse_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckPasswordHashResponse) Reset() {
+	*x = CheckPasswordHashResponse{}
+	mi := &file_countersign_v1_user_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckPasswordHashResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckPasswordHashResponse) ProtoMessage() {}
+
+func (x *CheckPasswordHashResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_user_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckPasswordHashResponse.ProtoReflect.Descriptor instead.
+func (*CheckPasswordHashResponse) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CheckPasswordHashResponse) GetResult() isCheckPasswordHashResponse_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *CheckPasswordHashResponse) GetAccepted() *AcceptedPasswordHash {
+	if x != nil {
+		if x, ok := x.Result.(*CheckPasswordHashResponse_Accepted); ok {
+			return x.Accepted
+		}
+	}
+	return nil
+}
+
+func (x *CheckPasswordHashResponse) GetRefused() *ImportRefusal {
+	if x != nil {
+		if x, ok := x.Result.(*CheckPasswordHashResponse_Refused); ok {
+			return x.Refused
+		}
+	}
+	return nil
+}
+
+type isCheckPasswordHashResponse_Result interface {
+	isCheckPasswordHashResponse_Result()
+}
+
+type CheckPasswordHashResponse_Accepted struct {
+	// It would be taken.
+	Accepted *AcceptedPasswordHash `protobuf:"bytes,1,opt,name=accepted,proto3,oneof"`
+}
+
+type CheckPasswordHashResponse_Refused struct {
+	// It would be refused.
+	Refused *ImportRefusal `protobuf:"bytes,2,opt,name=refused,proto3,oneof"`
+}
+
+func (*CheckPasswordHashResponse_Accepted) isCheckPasswordHashResponse_Result() {}
+
+func (*CheckPasswordHashResponse_Refused) isCheckPasswordHashResponse_Result() {}
+
+// A password hash that would be taken.
+type AcceptedPasswordHash struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose format it is, by the names of docs/importing.md: `bcrypt`, `django-pbkdf2-sha256`.
+	Format string `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
+	// Whether it would be wrapped in Argon2id, because it could be guessed fast, or hashed, because it is plain text.
+	Wrapped bool `protobuf:"varint,2,opt,name=wrapped,proto3" json:"wrapped,omitempty"`
+	// Whether it is a hash of the password. Missing where no password was given.
+	Matches       *bool `protobuf:"varint,3,opt,name=matches,proto3,oneof" json:"matches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptedPasswordHash) Reset() {
+	*x = AcceptedPasswordHash{}
+	mi := &file_countersign_v1_user_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptedPasswordHash) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptedPasswordHash) ProtoMessage() {}
+
+func (x *AcceptedPasswordHash) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_user_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptedPasswordHash.ProtoReflect.Descriptor instead.
+func (*AcceptedPasswordHash) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AcceptedPasswordHash) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *AcceptedPasswordHash) GetWrapped() bool {
+	if x != nil {
+		return x.Wrapped
+	}
+	return false
+}
+
+func (x *AcceptedPasswordHash) GetMatches() bool {
+	if x != nil && x.Matches != nil {
+		return *x.Matches
+	}
+	return false
+}
+
 // Which user to tell of.
 type GetUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -455,7 +1332,7 @@ type GetUserRequest struct {
 
 func (x *GetUserRequest) Reset() {
 	*x = GetUserRequest{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[4]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +1344,7 @@ func (x *GetUserRequest) String() string {
 func (*GetUserRequest) ProtoMessage() {}
 
 func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[4]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +1357,7 @@ func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserRequest.ProtoReflect.Descriptor instead.
 func (*GetUserRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{4}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetUserRequest) GetUser() *UserRef {
@@ -501,7 +1378,7 @@ type GetUserResponse struct {
 
 func (x *GetUserResponse) Reset() {
 	*x = GetUserResponse{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[5]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -513,7 +1390,7 @@ func (x *GetUserResponse) String() string {
 func (*GetUserResponse) ProtoMessage() {}
 
 func (x *GetUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[5]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -526,7 +1403,7 @@ func (x *GetUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserResponse.ProtoReflect.Descriptor instead.
 func (*GetUserResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{5}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetUserResponse) GetUser() *User {
@@ -551,7 +1428,7 @@ type ListUsersRequest struct {
 
 func (x *ListUsersRequest) Reset() {
 	*x = ListUsersRequest{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[6]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +1440,7 @@ func (x *ListUsersRequest) String() string {
 func (*ListUsersRequest) ProtoMessage() {}
 
 func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[6]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +1453,7 @@ func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListUsersRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{6}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListUsersRequest) GetPageSize() int32 {
@@ -615,7 +1492,7 @@ type UserFilter struct {
 
 func (x *UserFilter) Reset() {
 	*x = UserFilter{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[7]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +1504,7 @@ func (x *UserFilter) String() string {
 func (*UserFilter) ProtoMessage() {}
 
 func (x *UserFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[7]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +1517,7 @@ func (x *UserFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserFilter.ProtoReflect.Descriptor instead.
 func (*UserFilter) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{7}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UserFilter) GetUsernamePrefix() string {
@@ -677,7 +1554,7 @@ type ListUsersResponse struct {
 
 func (x *ListUsersResponse) Reset() {
 	*x = ListUsersResponse{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[8]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +1566,7 @@ func (x *ListUsersResponse) String() string {
 func (*ListUsersResponse) ProtoMessage() {}
 
 func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[8]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +1579,7 @@ func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListUsersResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{8}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListUsersResponse) GetUsers() []*User {
@@ -736,7 +1613,7 @@ type UpdateUserRequest struct {
 
 func (x *UpdateUserRequest) Reset() {
 	*x = UpdateUserRequest{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[9]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +1625,7 @@ func (x *UpdateUserRequest) String() string {
 func (*UpdateUserRequest) ProtoMessage() {}
 
 func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[9]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +1638,7 @@ func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
 func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{9}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UpdateUserRequest) GetUser() *UserRef {
@@ -807,7 +1684,7 @@ type UserChange struct {
 
 func (x *UserChange) Reset() {
 	*x = UserChange{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[10]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +1696,7 @@ func (x *UserChange) String() string {
 func (*UserChange) ProtoMessage() {}
 
 func (x *UserChange) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[10]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +1709,7 @@ func (x *UserChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserChange.ProtoReflect.Descriptor instead.
 func (*UserChange) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{10}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *UserChange) GetRoles() []string {
@@ -867,7 +1744,7 @@ type UpdateUserResponse struct {
 
 func (x *UpdateUserResponse) Reset() {
 	*x = UpdateUserResponse{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[11]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -879,7 +1756,7 @@ func (x *UpdateUserResponse) String() string {
 func (*UpdateUserResponse) ProtoMessage() {}
 
 func (x *UpdateUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[11]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -892,7 +1769,7 @@ func (x *UpdateUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserResponse.ProtoReflect.Descriptor instead.
 func (*UpdateUserResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{11}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UpdateUserResponse) GetUser() *User {
@@ -915,7 +1792,7 @@ type SetPasswordRequest struct {
 
 func (x *SetPasswordRequest) Reset() {
 	*x = SetPasswordRequest{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[12]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -927,7 +1804,7 @@ func (x *SetPasswordRequest) String() string {
 func (*SetPasswordRequest) ProtoMessage() {}
 
 func (x *SetPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[12]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -940,7 +1817,7 @@ func (x *SetPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPasswordRequest.ProtoReflect.Descriptor instead.
 func (*SetPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{12}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SetPasswordRequest) GetUser() *UserRef {
@@ -969,7 +1846,7 @@ type SetPasswordResponse struct {
 
 func (x *SetPasswordResponse) Reset() {
 	*x = SetPasswordResponse{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[13]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1858,7 @@ func (x *SetPasswordResponse) String() string {
 func (*SetPasswordResponse) ProtoMessage() {}
 
 func (x *SetPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[13]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1871,7 @@ func (x *SetPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPasswordResponse.ProtoReflect.Descriptor instead.
 func (*SetPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{13}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SetPasswordResponse) GetPosition() string {
@@ -1017,7 +1894,7 @@ type CreatePasswordResetRequest struct {
 
 func (x *CreatePasswordResetRequest) Reset() {
 	*x = CreatePasswordResetRequest{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[14]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1906,7 @@ func (x *CreatePasswordResetRequest) String() string {
 func (*CreatePasswordResetRequest) ProtoMessage() {}
 
 func (x *CreatePasswordResetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[14]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1919,7 @@ func (x *CreatePasswordResetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePasswordResetRequest.ProtoReflect.Descriptor instead.
 func (*CreatePasswordResetRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{14}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CreatePasswordResetRequest) GetUser() *UserRef {
@@ -1072,7 +1949,7 @@ type CreatePasswordResetResponse struct {
 
 func (x *CreatePasswordResetResponse) Reset() {
 	*x = CreatePasswordResetResponse{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[15]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1961,7 @@ func (x *CreatePasswordResetResponse) String() string {
 func (*CreatePasswordResetResponse) ProtoMessage() {}
 
 func (x *CreatePasswordResetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[15]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1974,7 @@ func (x *CreatePasswordResetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePasswordResetResponse.ProtoReflect.Descriptor instead.
 func (*CreatePasswordResetResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{15}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CreatePasswordResetResponse) GetResetToken() string {
@@ -1125,7 +2002,7 @@ type DisableUserRequest struct {
 
 func (x *DisableUserRequest) Reset() {
 	*x = DisableUserRequest{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[16]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +2014,7 @@ func (x *DisableUserRequest) String() string {
 func (*DisableUserRequest) ProtoMessage() {}
 
 func (x *DisableUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[16]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +2027,7 @@ func (x *DisableUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableUserRequest.ProtoReflect.Descriptor instead.
 func (*DisableUserRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{16}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DisableUserRequest) GetUser() *UserRef {
@@ -1172,7 +2049,7 @@ type DisableUserResponse struct {
 
 func (x *DisableUserResponse) Reset() {
 	*x = DisableUserResponse{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[17]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +2061,7 @@ func (x *DisableUserResponse) String() string {
 func (*DisableUserResponse) ProtoMessage() {}
 
 func (x *DisableUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[17]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +2074,7 @@ func (x *DisableUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableUserResponse.ProtoReflect.Descriptor instead.
 func (*DisableUserResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{17}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DisableUserResponse) GetPosition() string {
@@ -1218,7 +2095,7 @@ type EnableUserRequest struct {
 
 func (x *EnableUserRequest) Reset() {
 	*x = EnableUserRequest{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[18]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1230,7 +2107,7 @@ func (x *EnableUserRequest) String() string {
 func (*EnableUserRequest) ProtoMessage() {}
 
 func (x *EnableUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[18]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1243,7 +2120,7 @@ func (x *EnableUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableUserRequest.ProtoReflect.Descriptor instead.
 func (*EnableUserRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{18}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EnableUserRequest) GetUser() *UserRef {
@@ -1262,7 +2139,7 @@ type EnableUserResponse struct {
 
 func (x *EnableUserResponse) Reset() {
 	*x = EnableUserResponse{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[19]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +2151,7 @@ func (x *EnableUserResponse) String() string {
 func (*EnableUserResponse) ProtoMessage() {}
 
 func (x *EnableUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[19]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +2164,7 @@ func (x *EnableUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableUserResponse.ProtoReflect.Descriptor instead.
 func (*EnableUserResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{19}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{29}
 }
 
 // Whom to forget.
@@ -1301,7 +2178,7 @@ type DeleteUserRequest struct {
 
 func (x *DeleteUserRequest) Reset() {
 	*x = DeleteUserRequest{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[20]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +2190,7 @@ func (x *DeleteUserRequest) String() string {
 func (*DeleteUserRequest) ProtoMessage() {}
 
 func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[20]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +2203,7 @@ func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUserRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{20}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteUserRequest) GetUser() *UserRef {
@@ -1348,7 +2225,7 @@ type DeleteUserResponse struct {
 
 func (x *DeleteUserResponse) Reset() {
 	*x = DeleteUserResponse{}
-	mi := &file_countersign_v1_user_service_proto_msgTypes[21]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +2237,7 @@ func (x *DeleteUserResponse) String() string {
 func (*DeleteUserResponse) ProtoMessage() {}
 
 func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_user_service_proto_msgTypes[21]
+	mi := &file_countersign_v1_user_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +2250,7 @@ func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserResponse.ProtoReflect.Descriptor instead.
 func (*DeleteUserResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{21}
+	return file_countersign_v1_user_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DeleteUserResponse) GetPosition() string {
@@ -1421,7 +2298,60 @@ const file_countersign_v1_user_service_proto_rawDesc = "" +
 	"\n" +
 	"credential\">\n" +
 	"\x12CreateUserResponse\x12(\n" +
-	"\x04user\x18\x01 \x01(\v2\x14.countersign.v1.UserR\x04user\"=\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.countersign.v1.UserR\x04user\"\x86\x01\n" +
+	"\x12ImportUsersRequest\x123\n" +
+	"\x05start\x18\x01 \x01(\v2\x1b.countersign.v1.ImportStartH\x00R\x05start\x120\n" +
+	"\x04rows\x18\x02 \x01(\v2\x1a.countersign.v1.ImportRowsH\x00R\x04rowsB\t\n" +
+	"\amessage\"&\n" +
+	"\vImportStart\x12\x17\n" +
+	"\adry_run\x18\x01 \x01(\bR\x06dryRun\";\n" +
+	"\n" +
+	"ImportRows\x12-\n" +
+	"\x04rows\x18\x01 \x03(\v2\x19.countersign.v1.ImportRowR\x04rows\"\xb6\x03\n" +
+	"\tImportRow\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x1a\n" +
+	"\busername\x18\x02 \x01(\tR\busername\x12%\n" +
+	"\rpassword_hash\x18\x03 \x01(\tH\x00R\fpasswordHash\x12\x1c\n" +
+	"\bpassword\x18\x04 \x01(\tH\x00R\bpassword\x12=\n" +
+	"\vno_password\x18\x05 \x01(\v2\x1a.countersign.v1.NoPasswordH\x00R\n" +
+	"noPassword\x12\x14\n" +
+	"\x05roles\x18\x06 \x03(\tR\x05roles\x12<\n" +
+	"\rcustom_claims\x18\a \x01(\v2\x17.google.protobuf.StructR\fcustomClaims\x12\x17\n" +
+	"\auser_id\x18\b \x01(\tR\x06userId\x12\x1f\n" +
+	"\vexternal_id\x18\t \x01(\tR\n" +
+	"externalId\x12\x1a\n" +
+	"\bdisabled\x18\n" +
+	" \x01(\bR\bdisabled\x129\n" +
+	"\n" +
+	"created_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtB\f\n" +
+	"\n" +
+	"credential\"\f\n" +
+	"\n" +
+	"NoPassword\"\xb8\x01\n" +
+	"\x13ImportUsersResponse\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x127\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\x1d.countersign.v1.ImportOutcomeR\aoutcome\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x127\n" +
+	"\arefusal\x18\x04 \x01(\v2\x1d.countersign.v1.ImportRefusalR\arefusal\"\xa9\x01\n" +
+	"\rImportRefusal\x12;\n" +
+	"\x06reason\x18\x01 \x01(\x0e2#.countersign.v1.ImportRefusalReasonR\x06reason\x12\x16\n" +
+	"\x06fields\x18\x02 \x03(\tR\x06fields\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12!\n" +
+	"\fhash_problem\x18\x04 \x01(\tR\vhashProblem\"m\n" +
+	"\x18CheckPasswordHashRequest\x12#\n" +
+	"\rpassword_hash\x18\x01 \x01(\tR\fpasswordHash\x12\x1f\n" +
+	"\bpassword\x18\x02 \x01(\tH\x00R\bpassword\x88\x01\x01B\v\n" +
+	"\t_password\"\xa4\x01\n" +
+	"\x19CheckPasswordHashResponse\x12B\n" +
+	"\baccepted\x18\x01 \x01(\v2$.countersign.v1.AcceptedPasswordHashH\x00R\baccepted\x129\n" +
+	"\arefused\x18\x02 \x01(\v2\x1d.countersign.v1.ImportRefusalH\x00R\arefusedB\b\n" +
+	"\x06result\"s\n" +
+	"\x14AcceptedPasswordHash\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\tR\x06format\x12\x18\n" +
+	"\awrapped\x18\x02 \x01(\bR\awrapped\x12\x1d\n" +
+	"\amatches\x18\x03 \x01(\bH\x00R\amatches\x88\x01\x01B\n" +
+	"\n" +
+	"\b_matches\"=\n" +
 	"\x0eGetUserRequest\x12+\n" +
 	"\x04user\x18\x01 \x01(\v2\x17.countersign.v1.UserRefR\x04user\";\n" +
 	"\x0fGetUserResponse\x12(\n" +
@@ -1477,10 +2407,27 @@ const file_countersign_v1_user_service_proto_rawDesc = "" +
 	"\x11DeleteUserRequest\x12+\n" +
 	"\x04user\x18\x01 \x01(\v2\x17.countersign.v1.UserRefR\x04user\"0\n" +
 	"\x12DeleteUserResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\tR\bposition2\xf7\b\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition*\x85\x01\n" +
+	"\rImportOutcome\x12\x1e\n" +
+	"\x1aIMPORT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16IMPORT_OUTCOME_CREATED\x10\x01\x12\x1c\n" +
+	"\x18IMPORT_OUTCOME_UNCHANGED\x10\x02\x12\x1a\n" +
+	"\x16IMPORT_OUTCOME_REFUSED\x10\x03*\xea\x02\n" +
+	"\x13ImportRefusalReason\x12%\n" +
+	"!IMPORT_REFUSAL_REASON_UNSPECIFIED\x10\x00\x12'\n" +
+	"#IMPORT_REFUSAL_REASON_INVALID_FIELD\x10\x01\x12/\n" +
+	"+IMPORT_REFUSAL_REASON_PASSWORD_HASH_REFUSED\x10\x02\x12(\n" +
+	"$IMPORT_REFUSAL_REASON_USERNAME_TAKEN\x10\x03\x12'\n" +
+	"#IMPORT_REFUSAL_REASON_USER_ID_TAKEN\x10\x04\x12+\n" +
+	"'IMPORT_REFUSAL_REASON_EXTERNAL_ID_TAKEN\x10\x05\x12&\n" +
+	"\"IMPORT_REFUSAL_REASON_USER_DIFFERS\x10\x06\x12*\n" +
+	"&IMPORT_REFUSAL_REASON_ROLE_NOT_ALLOWED\x10\a2\xe6\n" +
+	"\n" +
 	"\vUserService\x12i\n" +
 	"\n" +
-	"CreateUser\x12!.countersign.v1.CreateUserRequest\x1a\".countersign.v1.CreateUserResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/users\x12l\n" +
+	"CreateUser\x12!.countersign.v1.CreateUserRequest\x1a\".countersign.v1.CreateUserResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/users\x12Z\n" +
+	"\vImportUsers\x12\".countersign.v1.ImportUsersRequest\x1a#.countersign.v1.ImportUsersResponse(\x010\x01\x12\x90\x01\n" +
+	"\x11CheckPasswordHash\x12(.countersign.v1.CheckPasswordHashRequest\x1a).countersign.v1.CheckPasswordHashResponse\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/users:checkPasswordHash\x12l\n" +
 	"\aGetUser\x12\x1e.countersign.v1.GetUserRequest\x1a\x1f.countersign.v1.GetUserResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/users/{user.user_id}\x12c\n" +
 	"\tListUsers\x12 .countersign.v1.ListUsersRequest\x1a!.countersign.v1.ListUsersResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/users\x12x\n" +
 	"\n" +
@@ -1506,80 +2453,108 @@ func file_countersign_v1_user_service_proto_rawDescGZIP() []byte {
 	return file_countersign_v1_user_service_proto_rawDescData
 }
 
-var file_countersign_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_countersign_v1_user_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_countersign_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_countersign_v1_user_service_proto_goTypes = []any{
-	(*User)(nil),                        // 0: countersign.v1.User
-	(*UserRef)(nil),                     // 1: countersign.v1.UserRef
-	(*CreateUserRequest)(nil),           // 2: countersign.v1.CreateUserRequest
-	(*CreateUserResponse)(nil),          // 3: countersign.v1.CreateUserResponse
-	(*GetUserRequest)(nil),              // 4: countersign.v1.GetUserRequest
-	(*GetUserResponse)(nil),             // 5: countersign.v1.GetUserResponse
-	(*ListUsersRequest)(nil),            // 6: countersign.v1.ListUsersRequest
-	(*UserFilter)(nil),                  // 7: countersign.v1.UserFilter
-	(*ListUsersResponse)(nil),           // 8: countersign.v1.ListUsersResponse
-	(*UpdateUserRequest)(nil),           // 9: countersign.v1.UpdateUserRequest
-	(*UserChange)(nil),                  // 10: countersign.v1.UserChange
-	(*UpdateUserResponse)(nil),          // 11: countersign.v1.UpdateUserResponse
-	(*SetPasswordRequest)(nil),          // 12: countersign.v1.SetPasswordRequest
-	(*SetPasswordResponse)(nil),         // 13: countersign.v1.SetPasswordResponse
-	(*CreatePasswordResetRequest)(nil),  // 14: countersign.v1.CreatePasswordResetRequest
-	(*CreatePasswordResetResponse)(nil), // 15: countersign.v1.CreatePasswordResetResponse
-	(*DisableUserRequest)(nil),          // 16: countersign.v1.DisableUserRequest
-	(*DisableUserResponse)(nil),         // 17: countersign.v1.DisableUserResponse
-	(*EnableUserRequest)(nil),           // 18: countersign.v1.EnableUserRequest
-	(*EnableUserResponse)(nil),          // 19: countersign.v1.EnableUserResponse
-	(*DeleteUserRequest)(nil),           // 20: countersign.v1.DeleteUserRequest
-	(*DeleteUserResponse)(nil),          // 21: countersign.v1.DeleteUserResponse
-	(*structpb.Struct)(nil),             // 22: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil),       // 23: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 24: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),         // 25: google.protobuf.Duration
+	(ImportOutcome)(0),                  // 0: countersign.v1.ImportOutcome
+	(ImportRefusalReason)(0),            // 1: countersign.v1.ImportRefusalReason
+	(*User)(nil),                        // 2: countersign.v1.User
+	(*UserRef)(nil),                     // 3: countersign.v1.UserRef
+	(*CreateUserRequest)(nil),           // 4: countersign.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),          // 5: countersign.v1.CreateUserResponse
+	(*ImportUsersRequest)(nil),          // 6: countersign.v1.ImportUsersRequest
+	(*ImportStart)(nil),                 // 7: countersign.v1.ImportStart
+	(*ImportRows)(nil),                  // 8: countersign.v1.ImportRows
+	(*ImportRow)(nil),                   // 9: countersign.v1.ImportRow
+	(*NoPassword)(nil),                  // 10: countersign.v1.NoPassword
+	(*ImportUsersResponse)(nil),         // 11: countersign.v1.ImportUsersResponse
+	(*ImportRefusal)(nil),               // 12: countersign.v1.ImportRefusal
+	(*CheckPasswordHashRequest)(nil),    // 13: countersign.v1.CheckPasswordHashRequest
+	(*CheckPasswordHashResponse)(nil),   // 14: countersign.v1.CheckPasswordHashResponse
+	(*AcceptedPasswordHash)(nil),        // 15: countersign.v1.AcceptedPasswordHash
+	(*GetUserRequest)(nil),              // 16: countersign.v1.GetUserRequest
+	(*GetUserResponse)(nil),             // 17: countersign.v1.GetUserResponse
+	(*ListUsersRequest)(nil),            // 18: countersign.v1.ListUsersRequest
+	(*UserFilter)(nil),                  // 19: countersign.v1.UserFilter
+	(*ListUsersResponse)(nil),           // 20: countersign.v1.ListUsersResponse
+	(*UpdateUserRequest)(nil),           // 21: countersign.v1.UpdateUserRequest
+	(*UserChange)(nil),                  // 22: countersign.v1.UserChange
+	(*UpdateUserResponse)(nil),          // 23: countersign.v1.UpdateUserResponse
+	(*SetPasswordRequest)(nil),          // 24: countersign.v1.SetPasswordRequest
+	(*SetPasswordResponse)(nil),         // 25: countersign.v1.SetPasswordResponse
+	(*CreatePasswordResetRequest)(nil),  // 26: countersign.v1.CreatePasswordResetRequest
+	(*CreatePasswordResetResponse)(nil), // 27: countersign.v1.CreatePasswordResetResponse
+	(*DisableUserRequest)(nil),          // 28: countersign.v1.DisableUserRequest
+	(*DisableUserResponse)(nil),         // 29: countersign.v1.DisableUserResponse
+	(*EnableUserRequest)(nil),           // 30: countersign.v1.EnableUserRequest
+	(*EnableUserResponse)(nil),          // 31: countersign.v1.EnableUserResponse
+	(*DeleteUserRequest)(nil),           // 32: countersign.v1.DeleteUserRequest
+	(*DeleteUserResponse)(nil),          // 33: countersign.v1.DeleteUserResponse
+	(*structpb.Struct)(nil),             // 34: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil),       // 35: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 36: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),         // 37: google.protobuf.Duration
 }
 var file_countersign_v1_user_service_proto_depIdxs = []int32{
-	22, // 0: countersign.v1.User.custom_claims:type_name -> google.protobuf.Struct
-	23, // 1: countersign.v1.User.created_at:type_name -> google.protobuf.Timestamp
-	23, // 2: countersign.v1.User.updated_at:type_name -> google.protobuf.Timestamp
-	22, // 3: countersign.v1.CreateUserRequest.custom_claims:type_name -> google.protobuf.Struct
-	0,  // 4: countersign.v1.CreateUserResponse.user:type_name -> countersign.v1.User
-	1,  // 5: countersign.v1.GetUserRequest.user:type_name -> countersign.v1.UserRef
-	0,  // 6: countersign.v1.GetUserResponse.user:type_name -> countersign.v1.User
-	7,  // 7: countersign.v1.ListUsersRequest.filter:type_name -> countersign.v1.UserFilter
-	0,  // 8: countersign.v1.ListUsersResponse.users:type_name -> countersign.v1.User
-	1,  // 9: countersign.v1.UpdateUserRequest.user:type_name -> countersign.v1.UserRef
-	10, // 10: countersign.v1.UpdateUserRequest.change:type_name -> countersign.v1.UserChange
-	24, // 11: countersign.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	22, // 12: countersign.v1.UserChange.custom_claims:type_name -> google.protobuf.Struct
-	0,  // 13: countersign.v1.UpdateUserResponse.user:type_name -> countersign.v1.User
-	1,  // 14: countersign.v1.SetPasswordRequest.user:type_name -> countersign.v1.UserRef
-	1,  // 15: countersign.v1.CreatePasswordResetRequest.user:type_name -> countersign.v1.UserRef
-	25, // 16: countersign.v1.CreatePasswordResetRequest.ttl:type_name -> google.protobuf.Duration
-	23, // 17: countersign.v1.CreatePasswordResetResponse.expires_at:type_name -> google.protobuf.Timestamp
-	1,  // 18: countersign.v1.DisableUserRequest.user:type_name -> countersign.v1.UserRef
-	1,  // 19: countersign.v1.EnableUserRequest.user:type_name -> countersign.v1.UserRef
-	1,  // 20: countersign.v1.DeleteUserRequest.user:type_name -> countersign.v1.UserRef
-	2,  // 21: countersign.v1.UserService.CreateUser:input_type -> countersign.v1.CreateUserRequest
-	4,  // 22: countersign.v1.UserService.GetUser:input_type -> countersign.v1.GetUserRequest
-	6,  // 23: countersign.v1.UserService.ListUsers:input_type -> countersign.v1.ListUsersRequest
-	9,  // 24: countersign.v1.UserService.UpdateUser:input_type -> countersign.v1.UpdateUserRequest
-	12, // 25: countersign.v1.UserService.SetPassword:input_type -> countersign.v1.SetPasswordRequest
-	14, // 26: countersign.v1.UserService.CreatePasswordReset:input_type -> countersign.v1.CreatePasswordResetRequest
-	16, // 27: countersign.v1.UserService.DisableUser:input_type -> countersign.v1.DisableUserRequest
-	18, // 28: countersign.v1.UserService.EnableUser:input_type -> countersign.v1.EnableUserRequest
-	20, // 29: countersign.v1.UserService.DeleteUser:input_type -> countersign.v1.DeleteUserRequest
-	3,  // 30: countersign.v1.UserService.CreateUser:output_type -> countersign.v1.CreateUserResponse
-	5,  // 31: countersign.v1.UserService.GetUser:output_type -> countersign.v1.GetUserResponse
-	8,  // 32: countersign.v1.UserService.ListUsers:output_type -> countersign.v1.ListUsersResponse
-	11, // 33: countersign.v1.UserService.UpdateUser:output_type -> countersign.v1.UpdateUserResponse
-	13, // 34: countersign.v1.UserService.SetPassword:output_type -> countersign.v1.SetPasswordResponse
-	15, // 35: countersign.v1.UserService.CreatePasswordReset:output_type -> countersign.v1.CreatePasswordResetResponse
-	17, // 36: countersign.v1.UserService.DisableUser:output_type -> countersign.v1.DisableUserResponse
-	19, // 37: countersign.v1.UserService.EnableUser:output_type -> countersign.v1.EnableUserResponse
-	21, // 38: countersign.v1.UserService.DeleteUser:output_type -> countersign.v1.DeleteUserResponse
-	30, // [30:39] is the sub-list for method output_type
-	21, // [21:30] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	34, // 0: countersign.v1.User.custom_claims:type_name -> google.protobuf.Struct
+	35, // 1: countersign.v1.User.created_at:type_name -> google.protobuf.Timestamp
+	35, // 2: countersign.v1.User.updated_at:type_name -> google.protobuf.Timestamp
+	34, // 3: countersign.v1.CreateUserRequest.custom_claims:type_name -> google.protobuf.Struct
+	2,  // 4: countersign.v1.CreateUserResponse.user:type_name -> countersign.v1.User
+	7,  // 5: countersign.v1.ImportUsersRequest.start:type_name -> countersign.v1.ImportStart
+	8,  // 6: countersign.v1.ImportUsersRequest.rows:type_name -> countersign.v1.ImportRows
+	9,  // 7: countersign.v1.ImportRows.rows:type_name -> countersign.v1.ImportRow
+	10, // 8: countersign.v1.ImportRow.no_password:type_name -> countersign.v1.NoPassword
+	34, // 9: countersign.v1.ImportRow.custom_claims:type_name -> google.protobuf.Struct
+	35, // 10: countersign.v1.ImportRow.created_at:type_name -> google.protobuf.Timestamp
+	0,  // 11: countersign.v1.ImportUsersResponse.outcome:type_name -> countersign.v1.ImportOutcome
+	12, // 12: countersign.v1.ImportUsersResponse.refusal:type_name -> countersign.v1.ImportRefusal
+	1,  // 13: countersign.v1.ImportRefusal.reason:type_name -> countersign.v1.ImportRefusalReason
+	15, // 14: countersign.v1.CheckPasswordHashResponse.accepted:type_name -> countersign.v1.AcceptedPasswordHash
+	12, // 15: countersign.v1.CheckPasswordHashResponse.refused:type_name -> countersign.v1.ImportRefusal
+	3,  // 16: countersign.v1.GetUserRequest.user:type_name -> countersign.v1.UserRef
+	2,  // 17: countersign.v1.GetUserResponse.user:type_name -> countersign.v1.User
+	19, // 18: countersign.v1.ListUsersRequest.filter:type_name -> countersign.v1.UserFilter
+	2,  // 19: countersign.v1.ListUsersResponse.users:type_name -> countersign.v1.User
+	3,  // 20: countersign.v1.UpdateUserRequest.user:type_name -> countersign.v1.UserRef
+	22, // 21: countersign.v1.UpdateUserRequest.change:type_name -> countersign.v1.UserChange
+	36, // 22: countersign.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	34, // 23: countersign.v1.UserChange.custom_claims:type_name -> google.protobuf.Struct
+	2,  // 24: countersign.v1.UpdateUserResponse.user:type_name -> countersign.v1.User
+	3,  // 25: countersign.v1.SetPasswordRequest.user:type_name -> countersign.v1.UserRef
+	3,  // 26: countersign.v1.CreatePasswordResetRequest.user:type_name -> countersign.v1.UserRef
+	37, // 27: countersign.v1.CreatePasswordResetRequest.ttl:type_name -> google.protobuf.Duration
+	35, // 28: countersign.v1.CreatePasswordResetResponse.expires_at:type_name -> google.protobuf.Timestamp
+	3,  // 29: countersign.v1.DisableUserRequest.user:type_name -> countersign.v1.UserRef
+	3,  // 30: countersign.v1.EnableUserRequest.user:type_name -> countersign.v1.UserRef
+	3,  // 31: countersign.v1.DeleteUserRequest.user:type_name -> countersign.v1.UserRef
+	4,  // 32: countersign.v1.UserService.CreateUser:input_type -> countersign.v1.CreateUserRequest
+	6,  // 33: countersign.v1.UserService.ImportUsers:input_type -> countersign.v1.ImportUsersRequest
+	13, // 34: countersign.v1.UserService.CheckPasswordHash:input_type -> countersign.v1.CheckPasswordHashRequest
+	16, // 35: countersign.v1.UserService.GetUser:input_type -> countersign.v1.GetUserRequest
+	18, // 36: countersign.v1.UserService.ListUsers:input_type -> countersign.v1.ListUsersRequest
+	21, // 37: countersign.v1.UserService.UpdateUser:input_type -> countersign.v1.UpdateUserRequest
+	24, // 38: countersign.v1.UserService.SetPassword:input_type -> countersign.v1.SetPasswordRequest
+	26, // 39: countersign.v1.UserService.CreatePasswordReset:input_type -> countersign.v1.CreatePasswordResetRequest
+	28, // 40: countersign.v1.UserService.DisableUser:input_type -> countersign.v1.DisableUserRequest
+	30, // 41: countersign.v1.UserService.EnableUser:input_type -> countersign.v1.EnableUserRequest
+	32, // 42: countersign.v1.UserService.DeleteUser:input_type -> countersign.v1.DeleteUserRequest
+	5,  // 43: countersign.v1.UserService.CreateUser:output_type -> countersign.v1.CreateUserResponse
+	11, // 44: countersign.v1.UserService.ImportUsers:output_type -> countersign.v1.ImportUsersResponse
+	14, // 45: countersign.v1.UserService.CheckPasswordHash:output_type -> countersign.v1.CheckPasswordHashResponse
+	17, // 46: countersign.v1.UserService.GetUser:output_type -> countersign.v1.GetUserResponse
+	20, // 47: countersign.v1.UserService.ListUsers:output_type -> countersign.v1.ListUsersResponse
+	23, // 48: countersign.v1.UserService.UpdateUser:output_type -> countersign.v1.UpdateUserResponse
+	25, // 49: countersign.v1.UserService.SetPassword:output_type -> countersign.v1.SetPasswordResponse
+	27, // 50: countersign.v1.UserService.CreatePasswordReset:output_type -> countersign.v1.CreatePasswordResetResponse
+	29, // 51: countersign.v1.UserService.DisableUser:output_type -> countersign.v1.DisableUserResponse
+	31, // 52: countersign.v1.UserService.EnableUser:output_type -> countersign.v1.EnableUserResponse
+	33, // 53: countersign.v1.UserService.DeleteUser:output_type -> countersign.v1.DeleteUserResponse
+	43, // [43:54] is the sub-list for method output_type
+	32, // [32:43] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_countersign_v1_user_service_proto_init() }
@@ -1596,19 +2571,35 @@ func file_countersign_v1_user_service_proto_init() {
 		(*CreateUserRequest_Password)(nil),
 		(*CreateUserRequest_PasswordHash)(nil),
 	}
-	file_countersign_v1_user_service_proto_msgTypes[7].OneofWrappers = []any{}
+	file_countersign_v1_user_service_proto_msgTypes[4].OneofWrappers = []any{
+		(*ImportUsersRequest_Start)(nil),
+		(*ImportUsersRequest_Rows)(nil),
+	}
+	file_countersign_v1_user_service_proto_msgTypes[7].OneofWrappers = []any{
+		(*ImportRow_PasswordHash)(nil),
+		(*ImportRow_Password)(nil),
+		(*ImportRow_NoPassword)(nil),
+	}
+	file_countersign_v1_user_service_proto_msgTypes[11].OneofWrappers = []any{}
+	file_countersign_v1_user_service_proto_msgTypes[12].OneofWrappers = []any{
+		(*CheckPasswordHashResponse_Accepted)(nil),
+		(*CheckPasswordHashResponse_Refused)(nil),
+	}
+	file_countersign_v1_user_service_proto_msgTypes[13].OneofWrappers = []any{}
+	file_countersign_v1_user_service_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_countersign_v1_user_service_proto_rawDesc), len(file_countersign_v1_user_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   22,
+			NumEnums:      2,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_countersign_v1_user_service_proto_goTypes,
 		DependencyIndexes: file_countersign_v1_user_service_proto_depIdxs,
+		EnumInfos:         file_countersign_v1_user_service_proto_enumTypes,
 		MessageInfos:      file_countersign_v1_user_service_proto_msgTypes,
 	}.Build()
 	File_countersign_v1_user_service_proto = out.File

@@ -20,6 +20,8 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	UserService_CreateUser_FullMethodName          = "/countersign.v1.UserService/CreateUser"
+	UserService_ImportUsers_FullMethodName         = "/countersign.v1.UserService/ImportUsers"
+	UserService_CheckPasswordHash_FullMethodName   = "/countersign.v1.UserService/CheckPasswordHash"
 	UserService_GetUser_FullMethodName             = "/countersign.v1.UserService/GetUser"
 	UserService_ListUsers_FullMethodName           = "/countersign.v1.UserService/ListUsers"
 	UserService_UpdateUser_FullMethodName          = "/countersign.v1.UserService/UpdateUser"
@@ -51,6 +53,26 @@ type UserServiceClient interface {
 	//
 	// ALREADY_EXISTS `USERNAME_TAKEN`, `EXTERNAL_ID_TAKEN`; INVALID_ARGUMENT `PASSWORD_REJECTED`.
 	CreateUser(ctx context.Context, in *CreateUserRequest, opts ...grpc.CallOption) (*CreateUserResponse, error)
+	// Brings users from another system, with the passwords that they have there. The caller says `start`, then rows, up to a
+	// hundred in a message, and hears of each row what became of it: it is created, or it was created before and is
+	// unchanged, or it is refused with what is wrong. A row that is refused costs no other anything. Answers come in the
+	// order of the rows. The server reads no more than 300 rows ahead of what it has stored, so a caller that sends faster
+	// waits. Read the answers while you send. Where you send ahead of the answers, send many rows in a message: a connection
+	// on which hundreds of small messages wait is ended (HTTP/2 `ENHANCE_YOUR_CALM`).
+	//
+	// What has been answered is durable. An import may end before its last row: when its caller loses a role, when a store
+	// does not answer (UNAVAILABLE `STORE_UNAVAILABLE`), when passwords must be hashed and logins leave no time for it
+	// (RESOURCE_EXHAUSTED `LOGIN_OVERLOADED`), after some ten minutes, or when the server stops (UNAVAILABLE
+	// `STREAM_ENDED`). Rows without an answer are then to be sent again in another call; so may all the others be, for a row
+	// that was stored is unchanged. A message larger than the server reads ends the call as INVALID_ARGUMENT.
+	//
+	// DEADLINE_EXCEEDED: nothing came for a minute. RESOURCE_EXHAUSTED `SERVER_OVERLOADED`: four imports are under way here.
+	ImportUsers(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportUsersRequest, ImportUsersResponse], error)
+	// Says whether `ImportUsers` would take a password hash, and whether a password is the one that it was made of: to try
+	// one row of a table before all of them. Changes nothing. Done when no login waits.
+	//
+	// RESOURCE_EXHAUSTED `LOGIN_OVERLOADED`.
+	CheckPasswordHash(ctx context.Context, in *CheckPasswordHashRequest, opts ...grpc.CallOption) (*CheckPasswordHashResponse, error)
 	// Says what is known of a user. NOT_FOUND `USER_NOT_FOUND`.
 	GetUser(ctx context.Context, in *GetUserRequest, opts ...grpc.CallOption) (*GetUserResponse, error)
 	// Lists users in order of username, byte by byte, page by page. A user who is created or deleted meanwhile may be
@@ -89,6 +111,29 @@ func (c *userServiceClient) CreateUser(ctx context.Context, in *CreateUserReques
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateUserResponse)
 	err := c.cc.Invoke(ctx, UserService_CreateUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *userServiceClient) ImportUsers(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportUsersRequest, ImportUsersResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &UserService_ServiceDesc.Streams[0], UserService_ImportUsers_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ImportUsersRequest, ImportUsersResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type UserService_ImportUsersClient = grpc.BidiStreamingClient[ImportUsersRequest, ImportUsersResponse]
+
+func (c *userServiceClient) CheckPasswordHash(ctx context.Context, in *CheckPasswordHashRequest, opts ...grpc.CallOption) (*CheckPasswordHashResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckPasswordHashResponse)
+	err := c.cc.Invoke(ctx, UserService_CheckPasswordHash_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -196,6 +241,26 @@ type UserServiceServer interface {
 	//
 	// ALREADY_EXISTS `USERNAME_TAKEN`, `EXTERNAL_ID_TAKEN`; INVALID_ARGUMENT `PASSWORD_REJECTED`.
 	CreateUser(context.Context, *CreateUserRequest) (*CreateUserResponse, error)
+	// Brings users from another system, with the passwords that they have there. The caller says `start`, then rows, up to a
+	// hundred in a message, and hears of each row what became of it: it is created, or it was created before and is
+	// unchanged, or it is refused with what is wrong. A row that is refused costs no other anything. Answers come in the
+	// order of the rows. The server reads no more than 300 rows ahead of what it has stored, so a caller that sends faster
+	// waits. Read the answers while you send. Where you send ahead of the answers, send many rows in a message: a connection
+	// on which hundreds of small messages wait is ended (HTTP/2 `ENHANCE_YOUR_CALM`).
+	//
+	// What has been answered is durable. An import may end before its last row: when its caller loses a role, when a store
+	// does not answer (UNAVAILABLE `STORE_UNAVAILABLE`), when passwords must be hashed and logins leave no time for it
+	// (RESOURCE_EXHAUSTED `LOGIN_OVERLOADED`), after some ten minutes, or when the server stops (UNAVAILABLE
+	// `STREAM_ENDED`). Rows without an answer are then to be sent again in another call; so may all the others be, for a row
+	// that was stored is unchanged. A message larger than the server reads ends the call as INVALID_ARGUMENT.
+	//
+	// DEADLINE_EXCEEDED: nothing came for a minute. RESOURCE_EXHAUSTED `SERVER_OVERLOADED`: four imports are under way here.
+	ImportUsers(grpc.BidiStreamingServer[ImportUsersRequest, ImportUsersResponse]) error
+	// Says whether `ImportUsers` would take a password hash, and whether a password is the one that it was made of: to try
+	// one row of a table before all of them. Changes nothing. Done when no login waits.
+	//
+	// RESOURCE_EXHAUSTED `LOGIN_OVERLOADED`.
+	CheckPasswordHash(context.Context, *CheckPasswordHashRequest) (*CheckPasswordHashResponse, error)
 	// Says what is known of a user. NOT_FOUND `USER_NOT_FOUND`.
 	GetUser(context.Context, *GetUserRequest) (*GetUserResponse, error)
 	// Lists users in order of username, byte by byte, page by page. A user who is created or deleted meanwhile may be
@@ -232,6 +297,12 @@ type UnimplementedUserServiceServer struct{}
 
 func (UnimplementedUserServiceServer) CreateUser(context.Context, *CreateUserRequest) (*CreateUserResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateUser not implemented")
+}
+func (UnimplementedUserServiceServer) ImportUsers(grpc.BidiStreamingServer[ImportUsersRequest, ImportUsersResponse]) error {
+	return status.Error(codes.Unimplemented, "method ImportUsers not implemented")
+}
+func (UnimplementedUserServiceServer) CheckPasswordHash(context.Context, *CheckPasswordHashRequest) (*CheckPasswordHashResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckPasswordHash not implemented")
 }
 func (UnimplementedUserServiceServer) GetUser(context.Context, *GetUserRequest) (*GetUserResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetUser not implemented")
@@ -292,6 +363,31 @@ func _UserService_CreateUser_Handler(srv interface{}, ctx context.Context, dec f
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(UserServiceServer).CreateUser(ctx, req.(*CreateUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _UserService_ImportUsers_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(UserServiceServer).ImportUsers(&grpc.GenericServerStream[ImportUsersRequest, ImportUsersResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type UserService_ImportUsersServer = grpc.BidiStreamingServer[ImportUsersRequest, ImportUsersResponse]
+
+func _UserService_CheckPasswordHash_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckPasswordHashRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).CheckPasswordHash(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_CheckPasswordHash_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).CheckPasswordHash(ctx, req.(*CheckPasswordHashRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -452,6 +548,10 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _UserService_CreateUser_Handler,
 		},
 		{
+			MethodName: "CheckPasswordHash",
+			Handler:    _UserService_CheckPasswordHash_Handler,
+		},
+		{
 			MethodName: "GetUser",
 			Handler:    _UserService_GetUser_Handler,
 		},
@@ -484,6 +584,13 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _UserService_DeleteUser_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ImportUsers",
+			Handler:       _UserService_ImportUsers_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "countersign/v1/user_service.proto",
 }
