@@ -210,7 +210,9 @@ func (c *conversation) askPosition(asked askedPosition) (ping *countersignv1.Wat
 	return &countersignv1.WatchPing{Nonce: nonce, AtLeast: asked.position}, sent
 }
 
-// answerPosition passes on whether a position is reached. It reports false for the heartbeat of any other ping.
+// answerPosition passes on whether a position is reached. It reports false for the heartbeat of any other ping. The server
+// may answer a question that was given up here: it looks for one and has room for others, so its oldest is not the oldest
+// here.
 func (c *conversation) answerPosition(heartbeat *countersignv1.WatchHeartbeat) bool {
 	for i, sent := range c.positions {
 		if sent.nonce == heartbeat.GetNonce() {
@@ -219,7 +221,8 @@ func (c *conversation) answerPosition(heartbeat *countersignv1.WatchHeartbeat) b
 			return true
 		}
 	}
-	return false
+	isPing := func(ping sentPing) bool { return ping.nonce == heartbeat.GetNonce() }
+	return heartbeat.Reached != nil && heartbeat.GetNonce() <= c.nonce && !slices.ContainsFunc(c.pings, isPing)
 }
 
 // giveUp answers those who wait for a position on a stream that has ended.

@@ -115,3 +115,33 @@ func TestTheOldestOfTooManyPositionsIsGivenUp(t *testing.T) {
 		t.Errorf("%v", p.reached)
 	}
 }
+
+func TestTheAnswerToAPositionThatWasGivenUpIsNoNonsense(t *testing.T) {
+	v := newVerifier(Options{Issuer: "i", Audiences: []string{"orders"}, Clock: newSteppedClock()})
+	f := v.newFollower(newPauses(time.Second))
+	_, c := f.start()
+	sequence := uint64(5)
+	f.begin(&countersignv1.WatchBegin{Incarnation: 1}, c)
+	if err := f.revoke(&countersignv1.WatchRevoked{Sequence: &sequence}, c); err != nil {
+		t.Fatal(err)
+	}
+	for range maxWaiting + 1 {
+		_, sent := c.askPosition(askedPosition{answer: make(chan bool, 1)})
+		sent()
+	}
+	reached := true
+	beat := func(nonce uint64, reached *bool) error {
+		return f.prove(&countersignv1.WatchHeartbeat{Nonce: nonce, Sequence: sequence, Reached: reached}, c)
+	}
+	// The server had begun to look for it before it heard of the one too many.
+	for _, nonce := range []uint64{1, maxWaiting + 1} {
+		if err := beat(nonce, &reached); err != nil {
+			t.Errorf("%d: %v", nonce, err)
+		}
+	}
+	for nonce, reached := range map[uint64]*bool{maxWaiting + 2: &reached, 1: nil} {
+		if err := beat(nonce, reached); !errors.Is(err, errNonsense) {
+			t.Errorf("%d: %v", nonce, err)
+		}
+	}
+}

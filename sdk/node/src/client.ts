@@ -2,7 +2,7 @@ import type { DescMessage, DescMethodUnary, DescService, MessageInitShape, Messa
 import { status } from "@grpc/grpc-js";
 import { Connector, SharedConnection, type Credential, type Tls } from "./connection.js";
 import { CallError } from "./errors.js";
-import { duration } from "./options.js";
+import { duration, refuseUnknown } from "./options.js";
 import { callWithRetries, type RetryLimits } from "./retry.js";
 import { AuthService } from "./stubs/countersign/v1/auth_service_pb.js";
 import type { Client as ClientFacts } from "./stubs/countersign/v1/session_pb.js";
@@ -31,6 +31,15 @@ export interface ClientOptions {
   /** The longest pause between two attempts where the server does not say how long to wait; 1 s. */
   readonly maxBackoff?: number | undefined;
 }
+
+const NAMES: Readonly<Record<keyof ClientOptions, true>> = {
+  endpoint: true,
+  tls: true,
+  credential: true,
+  deadline: true,
+  attemptTimeout: true,
+  maxBackoff: true,
+};
 
 /** What one call may be made with. */
 export interface CallOptions {
@@ -85,13 +94,20 @@ export class Client {
 
   /** It connects when it is used. Throws an error that says what is wrong with the options. */
   constructor(options: ClientOptions) {
+    refuseUnknown(options, NAMES);
     const limits = {
       deadline: duration("deadline", options.deadline, 10_000),
       attemptTimeout: duration("attemptTimeout", options.attemptTimeout, 3000),
       maxBackoff: duration("maxBackoff", options.maxBackoff, 1000),
     };
     const { endpoint, tls, credential } = options;
-    const connector = new Connector({ endpoint, tls, patience: limits.attemptTimeout, maxBackoff: limits.maxBackoff });
+    const connector = new Connector({
+      endpoint,
+      tls,
+      credential,
+      patience: limits.attemptTimeout,
+      maxBackoff: limits.maxBackoff,
+    });
     this.#connection = new SharedConnection(connector);
     this.auth = stub(AuthService, this.#connection, limits, undefined);
     this.users = stub(UserService, this.#connection, limits, credential);

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { credentials, Client, Metadata, type ChannelCredentials, type ClientOptions } from "@grpc/grpc-js";
+import { refuseUnknown } from "./options.js";
 import { FIRST_PAUSE } from "./pause.js";
 
 /**
@@ -27,6 +28,20 @@ export interface Tls {
  */
 export type Credential = string | (() => string | Promise<string>);
 
+/** Throws a `TypeError` where a credential cannot be sent. The error does not show it, as gRPC's own does. */
+function checkCredential(credential: Credential | undefined): void {
+  if (credential !== undefined && typeof credential !== "function") {
+    checkCredentialText(credential);
+  }
+}
+
+function checkCredentialText(text: unknown): string {
+  if (typeof text !== "string" || !/^[\x21-\x7e]+$/.test(text)) {
+    throw new TypeError("countersign: the credential is empty, or has a space, a line end or another such character");
+  }
+  return text;
+}
+
 /** The metadata of a call that brings the credential, which must be there within `patience` milliseconds. */
 export async function metadataWith(
   credential: Credential | undefined,
@@ -36,7 +51,7 @@ export async function metadataWith(
   const metadata = new Metadata();
   if (credential !== undefined) {
     const text = typeof credential === "string" ? credential : await inTime(credential, patience, signal);
-    metadata.set("authorization", `Bearer ${text}`);
+    metadata.set("authorization", `Bearer ${checkCredentialText(text)}`);
   }
   return metadata;
 }
@@ -69,11 +84,14 @@ export const MAX_MESSAGE_BYTES = 16 * 2 ** 20;
 export interface ConnectionOptions {
   readonly endpoint: string;
   readonly tls?: Tls | undefined;
+  readonly credential?: Credential | undefined;
   /** How long connecting, or the answer to a probe of the connection, may take, in milliseconds. */
   readonly patience: number;
   /** The longest pause before connecting again, in milliseconds. */
   readonly maxBackoff: number;
 }
+
+const TLS_NAMES: Readonly<Record<keyof Tls, true>> = { caFile: true, certFile: true, keyFile: true, serverName: true };
 
 /** Makes connections to `http://host:port` or `https://host[:port]`. */
 export class Connector {
@@ -81,8 +99,12 @@ export class Connector {
   readonly #tls: Tls | undefined;
   readonly #options: ClientOptions;
 
-  /** Throws an error that says what is wrong with the endpoint or with the files. */
-  constructor({ endpoint, tls, patience, maxBackoff }: ConnectionOptions) {
+  /** Throws an error that says what is wrong with the endpoint, the credential or the files. */
+  constructor({ endpoint, tls, credential, patience, maxBackoff }: ConnectionOptions) {
+    checkCredential(credential);
+    if (tls !== undefined) {
+      refuseUnknown(tls, TLS_NAMES);
+    }
     const { target, secure } = parseEndpoint(endpoint);
     if (!secure && tls !== undefined) {
       throw new TypeError(`countersign: the endpoint ${JSON.stringify(endpoint)} has TLS options, but is not https://`);

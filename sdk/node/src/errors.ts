@@ -133,6 +133,6 @@ const ENDING: ReadonlySet<unknown> = new Set([
  * Whether an error of `refresh` means that the session is over: forget its tokens and let the user log in. On every
  * other error keep them.
  */
-export function sessionEnded(error: unknown): boolean {
+export function sessionEnded(error: unknown): error is CallError {
   return error instanceof Error && error.name === "CallError" && "reason" in error && ENDING.has(error.reason);
 }

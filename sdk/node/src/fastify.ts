@@ -5,6 +5,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from "fastify";
 import { admit, refusalForRole } from "./http-guard.js";
+import { checkAudiences } from "./options.js";
 import { problemOf, type Refusal } from "./refusal.js";
 import type { TokenVerifier } from "./verifier.js";
 
@@ -50,7 +51,8 @@ Object.assign(countersign, {
  * the request says who is calling. Others are answered 401, or 503 where nothing can be known about their token.
  */
 export function authenticate(verifier: TokenVerifier, options: AuthenticateOptions = {}): onRequestAsyncHookHandler {
-  const { audiences, open, refuse: answer } = options;
+  const { open, refuse: answer } = options;
+  const audiences = checkAudiences(options.audiences);
   return async (request, reply) => {
     if (open?.(request) === true) {
       return;

@@ -59,6 +59,8 @@ export interface Conversation {
   /** The pings that ask for a position and were not answered yet, the earliest first. */
   positions: { readonly nonce: bigint; readonly asked: AskedPosition }[];
   nonce: bigint;
+  /** When the latest part of a snapshot came, on the monotonic clock. */
+  latestPart: number;
   /** The time when the stream began. */
   readonly wall: number;
   readonly monotonic: number;
@@ -107,6 +109,7 @@ export class Follower {
       pings: [],
       positions: [],
       nonce: 0n,
+      latestPart: -Infinity,
       wall: this.#clock.wall(),
       monotonic: this.#clock.monotonic(),
     };
@@ -122,13 +125,14 @@ export class Follower {
 
   /**
    * Makes the question that asks the server to prove that the view is fresh. Throws a {@link StreamEnd} when the server
-   * owes an answer for too long, or the wall clock was set.
+   * owes an answer for too long, or the wall clock was set. For as long as a snapshot comes it owes none: the answer
+   * stands behind it, and a large one takes longer.
    */
   ping(conversation: Conversation): Question {
     const monotonic = this.#clock.monotonic();
     this.#lookAtTheClock(this.#clock.wall(), monotonic);
     const oldest = conversation.pings[0];
-    if (oldest !== undefined && monotonic - oldest.sent > this.#patience) {
+    if (oldest !== undefined && monotonic - Math.max(oldest.sent, conversation.latestPart) > this.#patience) {
       throw new StreamEnd("silent", "the server does not answer pings");
     }
     const nonce = ++conversation.nonce;
@@ -216,6 +220,9 @@ export class Follower {
 
   /** Only ever adds: what was learned from another server stays true, and is forgotten in its time. */
   *#revoke(bytes: Uint8Array, conversation: Conversation): Generator<void, void, undefined> {
+    if (this.#position === undefined) {
+      conversation.latestPart = this.#clock.monotonic();
+    }
     const reader = new BinaryReader(bytes);
     let sequence: bigint | undefined;
     while (reader.pos < reader.len) {
@@ -358,11 +365,18 @@ export function askPosition(conversation: Conversation, asked: AskedPosition): Q
   return { ping: create(WatchPingSchema, { nonce, atLeast: asked.position }), sent };
 }
 
-/** Passes on whether a position is reached. False for the heartbeat of any other ping. */
+/**
+ * Passes on whether a position is reached. False for the heartbeat of any other ping. The server may answer a question
+ * that was given up here: it looks for one and has room for others, so its oldest is not the oldest here.
+ */
 function answerPosition(conversation: Conversation, heartbeat: WatchHeartbeat): boolean {
   const at = conversation.positions.findIndex(({ nonce }) => nonce === heartbeat.nonce);
   if (at < 0) {
-    return false;
+    return (
+      heartbeat.reached !== undefined &&
+      heartbeat.nonce <= conversation.nonce &&
+      !conversation.pings.some(({ nonce }) => nonce === heartbeat.nonce)
+    );
   }
   const [sent] = conversation.positions.splice(at, 1);
   sent!.asked.answer(heartbeat.reached ?? false);

@@ -17,6 +17,7 @@ import {
 } from "@grpc/grpc-js";
 import { bearerToken } from "./bearer.js";
 import { ERROR_DOMAIN } from "./errors.js";
+import { checkAudiences } from "./options.js";
 import { reasonOf, type Refusal } from "./refusal.js";
 import { setToken } from "./request-token.js";
 import { ErrorInfoSchema, RetryInfoSchema } from "./stubs/google/rpc/error_details_pb.js";
@@ -54,7 +55,8 @@ export interface InterceptorOptions {
  * ```
  */
 export function authenticate(verifier: WatchingVerifier, options: InterceptorOptions = {}): ServerInterceptor {
-  const { audiences, open } = options;
+  const { open } = options;
+  const audiences = checkAudiences(options.audiences);
   return (method, call) => {
     if (open?.(method.path) === true) {
       return new ServerInterceptingCall(call);

@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { admit, refusalForRole } from "./http-guard.js";
+import { checkAudiences } from "./options.js";
 import { problemOf, type Refusal } from "./refusal.js";
 import type { TokenVerifier } from "./verifier.js";
 
@@ -25,21 +26,28 @@ export interface AuthenticateOptions {
 /**
  * Lets requests with a good token in `Authorization: Bearer` through; {@link tokenOf} of the request says who is
  * calling. Others are answered 401, or 503 where nothing can be known about their token.
+ *
+ * `next` is given an error where the verifier or `refuse` has thrown: then the request is not let in. Express answers
+ * it by itself; a `next` of your own must look at it.
  */
 export function authenticate(verifier: TokenVerifier, options: AuthenticateOptions = {}): Middleware {
-  const { audiences, refuse: answer } = options;
+  const { refuse: answer } = options;
+  const audiences = checkAudiences(options.audiences);
+  const letIn = async (request: IncomingMessage, response: ServerResponse): Promise<boolean> => {
+    const refusal = await admit(verifier, request, request, audiences);
+    if (refusal === undefined) {
+      return true;
+    }
+    await (answer === undefined ? refuse(refusal, response) : answer(refusal, request, response));
+    return false;
+  };
   return (request, response, next) => {
-    admit(verifier, request, request, audiences)
-      .then((refusal) => {
-        if (refusal === undefined) {
-          next();
-        } else if (answer === undefined) {
-          refuse(refusal, response);
-        } else {
-          answer(refusal, request, response);
-        }
-      })
-      .catch(next);
+    // What `next` throws is not for `next` again: it would do everything a second time.
+    void letIn(request, response).then((isLetIn) => {
+      if (isLetIn) {
+        next();
+      }
+    }, next);
   };
 }
 
@@ -57,9 +65,16 @@ export function requireRole(role: string): Middleware {
 
 /**
  * Answers a request that is not let in, as the server's own HTTP edge does: a problem (RFC 9457) with the reason,
- * `WWW-Authenticate` (RFC 6750) with 401 and `Retry-After` with 503.
+ * `WWW-Authenticate` (RFC 6750) with 401 and `Retry-After` with 503. An answer that has begun already is cut.
  */
 export function refuse(refusal: Refusal, response: ServerResponse): void {
+  if (response.headersSent) {
+    // Something else has begun to answer, and cannot be told to stop.
+    if (!response.writableEnded) {
+      response.destroy();
+    }
+    return;
+  }
   const { status, headers, body } = problemOf(refusal);
   response.writeHead(status, { ...headers });
   response.end(JSON.stringify(body));

@@ -14,6 +14,7 @@ import {
 } from "@nestjs/common";
 import { Reflector } from "@nestjs/core";
 import { admit, refusalForRole } from "./http-guard.js";
+import { checkAudiences } from "./options.js";
 import { problemOf, type Refusal } from "./refusal.js";
 import { tokenOf } from "./request-token.js";
 import type { TokenVerifier } from "./verifier.js";
@@ -24,7 +25,10 @@ export type { Refusal } from "./refusal.js";
 const OPEN = "countersign:open";
 const ROLE = "countersign:role";
 
-/** Lets everybody in to a handler, or to all of a controller: health checks, for example. */
+/**
+ * Lets everybody in to a handler, or to all of a controller: health checks, for example. What a handler says goes
+ * before what its controller says: a {@link RequireRole} in an open controller holds.
+ */
 export const Open = (): ReturnType<typeof SetMetadata> => SetMetadata(OPEN, true);
 
 /** Lets only callers with the role in to a handler, or to all of a controller. Others are answered 403. */
@@ -60,11 +64,12 @@ export class CountersignGuard implements CanActivate {
   constructor(verifier: TokenVerifier, options: GuardOptions = {}) {
     this.#verifier = verifier;
     this.#options = options;
+    checkAudiences(options.audiences);
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const places = [context.getHandler(), context.getClass()];
-    if (this.#reflector.getAllAndOverride<boolean | undefined>(OPEN, places) === true) {
+    const { isOpen, role } = this.#ruleOf(context);
+    if (isOpen) {
       return true;
     }
     const request = this.requestOf(context);
@@ -73,9 +78,20 @@ export class CountersignGuard implements CanActivate {
     if (refusal !== undefined) {
       return this.refuse(refusal, context);
     }
-    const role = this.#reflector.getAllAndOverride<string | undefined>(ROLE, places);
     const missing = role === undefined ? undefined : refusalForRole(request, role);
     return missing === undefined || this.refuse(missing, context);
+  }
+
+  /** What the handler is decorated with, or else its controller. A role beside `Open` is asked for. */
+  #ruleOf(context: ExecutionContext): { isOpen: boolean; role: string | undefined } {
+    for (const place of [context.getHandler(), context.getClass()]) {
+      const role = this.#reflector.get<string | undefined>(ROLE, place);
+      const isOpen = role === undefined && this.#reflector.get<boolean | undefined>(OPEN, place) === true;
+      if (isOpen || role !== undefined) {
+        return { isOpen, role };
+      }
+    }
+    return { isOpen: false, role: undefined };
   }
 
   /** The request that brings the token: node's, Express's or Fastify's. Override it for GraphQL, for example. */

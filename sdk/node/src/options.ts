@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from "./clock.js";
 import type { Credential, Tls } from "./connection.js";
-import { defaultLogger, type Logger } from "./logger.js";
+import { defaultLogger, neverThrowing, type Logger } from "./logger.js";
 import type { Revocation } from "./revocations.js";
 
 /**
@@ -47,7 +47,10 @@ export interface VerifierOptions {
 
   /** How often the server is asked to prove that the view is fresh; 1 s. */
   readonly pingInterval?: number | undefined;
-  /** How long a ping may go unanswered before the connection is given up, and how long connecting may take; 5 s. */
+  /**
+   * How long a ping may go unanswered before the connection is given up, and how long connecting may take; 5 s. The
+   * answer to the first ping stands behind all that is revoked, and is waited for as long as that comes.
+   */
   readonly patience?: number | undefined;
   /** The longest pause before connecting again; 5 s. Each pause is drawn at random. */
   readonly maxBackoff?: number | undefined;
@@ -82,17 +85,34 @@ export const MAX_TOKEN_BYTES = 8192;
 
 const MOST_CACHED_TOKENS = 2 ** 23;
 
+const NAMES: Readonly<Record<keyof VerifierOptions, true>> = {
+  endpoint: true,
+  tls: true,
+  credential: true,
+  issuer: true,
+  audiences: true,
+  maxStaleness: true,
+  onStale: true,
+  onRevoked: true,
+  pingInterval: true,
+  patience: true,
+  maxBackoff: true,
+  askTimeout: true,
+  leeway: true,
+  cachedTokens: true,
+  clock: true,
+  logger: true,
+};
+
 /** Fills in the defaults. Throws a `TypeError` that says what is wrong with the options. */
 export function withDefaults(options: Omit<VerifierOptions, "endpoint">): FullOptions {
+  refuseUnknown(options, NAMES);
   const { issuer, audiences, onStale = "fail-closed", onRevoked } = options;
   if (typeof issuer !== "string" || issuer === "") {
     throw new TypeError("countersign: `issuer` is empty");
   }
-  if (!Array.isArray(audiences) || audiences.length === 0) {
+  if (audiences === undefined || checkAudiences(audiences)?.length === 0) {
     throw new TypeError("countersign: `audiences` is empty: no token could be accepted");
-  }
-  if (audiences.some((audience) => typeof audience !== "string" || audience === "")) {
-    throw new TypeError("countersign: `audiences` has an empty one");
   }
   if (!["fail-closed", "ask-server", "serve"].includes(onStale)) {
     throw new TypeError(`countersign: \`onStale\` is ${JSON.stringify(onStale)}, which is no policy`);
@@ -100,9 +120,11 @@ export function withDefaults(options: Omit<VerifierOptions, "endpoint">): FullOp
   if (onRevoked !== undefined && typeof onRevoked !== "function") {
     throw new TypeError("countersign: `onRevoked` is no function");
   }
+  checkMethods("clock", options.clock, ["wall", "monotonic"]);
+  checkMethods("logger", options.logger, ["debug", "info", "warn"]);
   return {
     issuer,
-    audiences: Object.freeze([...(audiences as readonly string[])]),
+    audiences: Object.freeze([...audiences]),
     onStale,
     onRevoked,
     maxStaleness: duration("maxStaleness", options.maxStaleness, 10_000),
@@ -113,8 +135,43 @@ export function withDefaults(options: Omit<VerifierOptions, "endpoint">): FullOp
     leeway: duration("leeway", options.leeway, 5000, 0),
     cachedTokens: cachedTokens(options.cachedTokens),
     clock: options.clock ?? systemClock,
-    logger: options.logger ?? defaultLogger,
+    logger: neverThrowing(options.logger ?? defaultLogger),
   };
+}
+
+/**
+ * Throws a `TypeError` where `options` has a member that is none of these: a misspelt option would leave its default in
+ * force without a word.
+ */
+export function refuseUnknown(options: object, names: Readonly<Record<string, true>>): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError("countersign: there are no options");
+  }
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(names, name));
+  if (unknown !== undefined) {
+    throw new TypeError(`countersign: there is no option \`${unknown}\``);
+  }
+}
+
+/**
+ * Throws a `TypeError` where audiences are given that are not an array of texts. One text would be searched for a
+ * token's audience, and found in a longer one.
+ */
+export function checkAudiences(audiences: readonly string[] | undefined): readonly string[] | undefined {
+  if (audiences !== undefined && !Array.isArray(audiences)) {
+    throw new TypeError("countersign: `audiences` is no array");
+  }
+  if (audiences?.some((audience) => typeof audience !== "string" || audience === "") === true) {
+    throw new TypeError("countersign: `audiences` has an empty one");
+  }
+  return audiences;
+}
+
+function checkMethods(name: string, value: object | undefined, methods: readonly string[]): void {
+  const missing = methods.find((method) => typeof (value as Record<string, unknown> | null)?.[method] !== "function");
+  if (value !== undefined && missing !== undefined) {
+    throw new TypeError(`countersign: \`${name}\` has no method \`${missing}\``);
+  }
 }
 
 /** The longest time that a timer takes. */

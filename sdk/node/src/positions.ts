@@ -12,11 +12,19 @@ export interface AskedPosition {
   readonly answer: (reached: boolean | undefined) => void;
 }
 
-/** The positions of the ledger that callers wait for. */
+/** A position, and those who wait for it. */
+interface Question {
+  readonly asked: AskedPosition;
+  readonly callers: Set<(reached: boolean | undefined) => void>;
+}
+
+/** The positions of the ledger that callers wait for. Callers that wait for the same position share one question. */
 export class Positions {
   readonly #reached = new Set<string>();
-  /** Asks the server on the stream that is open, if there is one; otherwise what is asked waits for it. */
-  #ask: ((asked: AskedPosition) => void) | undefined;
+  readonly #questions = new Map<string, Question>();
+  /** Asks the server on the stream that is open, if there is one. False where the stream has no room for it now. */
+  #ask: ((asked: AskedPosition) => boolean) | undefined;
+  /** What is asked once there is a stream with room for it. */
   readonly #unasked = new Set<AskedPosition>();
 
   /** Whether everything up to a position is known here, now or within `patience` milliseconds. */
@@ -24,38 +32,68 @@ export class Positions {
     if (this.isKnown(position)) {
       return true;
     }
-    if (position.length > MAX_POSITION_BYTES || this.#unasked.size >= MAX_WAITING || signal?.aborted === true) {
+    if (position.length > MAX_POSITION_BYTES || signal?.aborted === true) {
       return false;
     }
+    const open = this.#questions.get(position);
+    if (open === undefined && this.#unasked.size >= MAX_WAITING) {
+      return false;
+    }
+    const question = open ?? this.#question(position);
     return new Promise((resolve) => {
       const over = (reached: boolean | undefined): void => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", aborted);
-        this.#unasked.delete(asked);
-        if (reached === true) {
-          this.remember(position);
+        question.callers.delete(over);
+        if (question.callers.size === 0) {
+          this.#close(question);
         }
         resolve(reached === true);
       };
       const aborted = (): void => over(undefined);
-      const asked = { position, answer: over };
       const timer = setTimeout(aborted, patience);
       signal?.addEventListener("abort", aborted);
-      if (this.#ask === undefined) {
-        this.#unasked.add(asked);
-      } else {
-        this.#ask(asked);
+      question.callers.add(over);
+      if (open === undefined) {
+        this.#unasked.add(question.asked);
+        this.room();
       }
     });
   }
 
+  #question(position: string): Question {
+    const callers: Question["callers"] = new Set();
+    const answer = (reached: boolean | undefined): void => {
+      if (reached === true) {
+        this.remember(position);
+      }
+      [...callers].forEach((over) => over(reached));
+    };
+    const question = { asked: { position, answer }, callers };
+    this.#questions.set(position, question);
+    return question;
+  }
+
+  /** No caller waits for the answer any more. */
+  #close({ asked }: Question): void {
+    this.#unasked.delete(asked);
+    this.#questions.delete(asked.position);
+  }
+
   /** A stream is open, on which positions can be asked for. */
-  open(ask: (asked: AskedPosition) => void): void {
+  open(ask: (asked: AskedPosition) => boolean): void {
     this.#ask = ask;
+    this.room();
+  }
+
+  /** The stream may have room for what was not asked yet. */
+  room(): void {
     for (const asked of this.#unasked) {
-      ask(asked);
+      if (this.#ask?.(asked) !== true) {
+        return;
+      }
+      this.#unasked.delete(asked);
     }
-    this.#unasked.clear();
   }
 
   /** No stream is open. */

@@ -67,6 +67,9 @@ export async function callWithRetries<I extends DescMessage, O extends DescMessa
         },
       });
     } catch (cause) {
+      if (signal?.aborted === true) {
+        throw cause;
+      }
       const error = callError(cause);
       if (!(error instanceof CallError) || !mayRepeat(error, sent, request)) {
         throw error;

@@ -19,6 +19,8 @@ import {
 const PURGE_EVERY = 30_000;
 /** How many messages wait to be sent when the connection hangs. */
 const MAX_UNSENT = 8;
+/** How many messages may wait where one more asks for a position: pings always find room. */
+const MAX_UNSENT_POSITIONS = MAX_UNSENT / 2;
 
 type Call = ClientDuplexStream<WatchRevocationsRequest, Buffer>;
 
@@ -76,6 +78,8 @@ async function followOnce(following: Following, signal: AbortSignal): Promise<St
       (bytes: Buffer) => bytes,
       metadata,
     );
+    // Whoever reads the stream hears of its end in another way; with no listener this event would end the process.
+    call.on("error", () => undefined);
     return await new Stream(following, call).run(signal);
   } catch (cause) {
     return new StreamEnd("lost", "no connection could be made", cause);
@@ -117,13 +121,9 @@ class Stream {
       signal.throwIfAborted();
       this.#call.write(this.#start);
       this.#ask();
-      positions.open((asked) => {
-        const question = askPosition(this.#conversation, asked);
-        // With no room to send it in, the connection hangs.
-        if (!this.#send(question)) {
-          asked.answer(undefined);
-        }
-      });
+      positions.open(
+        (asked) => this.#hasRoom(MAX_UNSENT_POSITIONS) && this.#send(askPosition(this.#conversation, asked)),
+      );
       for await (const bytes of this.#call) {
         this.#heard = true;
         await this.#takeIn(bytes as Buffer);
@@ -144,8 +144,6 @@ class Stream {
       clearInterval(purging);
       positions.lost();
       giveUp(this.#conversation);
-      // What comes after the end is of no interest.
-      this.#call.on("error", () => undefined);
       this.#call.cancel();
     }
   }
@@ -202,12 +200,16 @@ class Stream {
   }
 
   #send({ ping, sent }: Question): boolean {
-    if (this.#call.writableLength >= MAX_UNSENT || this.#call.destroyed || this.#call.writableEnded) {
+    if (!this.#hasRoom(MAX_UNSENT)) {
       return false;
     }
-    this.#call.write(request(ping));
+    this.#call.write(request(ping), () => this.#following.positions.room());
     sent();
     return true;
+  }
+
+  #hasRoom(most: number): boolean {
+    return this.#call.writableLength < most && !this.#call.destroyed && !this.#call.writableEnded;
   }
 }
 

@@ -8,8 +8,10 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
+import { reflect } from "@bufbuild/protobuf/reflect";
 import type { Client } from "@grpc/grpc-js";
 import { metadataWith, type Credential } from "./connection.js";
+import { checkTexts } from "./texts.js";
 
 /** What a call is made with. */
 export interface Attempt<I extends DescMessage> {
@@ -32,12 +34,14 @@ export async function callOnce<I extends DescMessage, O extends DescMessage>(
   const deadline = Date.now() + timeout;
   const metadata = await metadataWith(credential, timeout, signal);
   signal?.throwIfAborted();
+  const message = create(method.input, request);
+  checkTexts(reflect(method.input, message));
   return new Promise((resolve, reject) => {
     const call = client.makeUnaryRequest(
       `/${method.parent.typeName}/${method.name}`,
-      (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
+      (it: MessageShape<I>) => Buffer.from(toBinary(method.input, it)),
       (bytes: Buffer) => fromBinary(method.output, bytes),
-      create(method.input, request),
+      message,
       metadata,
       { deadline },
       (error, answer) => {

@@ -5,11 +5,12 @@ import { callError } from "./errors.js";
 import { Follower, type Told } from "./follower.js";
 import { parseSessionId, parseUserId } from "./id.js";
 import { parseJws } from "./jws.js";
-import { MAX_TOKEN_BYTES, withDefaults, type FullOptions, type VerifierOptions } from "./options.js";
+import { checkAudiences, MAX_TOKEN_BYTES, withDefaults, type FullOptions, type VerifierOptions } from "./options.js";
 import { Pauses } from "./pause.js";
 import { Positions } from "./positions.js";
 import type { Revocation } from "./revocations.js";
 import { Engine, invalid } from "./rules.js";
+import { callSafely } from "./safely.js";
 import { follow } from "./stream.js";
 import { AuthService } from "./stubs/countersign/v1/auth_service_pb.js";
 import { InvalidReason as ToldReason } from "./stubs/countersign/v1/verification_pb.js";
@@ -60,9 +61,8 @@ export class Verifier implements TokenVerifier {
   #connection: SharedConnection | undefined;
   #credential: Credential | undefined;
   #isReady = false;
-  readonly #ready: Promise<void>;
-  #resolveReady: () => void = () => undefined;
-  #rejectReady: (error: Error) => void = () => undefined;
+  /** Those who wait until it is ready, or closed before. */
+  readonly #waiting = new Set<() => void>();
   readonly #counts = { verified: 0, invalid: 0, unknown: 0, asked: 0, streamsEnded: 0 };
 
   /** One that follows no server. {@link connect} makes one that does. */
@@ -77,12 +77,6 @@ export class Verifier implements TokenVerifier {
       },
       options.cachedTokens,
     );
-    this.#ready = new Promise((resolve, reject) => {
-      this.#resolveReady = resolve;
-      this.#rejectReady = reject;
-    });
-    // Whoever waits is told; that nobody does is no error.
-    this.#ready.catch(() => undefined);
   }
 
   /**
@@ -91,7 +85,12 @@ export class Verifier implements TokenVerifier {
    */
   static connect(options: VerifierOptions): Verifier {
     const full = withDefaults(options);
-    const connector = new Connector({ ...full, endpoint: options.endpoint, tls: options.tls });
+    const connector = new Connector({
+      ...full,
+      endpoint: options.endpoint,
+      tls: options.tls,
+      credential: options.credential,
+    });
     const verifier = new Verifier(full);
     verifier.#credential = options.credential;
     verifier.#connection = new SharedConnection(connector);
@@ -134,7 +133,7 @@ export class Verifier implements TokenVerifier {
       revoked: (revocation) => this.#tell(revocation),
       proven: () => {
         this.#isReady = true;
-        this.#resolveReady();
+        this.#tellWaiting();
         proven();
       },
     };
@@ -147,7 +146,7 @@ export class Verifier implements TokenVerifier {
    */
   async close(): Promise<void> {
     this.#stop.abort();
-    this.#rejectReady(new Error("countersign: the verifier was closed"));
+    this.#tellWaiting();
     await this.#following;
     this.#connection?.close();
   }
@@ -157,16 +156,26 @@ export class Verifier implements TokenVerifier {
    * with the reason of `signal` when that is aborted before, and when the verifier is closed.
    */
   async ready(signal?: AbortSignal): Promise<void> {
-    if (signal === undefined) {
-      return this.#ready;
+    signal?.throwIfAborted();
+    if (!this.#isReady && !this.#stop.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const over = (): void => {
+          signal?.removeEventListener("abort", over);
+          this.#waiting.delete(over);
+          resolve();
+        };
+        this.#waiting.add(over);
+        signal?.addEventListener("abort", over);
+      });
     }
-    signal.throwIfAborted();
-    let aborted: () => void = () => undefined;
-    const over = new Promise<never>((_, reject) => {
-      aborted = () => reject(signal.reason as Error);
-      signal.addEventListener("abort", aborted);
-    });
-    return Promise.race([this.#ready, over]).finally(() => signal.removeEventListener("abort", aborted));
+    if (!this.#isReady) {
+      signal?.throwIfAborted();
+      throw new Error("countersign: the verifier was closed");
+    }
+  }
+
+  #tellWaiting(): void {
+    [...this.#waiting].forEach((over) => over());
   }
 
   /** Whether keys and revocations were loaded once. */
@@ -190,8 +199,8 @@ export class Verifier implements TokenVerifier {
 
   /**
    * Decides whether an access token may be used with a service that goes by one of `audiences`, or by one of the
-   * verifier's own where none is named. It never rejects. It does no I/O, unless the view is too old and `onStale` is
-   * `ask-server`.
+   * verifier's own where none is named. Whatever the token is, it does not reject; it does with a `TypeError` where
+   * `audiences` is no array. It does no I/O, unless the view is too old and `onStale` is `ask-server`.
    */
   async verify(token: string, options: VerifyOptions = {}): Promise<Verification> {
     const here = this.#verifyHere(token, options.audiences);
@@ -216,6 +225,10 @@ export class Verifier implements TokenVerifier {
    * `serve`. With `ask-server` the server is asked for the token then.
    */
   async verifyAtLeast(position: string, token: string, options: VerifyOptions = {}): Promise<Verification> {
+    checkAudiences(options.audiences);
+    if (typeof position !== "string") {
+      return this.#count(this.#unknown(new TypeError("countersign: the position is no text")));
+    }
     if (position === "" || (await this.#positions.reach(position, this.#options.askTimeout, options.signal))) {
       return this.verify(token, options);
     }
@@ -270,6 +283,7 @@ export class Verifier implements TokenVerifier {
    * known may be a new one, and says nothing.
    */
   #verifyHere(token: string, audiences: readonly string[] = []): Verification {
+    checkAudiences(audiences);
     const { clock, maxStaleness, onStale } = this.#options;
     const wall = clock.wall();
     const staleness = this.#engine.freshness.staleness(wall, clock.monotonic());
@@ -284,6 +298,9 @@ export class Verifier implements TokenVerifier {
   }
 
   async #ask(token: string, atLeast: string, { audiences = [], signal }: VerifyOptions): Promise<Verification> {
+    if (typeof token !== "string" || token.length > MAX_TOKEN_BYTES) {
+      return invalid("MALFORMED");
+    }
     this.#counts.asked++;
     const { askTimeout, maxStaleness } = this.#options;
     let answer;
@@ -336,12 +353,8 @@ export class Verifier implements TokenVerifier {
   }
 
   /** What the application throws must not end the stream of revocations. */
-  #safely(name: string, call: () => void): void {
-    try {
-      call();
-    } catch (error) {
-      this.#options.logger.warn(`countersign: ${name} has thrown`, { error });
-    }
+  #safely(name: string, call: () => unknown): void {
+    callSafely(call, (error) => this.#options.logger.warn(`countersign: ${name} has thrown`, { error }));
   }
 }
 

@@ -201,6 +201,34 @@ test("a call is given up", async (t) => {
   const { client } = await scripted(t, () => "silence");
   await assert.rejects(client.refresh("refresh", { signal: AbortSignal.timeout(50) }), { name: "TimeoutError" });
   await assert.rejects(client.refresh("refresh", { signal: AbortSignal.abort(new Error("before")) }), /before/);
+  // A reason that alone would be a cause to try again.
+  const earlier = new CallError("before", status.UNAVAILABLE, { metadata: {}, violations: [] });
+  const begun = performance.now();
+  await assert.rejects(client.refresh("refresh", { signal: AbortSignal.abort(earlier) }), /before/);
+  assert.ok(performance.now() - begun < 1000, "it is not tried again");
+});
+
+test("what is no text is not sent as one", async (t) => {
+  const { client, calls } = await scripted(t, () => undefined);
+  const tokens = await client.refresh("refresh");
+  assert.equal(calls(), 1);
+  for (const odd of [undefined, null, 5, {}, ["refresh"], tokens] as unknown as string[]) {
+    const passwords = { refreshToken: "refresh", currentPassword: "a", newPassword: odd };
+    const odds: [string, () => Promise<unknown>][] = [
+      ["logout", () => client.logout(odd)],
+      ["a change of the password", () => client.changePassword(passwords)],
+      ["a login", () => client.login({ username: "ada", password: odd })],
+      ["a role", () => client.users.createUser({ username: "ada", roles: [odd] })],
+      ["a name of a client", () => client.login({ username: "ada", password: "b", client: { name: odd } })],
+    ];
+    for (const [what, call] of odds) {
+      // A field that is missing is the server's to refuse.
+      if ((odd ?? undefined) !== undefined || what === "logout" || what === "a role") {
+        await assert.rejects(call(), /countersign: `\w+` is no text/, `${what}: ${JSON.stringify(odd)}`);
+      }
+    }
+  }
+  assert.equal(calls(), 1);
 });
 
 test("errors say what the server says", async (t) => {
@@ -254,6 +282,8 @@ test("options are checked", () => {
     { endpoint: "a:1" },
     { endpoint: "http://a:1", deadline: -1 },
     { endpoint: "http://a:1", tls: {} },
+    { endpoint: "http://a:1", timeout: 5 },
+    undefined,
   ]) {
     assert.throws(() => new Client(options as ClientOptions), /countersign: /);
   }

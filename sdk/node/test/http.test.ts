@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener } from "node:http";
+import { execFileSync } from "node:child_process";
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import express from "express";
@@ -144,6 +145,70 @@ test("a request that is not let in is answered as one likes", async (t) => {
   assert.deepEqual([(await get(port, "/")).status, (await get(port, "/")).body], [418, "missing"]);
   assert.equal((await get(port, "/usual")).status, 401);
   assert.equal((await get(port, "/", "Bearer good")).body, "hello");
+});
+
+test("what a handler throws does not call it again", () => {
+  // In a process of its own, which the error ends.
+  const program = `
+    import { authenticate } from "./build/src/http.js";
+    const verifier = { verify: async () => ({ outcome: "verified", token: {} }) };
+    process.on("uncaughtException", ({ message }) => console.log(message));
+    authenticate(verifier)({ headers: { authorization: "Bearer good" } }, {}, (error) => {
+      console.log("called", error);
+      throw new Error("a defect of the handler");
+    });`;
+  const said = execFileSync(process.execPath, ["--input-type=module", "--eval", program], {
+    cwd: new URL("../../", import.meta.url),
+    encoding: "utf8",
+  });
+  assert.equal(said, "called undefined\na defect of the handler\n");
+});
+
+test("a request that is refused goes on to nothing, though its answer has begun", async () => {
+  const ask = async (response: object, options = {}): Promise<unknown> => {
+    const request = { headers: { authorization: "Bearer expired" } } as IncomingMessage;
+    return new Promise((resolve) => {
+      authenticate(new Answers(), options)(request, response as never, resolve);
+      setImmediate(resolve, "not called");
+    });
+  };
+  let isCut = false;
+  const begun = { headersSent: true, writableEnded: false, destroy: () => (isCut = true), writeHead: assert.fail };
+  assert.deepEqual([await ask(begun), isCut], ["not called", true]);
+  isCut = false;
+  assert.deepEqual([await ask({ ...begun, writableEnded: true }), isCut], ["not called", false]);
+  const broken = async (): Promise<void> => {
+    throw new Error("a defect of refuse");
+  };
+  assert.match(String(await ask({}, { refuse: broken })), /a defect of refuse/);
+});
+
+test("NestJS: a handler goes before its controller", async () => {
+  const guard = new CountersignGuard(new Answers());
+  const place = (...decorators: ReturnType<typeof Open>[]): object => {
+    class Place {}
+    decorators.forEach((decorator) => decorator(Place));
+    return Place;
+  };
+  const enter = (handler: object, controller: object, authorization?: string): Promise<boolean> => {
+    const http = {
+      getRequest: () => ({ headers: authorization === undefined ? {} : { authorization } }),
+      getResponse: () => ({ setHeader: () => undefined }),
+    };
+    return guard.canActivate({
+      getType: () => "http",
+      getHandler: () => handler,
+      getClass: () => controller,
+      switchToHttp: () => http,
+    } as never);
+  };
+  assert.equal(await enter(place(), place(Open())), true);
+  assert.equal(await enter(place(Open()), place(RequireRole("root"))), true);
+  await assert.rejects(enter(place(RequireRole("admin")), place(Open())), { status: 401 });
+  await assert.rejects(enter(place(RequireRole("root")), place(Open()), "Bearer good"), { status: 403 });
+  assert.equal(await enter(place(RequireRole("admin")), place(Open()), "Bearer good"), true);
+  await assert.rejects(enter(place(Open(), RequireRole("admin")), place()), { status: 401 });
+  await assert.rejects(enter(place(), place(RequireRole("root")), "Bearer good"), { status: 403 });
 });
 
 test("a request that an adapter has made up needs no raw headers", async () => {

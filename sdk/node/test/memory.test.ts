@@ -3,8 +3,9 @@ import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Revocations } from "../src/revocations.js";
+import { Verifier } from "../src/verifier.js";
 import { until } from "../testing/fake-server.js";
-import { following } from "../testing/following.js";
+import { following, quick } from "../testing/following.js";
 import { testId } from "../testing/forge.js";
 
 setFlagsFromString("--expose-gc");
@@ -69,4 +70,23 @@ test("new tokens, revocations and listeners leave nothing behind", async (t) => 
   const growth = (final - first) / 2 ** 20;
   t.diagnostic(`1,500 tokens later: ${growth.toFixed(2)} MiB more`);
   assert.ok(growth < 2, `${growth} MiB`);
+});
+
+test("those who no longer wait for a verifier to be ready leave nothing behind", async (t) => {
+  const { verifier } = Verifier.unconnected(quick(""));
+  const round = async (): Promise<number> => {
+    for (let i = 0; i < 10_000; i++) {
+      const given = new AbortController();
+      const waiting = assert.rejects(verifier.ready(given.signal));
+      given.abort();
+      await waiting;
+    }
+    return used();
+  };
+  await round();
+  const first = await round();
+  const growth = ((await round()) - first) / 2 ** 20;
+  t.diagnostic(`10,000 more: ${growth.toFixed(2)} MiB more`);
+  assert.ok(growth < 2, `${growth} MiB`);
+  await verifier.close();
 });

@@ -2,10 +2,17 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createServer } from "node:net";
 import { test } from "node:test";
+import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import type { VerifierOptions } from "../src/options.js";
 import { covers, type Revocation } from "../src/revocations.js";
-import { Verifier, type Verification } from "../src/index.js";
+import * as fastify from "../src/fastify.js";
+import * as grpc from "../src/grpc.js";
+import * as http from "../src/http.js";
+import { Client, Verifier, type Token, type Verification } from "../src/index.js";
+import { CountersignGuard } from "../src/nestjs.js";
+import { WatchRevocationsResponseSchema } from "../src/stubs/countersign/v1/revocation_service_pb.js";
+import { TestClock } from "../testing/clock.js";
 import { formatUserId } from "../src/id.js";
 import { FakeServer, Queue, until, within } from "../testing/fake-server.js";
 import { connect, following, quick } from "../testing/following.js";
@@ -89,6 +96,114 @@ test("what a callback throws ends nothing", async (t) => {
   stream.revoked(7n, testId(2));
   const token = signer.token(testId(2), clock.wall());
   await until("it goes on", () => reasonOf(verifier.verifyHere(token)) === "REVOKED");
+});
+
+test("what an asynchronous callback or a logger throws ends nothing", async (t) => {
+  const warned = new Queue<string>();
+  const broken = (): never => {
+    throw new Error("a defect of the logger");
+  };
+  const { verifier, clock, stream, server, signer } = await following(t, {
+    onRevoked: async () => {
+      throw new Error("a defect of the application");
+    },
+    logger: {
+      debug: broken,
+      info: broken,
+      warn: (message) => {
+        warned.put(message);
+        broken();
+      },
+    },
+  });
+  const { token } = verifier.verifyHere(signer.token(testId(1), clock.wall())) as { token: Token };
+  verifier.whenRevoked(token, async () => {
+    throw new Error("another defect of the application");
+  });
+  stream.revoked(6n, testId(1));
+  const warnings = [await warned.take("a warning"), await warned.take("a second warning")];
+  assert.deepEqual(warnings.map((it) => /onRevoked|whenRevoked/.exec(it)?.[0]).sort(), ["onRevoked", "whenRevoked"]);
+  stream.end();
+  assert.equal((await (await server.next()).started())?.sequence, 6n);
+});
+
+test("a snapshot may take longer than a ping, for as long as it comes", () => {
+  const clock = new TestClock();
+  const { verifier, follower } = Verifier.unconnected({ ...quick(""), clock, patience: 1000 });
+  const { conversation } = follower.start();
+  const take = (message: MessageInitShape<typeof WatchRevocationsResponseSchema>["message"]): void => {
+    const told = create(WatchRevocationsResponseSchema, { message } as never);
+    assert.equal([...follower.takeIn(toBinary(WatchRevocationsResponseSchema, told), conversation)].length, 0);
+  };
+  const ping = (): bigint => {
+    const { ping: asked, sent } = follower.ping(conversation);
+    sent();
+    return asked.nonce;
+  };
+  take({ case: "begin", value: { incarnation: 1n } });
+  ping();
+  for (let i = 0; i < 5; i++) {
+    clock.advance(700);
+    take({ case: "revoked", value: {} });
+    ping();
+  }
+  take({ case: "revoked", value: { sequence: 5n } });
+  clock.advance(1000);
+  const last = ping();
+  take({ case: "heartbeat", value: { nonce: last, sequence: 5n, staleness: {} } });
+  assert.equal(verifier.staleness(), 0);
+  ping();
+  clock.advance(700);
+  take({ case: "revoked", value: { sequence: 6n } });
+  clock.advance(700);
+  assert.throws(ping, /does not answer pings/, "what follows a snapshot answers no ping");
+});
+
+test("audiences that are no array are not searched", async (t) => {
+  const { verifier, clock, signer } = await following(t);
+  const token = signer.token(testId(1), clock.wall());
+  for (const audiences of ["orders-archive", null, 5, [""], new Set(["orders"])] as unknown as (readonly string[])[]) {
+    await assert.rejects(verifier.verify(token, { audiences }), /`audiences`/);
+    await assert.rejects(verifier.verifyAtLeast("p1", token, { audiences }), /`audiences`/);
+    assert.throws(() => verifier.verifyHere(token, audiences), /`audiences`/);
+    assert.throws(() => http.authenticate(verifier, { audiences }), /`audiences`/);
+    assert.throws(() => grpc.authenticate(verifier, { audiences }), /`audiences`/);
+    assert.throws(() => fastify.authenticate(verifier, { audiences }), /`audiences`/);
+    assert.throws(() => new CountersignGuard(verifier, { audiences }), /`audiences`/);
+  }
+});
+
+test("a credential that cannot be sent is not shown", async (t) => {
+  const server = await FakeServer.start(t);
+  for (const credential of ["csgn_sk_secret\n", "", 5, "sécret"] as string[]) {
+    const options = { ...quick(server.address), credential };
+    const secretless = ({ message }: Error): boolean => /the credential is/.test(message) && !/s.cret/.test(message);
+    assert.throws(() => Verifier.connect(options), secretless);
+    assert.throws(() => new Client({ endpoint: options.endpoint, credential }), secretless);
+  }
+  const warned = new Queue<string>();
+  const warn = (...said: unknown[]): void => warned.put(JSON.stringify(said));
+  const logger = { debug: () => undefined, info: () => undefined, warn };
+  connect(t, { ...quick(server.address), credential: () => "csgn_sk_secret\n", logger });
+  const warning = await warned.take("a warning");
+  assert.match(warning, /the credential is/);
+  assert.doesNotMatch(warning, /secret/);
+});
+
+test("a clock that breaks ends the stream alone", async (t) => {
+  const server = await FakeServer.start(t);
+  const clock = new TestClock();
+  let isBroken = true;
+  const wall = (): number => {
+    if (isBroken) {
+      throw new Error("a defect of the clock");
+    }
+    return clock.wall();
+  };
+  const verifier = connect(t, { ...quick(server.address), clock: { wall, monotonic: () => clock.monotonic() } });
+  await until("it was tried", () => verifier.statistics().streamsEnded > 0);
+  isBroken = false;
+  await server.next();
 });
 
 test("past the bound the server is asked", async (t) => {
@@ -300,10 +415,15 @@ test("options are checked", async (t) => {
     "a bound that is no number": { maxStaleness: Number.NaN },
     "too large a cache": { cachedTokens: 2 ** 30 },
     "a callback that is none": { onRevoked: "f" },
+    "a misspelt option": { maxStalenes: 1 } as object,
+    "a misspelt option of TLS": { endpoint: "https://a:1", tls: { ca: "/nowhere" } },
+    "a clock that is none": { clock: {} },
+    "half a logger": { logger: { warn: () => undefined } },
   };
   for (const [name, changed] of Object.entries(bad)) {
     assert.throws(() => Verifier.connect({ ...good, ...changed } as VerifierOptions), /countersign: /, name);
   }
+  assert.throws(() => Verifier.connect(undefined as never), /countersign: /);
   for (const endpoint of ["http://127.0.0.1:1", "https://countersign:50051", "https://[::1]:1/", "https://a.example"]) {
     connect(t, { ...good, endpoint });
   }

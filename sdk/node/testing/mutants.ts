@@ -210,7 +210,13 @@ const MUTANTS: readonly Mutant[] = [
     "false",
     "heartbeat-for-more-than-was-sent",
   ),
-  m("silence ends the stream", "follower", "monotonic - oldest.sent > this.#patience", "false", "silence"),
+  m(
+    "silence ends the stream",
+    "follower",
+    "monotonic - Math.max(oldest.sent, conversation.latestPart) > this.#patience",
+    "false",
+    "silence",
+  ),
   m("resynchronise begins anew", "follower", 'why === "resynchronise" || ', "", "resynchronise"),
   m(
     "a position is an incarnation's",
