@@ -12,7 +12,7 @@ import pytest
 from countersign import InvalidTokenError, OnStale, UnknownTokenError
 from countersign._follower import Conversation
 from countersign._positions import MAX_REACHED, MAX_WAITING, Asked, Positions
-from countersign.v1 import auth_service_pb2, verification_pb2
+from countersign.v1 import auth_service_pb2, revocation_service_pb2, verification_pb2
 from fake import Following
 from support import PATIENCE
 
@@ -75,6 +75,22 @@ def test_a_position_that_is_not_reached_is_asked_of_the_server() -> None:
 
         f.server.verify = verify
         assert f.verifier.verify_at_least("p1", f.token()).username == "ada" and asked == ["p1"]
+
+
+def test_the_answer_to_a_position_that_was_given_up_is_no_nonsense() -> None:
+    conversation = Conversation(0, 0)
+    for i in range(MAX_WAITING + 1):
+        conversation.ask_position(Asked(str(i)))[1]()
+    last = conversation.nonce
+    conversation.nonce += 1
+    conversation.pings.append((conversation.nonce, 0))
+    beat = revocation_service_pb2.WatchHeartbeat
+    # The server had begun to look for it before it heard of the one too many.
+    assert conversation.answer_position(beat(nonce=1, reached=True))
+    assert conversation.answer_position(beat(nonce=last, reached=True))
+    assert not conversation.answer_position(beat(nonce=1))
+    assert not conversation.answer_position(beat(nonce=conversation.nonce, reached=True))
+    assert not conversation.answer_position(beat(nonce=conversation.nonce + 1, reached=True))
 
 
 def test_the_oldest_of_too_many_positions_is_given_up() -> None:

@@ -78,13 +78,18 @@ class Conversation:
         return pb.WatchPing(nonce=nonce, at_least=asked.position), sent
 
     def answer_position(self, heartbeat: pb.WatchHeartbeat) -> bool:
-        """Passes on whether a position is reached. False for the heartbeat of any other ping."""
+        """Passes on whether a position is reached. False for the heartbeat of any other ping.
+
+        The server may answer a question that was given up here: it may have begun to look for it before it heard of the
+        one too many, so that the oldest there is not the oldest here.
+        """
         for index, (nonce, asked) in enumerate(self.positions):
             if nonce == heartbeat.nonce:
                 del self.positions[index]
                 asked.answer(heartbeat.reached)
                 return True
-        return False
+        is_ping = any(nonce == heartbeat.nonce for nonce, _ in self.pings)
+        return heartbeat.HasField("reached") and heartbeat.nonce <= self.nonce and not is_ping
 
     def answered(self, nonce: int) -> int | None:
         """When the ping was sent. The earlier ones need no answer any more."""

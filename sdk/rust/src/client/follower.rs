@@ -231,6 +231,9 @@ impl Follower {
             let _ = asked.answer.send(heartbeat.reached.unwrap_or(false));
             return Ok(());
         }
+        if session.gave_up(heartbeat) {
+            return Ok(());
+        }
         let sent = session.answered(heartbeat.nonce).ok_or(Ended::Nonsense("an answer to no ping"))?;
         if let Some(age) = heartbeat.staleness.and_then(|age| Duration::try_from(age).ok()) {
             self.verifier.revocations().freshness.record_answer(sent, age);
@@ -277,6 +280,13 @@ impl Session {
         self.positions.remove(place).map(|(_, asked)| asked)
     }
 
+    /// Whether it answers a position that is not waited for any more. The server may have begun to look for it before it heard
+    /// of the one too many, so that the oldest there is not the oldest here.
+    fn gave_up(&self, heartbeat: &v1::WatchHeartbeat) -> bool {
+        let is_ping = self.pings.iter().any(|(ping, _)| *ping == heartbeat.nonce);
+        heartbeat.reached.is_some() && heartbeat.nonce <= self.nonce && !is_ping
+    }
+
     /// When the ping was sent. The earlier ones need no answer any more.
     fn answered(&mut self, nonce: u64) -> Option<Monotonic> {
         let place = self.pings.iter().position(|(ping, _)| *ping == nonce)?;
@@ -316,3 +326,29 @@ fn unix_millis(at: prost_types::Timestamp) -> UnixMillis {
 
 #[cfg(test)]
 mod corpus;
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn the_answer_to_a_position_that_was_given_up_is_no_nonsense() {
+        let mut session = Session::new((UnixMillis(0), Monotonic(Duration::ZERO)));
+        let (say, _heard) = mpsc::channel(2 * WAITING);
+        for _ in 0..=WAITING {
+            let (answer, _asked) = oneshot::channel();
+            session.ask(&say, Asked { position: "1-00000000000000ab".to_owned(), answer });
+        }
+        let last = session.nonce;
+        session.nonce += 1;
+        session.pings.push_back((session.nonce, Monotonic(Duration::ZERO)));
+        let beat = |nonce, reached| v1::WatchHeartbeat { nonce, reached, ..Default::default() };
+        assert!(session.gave_up(&beat(1, Some(true))), "the server had begun to look for it");
+        assert!(session.asked(last).is_some(), "the newest is waited for");
+        assert!(!session.gave_up(&beat(1, None)), "no answer to a position");
+        assert!(!session.gave_up(&beat(session.nonce, Some(true))), "a ping asked for none");
+        assert!(!session.gave_up(&beat(session.nonce + 1, Some(true))), "never asked");
+    }
+}

@@ -6,12 +6,43 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class ImportOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    IMPORT_OUTCOME_UNSPECIFIED: _ClassVar[ImportOutcome]
+    IMPORT_OUTCOME_CREATED: _ClassVar[ImportOutcome]
+    IMPORT_OUTCOME_UNCHANGED: _ClassVar[ImportOutcome]
+    IMPORT_OUTCOME_REFUSED: _ClassVar[ImportOutcome]
+
+class ImportRefusalReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    IMPORT_REFUSAL_REASON_UNSPECIFIED: _ClassVar[ImportRefusalReason]
+    IMPORT_REFUSAL_REASON_INVALID_FIELD: _ClassVar[ImportRefusalReason]
+    IMPORT_REFUSAL_REASON_PASSWORD_HASH_REFUSED: _ClassVar[ImportRefusalReason]
+    IMPORT_REFUSAL_REASON_USERNAME_TAKEN: _ClassVar[ImportRefusalReason]
+    IMPORT_REFUSAL_REASON_USER_ID_TAKEN: _ClassVar[ImportRefusalReason]
+    IMPORT_REFUSAL_REASON_EXTERNAL_ID_TAKEN: _ClassVar[ImportRefusalReason]
+    IMPORT_REFUSAL_REASON_USER_DIFFERS: _ClassVar[ImportRefusalReason]
+    IMPORT_REFUSAL_REASON_ROLE_NOT_ALLOWED: _ClassVar[ImportRefusalReason]
+IMPORT_OUTCOME_UNSPECIFIED: ImportOutcome
+IMPORT_OUTCOME_CREATED: ImportOutcome
+IMPORT_OUTCOME_UNCHANGED: ImportOutcome
+IMPORT_OUTCOME_REFUSED: ImportOutcome
+IMPORT_REFUSAL_REASON_UNSPECIFIED: ImportRefusalReason
+IMPORT_REFUSAL_REASON_INVALID_FIELD: ImportRefusalReason
+IMPORT_REFUSAL_REASON_PASSWORD_HASH_REFUSED: ImportRefusalReason
+IMPORT_REFUSAL_REASON_USERNAME_TAKEN: ImportRefusalReason
+IMPORT_REFUSAL_REASON_USER_ID_TAKEN: ImportRefusalReason
+IMPORT_REFUSAL_REASON_EXTERNAL_ID_TAKEN: ImportRefusalReason
+IMPORT_REFUSAL_REASON_USER_DIFFERS: ImportRefusalReason
+IMPORT_REFUSAL_REASON_ROLE_NOT_ALLOWED: ImportRefusalReason
 
 class User(_message.Message):
     __slots__ = ("id", "username", "roles", "custom_claims", "disabled", "created_at", "updated_at", "etag", "external_id")
@@ -70,6 +101,106 @@ class CreateUserResponse(_message.Message):
     USER_FIELD_NUMBER: _ClassVar[int]
     user: User
     def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+
+class ImportUsersRequest(_message.Message):
+    __slots__ = ("start", "rows")
+    START_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    start: ImportStart
+    rows: ImportRows
+    def __init__(self, start: _Optional[_Union[ImportStart, _Mapping]] = ..., rows: _Optional[_Union[ImportRows, _Mapping]] = ...) -> None: ...
+
+class ImportStart(_message.Message):
+    __slots__ = ("dry_run",)
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    dry_run: bool
+    def __init__(self, dry_run: bool = ...) -> None: ...
+
+class ImportRows(_message.Message):
+    __slots__ = ("rows",)
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedCompositeFieldContainer[ImportRow]
+    def __init__(self, rows: _Optional[_Iterable[_Union[ImportRow, _Mapping]]] = ...) -> None: ...
+
+class ImportRow(_message.Message):
+    __slots__ = ("number", "username", "password_hash", "password", "no_password", "roles", "custom_claims", "user_id", "external_id", "disabled", "created_at")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_HASH_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    NO_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_ID_FIELD_NUMBER: _ClassVar[int]
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    username: str
+    password_hash: str
+    password: str
+    no_password: NoPassword
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    custom_claims: _struct_pb2.Struct
+    user_id: str
+    external_id: str
+    disabled: bool
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, number: _Optional[int] = ..., username: _Optional[str] = ..., password_hash: _Optional[str] = ..., password: _Optional[str] = ..., no_password: _Optional[_Union[NoPassword, _Mapping]] = ..., roles: _Optional[_Iterable[str]] = ..., custom_claims: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., user_id: _Optional[str] = ..., external_id: _Optional[str] = ..., disabled: bool = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class NoPassword(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ImportUsersResponse(_message.Message):
+    __slots__ = ("number", "outcome", "user_id", "refusal")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    outcome: ImportOutcome
+    user_id: str
+    refusal: ImportRefusal
+    def __init__(self, number: _Optional[int] = ..., outcome: _Optional[_Union[ImportOutcome, str]] = ..., user_id: _Optional[str] = ..., refusal: _Optional[_Union[ImportRefusal, _Mapping]] = ...) -> None: ...
+
+class ImportRefusal(_message.Message):
+    __slots__ = ("reason", "fields", "description", "hash_problem")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    HASH_PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    reason: ImportRefusalReason
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    description: str
+    hash_problem: str
+    def __init__(self, reason: _Optional[_Union[ImportRefusalReason, str]] = ..., fields: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ..., hash_problem: _Optional[str] = ...) -> None: ...
+
+class CheckPasswordHashRequest(_message.Message):
+    __slots__ = ("password_hash", "password")
+    PASSWORD_HASH_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    password_hash: str
+    password: str
+    def __init__(self, password_hash: _Optional[str] = ..., password: _Optional[str] = ...) -> None: ...
+
+class CheckPasswordHashResponse(_message.Message):
+    __slots__ = ("accepted", "refused")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    accepted: AcceptedPasswordHash
+    refused: ImportRefusal
+    def __init__(self, accepted: _Optional[_Union[AcceptedPasswordHash, _Mapping]] = ..., refused: _Optional[_Union[ImportRefusal, _Mapping]] = ...) -> None: ...
+
+class AcceptedPasswordHash(_message.Message):
+    __slots__ = ("format", "wrapped", "matches")
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    WRAPPED_FIELD_NUMBER: _ClassVar[int]
+    MATCHES_FIELD_NUMBER: _ClassVar[int]
+    format: str
+    wrapped: bool
+    matches: bool
+    def __init__(self, format: _Optional[str] = ..., wrapped: bool = ..., matches: bool = ...) -> None: ...
 
 class GetUserRequest(_message.Message):
     __slots__ = ("user",)

@@ -51,6 +51,16 @@ class UserServiceStub(object):
                 request_serializer=countersign_dot_v1_dot_user__service__pb2.CreateUserRequest.SerializeToString,
                 response_deserializer=countersign_dot_v1_dot_user__service__pb2.CreateUserResponse.FromString,
                 _registered_method=True)
+        self.ImportUsers = channel.stream_stream(
+                '/countersign.v1.UserService/ImportUsers',
+                request_serializer=countersign_dot_v1_dot_user__service__pb2.ImportUsersRequest.SerializeToString,
+                response_deserializer=countersign_dot_v1_dot_user__service__pb2.ImportUsersResponse.FromString,
+                _registered_method=True)
+        self.CheckPasswordHash = channel.unary_unary(
+                '/countersign.v1.UserService/CheckPasswordHash',
+                request_serializer=countersign_dot_v1_dot_user__service__pb2.CheckPasswordHashRequest.SerializeToString,
+                response_deserializer=countersign_dot_v1_dot_user__service__pb2.CheckPasswordHashResponse.FromString,
+                _registered_method=True)
         self.GetUser = channel.unary_unary(
                 '/countersign.v1.UserService/GetUser',
                 request_serializer=countersign_dot_v1_dot_user__service__pb2.GetUserRequest.SerializeToString,
@@ -112,6 +122,36 @@ class UserServiceServicer(object):
         """Creates a user, enabled. The same call again, with the same `request_id` or `user_id`, finds the user that it made.
 
         ALREADY_EXISTS `USERNAME_TAKEN`, `EXTERNAL_ID_TAKEN`; INVALID_ARGUMENT `PASSWORD_REJECTED`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportUsers(self, request_iterator, context):
+        """Brings users from another system, with the passwords that they have there. The caller says `start`, then rows, up to a
+        hundred in a message, and hears of each row what became of it: it is created, or it was created before and is
+        unchanged, or it is refused with what is wrong. A row that is refused costs no other anything. Answers come in the
+        order of the rows. The server reads no more than 300 rows ahead of what it has stored, so a caller that sends faster
+        waits. Read the answers while you send. Where you send ahead of the answers, send many rows in a message: a connection
+        on which hundreds of small messages wait is ended (HTTP/2 `ENHANCE_YOUR_CALM`).
+
+        What has been answered is durable. An import may end before its last row: when its caller loses a role, when a store
+        does not answer (UNAVAILABLE `STORE_UNAVAILABLE`), when passwords must be hashed and logins leave no time for it
+        (RESOURCE_EXHAUSTED `LOGIN_OVERLOADED`), after some ten minutes, or when the server stops (UNAVAILABLE
+        `STREAM_ENDED`). Rows without an answer are then to be sent again in another call; so may all the others be, for a row
+        that was stored is unchanged. A message larger than the server reads ends the call as INVALID_ARGUMENT.
+
+        DEADLINE_EXCEEDED: nothing came for a minute. RESOURCE_EXHAUSTED `SERVER_OVERLOADED`: four imports are under way here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckPasswordHash(self, request, context):
+        """Says whether `ImportUsers` would take a password hash, and whether a password is the one that it was made of: to try
+        one row of a table before all of them. Changes nothing. Done when no login waits.
+
+        RESOURCE_EXHAUSTED `LOGIN_OVERLOADED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,6 +228,16 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.CreateUser,
                     request_deserializer=countersign_dot_v1_dot_user__service__pb2.CreateUserRequest.FromString,
                     response_serializer=countersign_dot_v1_dot_user__service__pb2.CreateUserResponse.SerializeToString,
+            ),
+            'ImportUsers': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportUsers,
+                    request_deserializer=countersign_dot_v1_dot_user__service__pb2.ImportUsersRequest.FromString,
+                    response_serializer=countersign_dot_v1_dot_user__service__pb2.ImportUsersResponse.SerializeToString,
+            ),
+            'CheckPasswordHash': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckPasswordHash,
+                    request_deserializer=countersign_dot_v1_dot_user__service__pb2.CheckPasswordHashRequest.FromString,
+                    response_serializer=countersign_dot_v1_dot_user__service__pb2.CheckPasswordHashResponse.SerializeToString,
             ),
             'GetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUser,
@@ -269,6 +319,60 @@ class UserService(object):
             '/countersign.v1.UserService/CreateUser',
             countersign_dot_v1_dot_user__service__pb2.CreateUserRequest.SerializeToString,
             countersign_dot_v1_dot_user__service__pb2.CreateUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportUsers(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/countersign.v1.UserService/ImportUsers',
+            countersign_dot_v1_dot_user__service__pb2.ImportUsersRequest.SerializeToString,
+            countersign_dot_v1_dot_user__service__pb2.ImportUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckPasswordHash(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/countersign.v1.UserService/CheckPasswordHash',
+            countersign_dot_v1_dot_user__service__pb2.CheckPasswordHashRequest.SerializeToString,
+            countersign_dot_v1_dot_user__service__pb2.CheckPasswordHashResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -12,6 +12,8 @@ from countersign.v1 import user_service_pb2
 class UserServiceStub:
     def __init__(self, channel: grpc.Channel) -> None: ...
     CreateUser: grpc.UnaryUnaryMultiCallable[user_service_pb2.CreateUserRequest, user_service_pb2.CreateUserResponse]
+    ImportUsers: grpc.StreamStreamMultiCallable[user_service_pb2.ImportUsersRequest, user_service_pb2.ImportUsersResponse]
+    CheckPasswordHash: grpc.UnaryUnaryMultiCallable[user_service_pb2.CheckPasswordHashRequest, user_service_pb2.CheckPasswordHashResponse]
     GetUser: grpc.UnaryUnaryMultiCallable[user_service_pb2.GetUserRequest, user_service_pb2.GetUserResponse]
     ListUsers: grpc.UnaryUnaryMultiCallable[user_service_pb2.ListUsersRequest, user_service_pb2.ListUsersResponse]
     UpdateUser: grpc.UnaryUnaryMultiCallable[user_service_pb2.UpdateUserRequest, user_service_pb2.UpdateUserResponse]
@@ -24,6 +26,8 @@ class UserServiceStub:
 class UserServiceAsyncStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...
     CreateUser: grpc.aio.UnaryUnaryMultiCallable[user_service_pb2.CreateUserRequest, user_service_pb2.CreateUserResponse]
+    ImportUsers: grpc.aio.StreamStreamMultiCallable[user_service_pb2.ImportUsersRequest, user_service_pb2.ImportUsersResponse]
+    CheckPasswordHash: grpc.aio.UnaryUnaryMultiCallable[user_service_pb2.CheckPasswordHashRequest, user_service_pb2.CheckPasswordHashResponse]
     GetUser: grpc.aio.UnaryUnaryMultiCallable[user_service_pb2.GetUserRequest, user_service_pb2.GetUserResponse]
     ListUsers: grpc.aio.UnaryUnaryMultiCallable[user_service_pb2.ListUsersRequest, user_service_pb2.ListUsersResponse]
     UpdateUser: grpc.aio.UnaryUnaryMultiCallable[user_service_pb2.UpdateUserRequest, user_service_pb2.UpdateUserResponse]
@@ -35,6 +39,8 @@ class UserServiceAsyncStub:
 
 class UserServiceServicer:
     def CreateUser(self, request: user_service_pb2.CreateUserRequest, context: Any) -> Any: ...
+    def ImportUsers(self, request_iterator: Union[Iterator[user_service_pb2.ImportUsersRequest], AsyncIterator[user_service_pb2.ImportUsersRequest]], context: Any) -> Any: ...
+    def CheckPasswordHash(self, request: user_service_pb2.CheckPasswordHashRequest, context: Any) -> Any: ...
     def GetUser(self, request: user_service_pb2.GetUserRequest, context: Any) -> Any: ...
     def ListUsers(self, request: user_service_pb2.ListUsersRequest, context: Any) -> Any: ...
     def UpdateUser(self, request: user_service_pb2.UpdateUserRequest, context: Any) -> Any: ...

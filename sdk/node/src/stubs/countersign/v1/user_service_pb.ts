@@ -2,8 +2,8 @@
 // @generated from file countersign/v1/user_service.proto (package countersign.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
 import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -13,7 +13,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/user_service.proto.
  */
 export const file_countersign_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFjb3VudGVyc2lnbi92MS91c2VyX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxIvgBCgRVc2VyEgoKAmlkGAEgASgJEhAKCHVzZXJuYW1lGAIgASgJEg0KBXJvbGVzGAMgAygJEi4KDWN1c3RvbV9jbGFpbXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhAKCGRpc2FibGVkGAUgASgIEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCCABKAkSEwoLZXh0ZXJuYWxfaWQYCSABKAkiTwoHVXNlclJlZhIRCgd1c2VyX2lkGAEgASgJSAASEgoIdXNlcm5hbWUYAiABKAlIABIVCgtleHRlcm5hbF9pZBgDIAEoCUgAQgYKBHVzZXIi2QEKEUNyZWF0ZVVzZXJSZXF1ZXN0EhAKCHVzZXJuYW1lGAEgASgJEhIKCHBhc3N3b3JkGAIgASgJSAASFwoNcGFzc3dvcmRfaGFzaBgHIAEoCUgAEg0KBXJvbGVzGAMgAygJEi4KDWN1c3RvbV9jbGFpbXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg8KB3VzZXJfaWQYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCRITCgtleHRlcm5hbF9pZBgIIAEoCUIMCgpjcmVkZW50aWFsIjgKEkNyZWF0ZVVzZXJSZXNwb25zZRIiCgR1c2VyGAEgASgLMhQuY291bnRlcnNpZ24udjEuVXNlciI3Cg5HZXRVc2VyUmVxdWVzdBIlCgR1c2VyGAEgASgLMhcuY291bnRlcnNpZ24udjEuVXNlclJlZiI1Cg9HZXRVc2VyUmVzcG9uc2USIgoEdXNlchgBIAEoCzIULmNvdW50ZXJzaWduLnYxLlVzZXIiZQoQTGlzdFVzZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIqCgZmaWx0ZXIYAyABKAsyGi5jb3VudGVyc2lnbi52MS5Vc2VyRmlsdGVyIlcKClVzZXJGaWx0ZXISFwoPdXNlcm5hbWVfcHJlZml4GAEgASgJEgwKBHJvbGUYAiABKAkSFQoIZGlzYWJsZWQYAyABKAhIAIgBAUILCglfZGlzYWJsZWQiUQoRTGlzdFVzZXJzUmVzcG9uc2USIwoFdXNlcnMYASADKAsyFC5jb3VudGVyc2lnbi52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKlAQoRVXBkYXRlVXNlclJlcXVlc3QSJQoEdXNlchgBIAEoCzIXLmNvdW50ZXJzaWduLnYxLlVzZXJSZWYSKgoGY2hhbmdlGAIgASgLMhouY291bnRlcnNpZ24udjEuVXNlckNoYW5nZRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSDAoEZXRhZxgEIAEoCSJgCgpVc2VyQ2hhbmdlEg0KBXJvbGVzGAEgAygJEi4KDWN1c3RvbV9jbGFpbXMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhMKC2V4dGVybmFsX2lkGAMgASgJIjgKElVwZGF0ZVVzZXJSZXNwb25zZRIiCgR1c2VyGAEgASgLMhQuY291bnRlcnNpZ24udjEuVXNlciJNChJTZXRQYXNzd29yZFJlcXVlc3QSJQoEdXNlchgBIAEoCzIXLmNvdW50ZXJzaWduLnYxLlVzZXJSZWYSEAoIcGFzc3dvcmQYAiABKAkiJwoTU2V0UGFzc3dvcmRSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSJrChpDcmVhdGVQYXNzd29yZFJlc2V0UmVxdWVzdBIlCgR1c2VyGAEgASgLMhcuY291bnRlcnNpZ24udjEuVXNlclJlZhImCgN0dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iYgobQ3JlYXRlUGFzc3dvcmRSZXNldFJlc3BvbnNlEhMKC3Jlc2V0X3Rva2VuGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjsKEkRpc2FibGVVc2VyUmVxdWVzdBIlCgR1c2VyGAEgASgLMhcuY291bnRlcnNpZ24udjEuVXNlclJlZiInChNEaXNhYmxlVXNlclJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIjoKEUVuYWJsZVVzZXJSZXF1ZXN0EiUKBHVzZXIYASABKAsyFy5jb3VudGVyc2lnbi52MS5Vc2VyUmVmIhQKEkVuYWJsZVVzZXJSZXNwb25zZSI6ChFEZWxldGVVc2VyUmVxdWVzdBIlCgR1c2VyGAEgASgLMhcuY291bnRlcnNpZ24udjEuVXNlclJlZiImChJEZWxldGVVc2VyUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAky9wgKC1VzZXJTZXJ2aWNlEmkKCkNyZWF0ZVVzZXISIS5jb3VudGVyc2lnbi52MS5DcmVhdGVVc2VyUmVxdWVzdBoiLmNvdW50ZXJzaWduLnYxLkNyZWF0ZVVzZXJSZXNwb25zZSIUgtPkkwIOOgEqIgkvdjEvdXNlcnMSbAoHR2V0VXNlchIeLmNvdW50ZXJzaWduLnYxLkdldFVzZXJSZXF1ZXN0Gh8uY291bnRlcnNpZ24udjEuR2V0VXNlclJlc3BvbnNlIiCC0+STAhoSGC92MS91c2Vycy97dXNlci51c2VyX2lkfRJjCglMaXN0VXNlcnMSIC5jb3VudGVyc2lnbi52MS5MaXN0VXNlcnNSZXF1ZXN0GiEuY291bnRlcnNpZ24udjEuTGlzdFVzZXJzUmVzcG9uc2UiEYLT5JMCCxIJL3YxL3VzZXJzEngKClVwZGF0ZVVzZXISIS5jb3VudGVyc2lnbi52MS5VcGRhdGVVc2VyUmVxdWVzdBoiLmNvdW50ZXJzaWduLnYxLlVwZGF0ZVVzZXJSZXNwb25zZSIjgtPkkwIdOgEqMhgvdjEvdXNlcnMve3VzZXIudXNlcl9pZH0ShwEKC1NldFBhc3N3b3JkEiIuY291bnRlcnNpZ24udjEuU2V0UGFzc3dvcmRSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuU2V0UGFzc3dvcmRSZXNwb25zZSIvgtPkkwIpOgEqIiQvdjEvdXNlcnMve3VzZXIudXNlcl9pZH06c2V0UGFzc3dvcmQSpwEKE0NyZWF0ZVBhc3N3b3JkUmVzZXQSKi5jb3VudGVyc2lnbi52MS5DcmVhdGVQYXNzd29yZFJlc2V0UmVxdWVzdBorLmNvdW50ZXJzaWduLnYxLkNyZWF0ZVBhc3N3b3JkUmVzZXRSZXNwb25zZSI3gtPkkwIxOgEqIiwvdjEvdXNlcnMve3VzZXIudXNlcl9pZH06Y3JlYXRlUGFzc3dvcmRSZXNldBKDAQoLRGlzYWJsZVVzZXISIi5jb3VudGVyc2lnbi52MS5EaXNhYmxlVXNlclJlcXVlc3QaIy5jb3VudGVyc2lnbi52MS5EaXNhYmxlVXNlclJlc3BvbnNlIiuC0+STAiU6ASoiIC92MS91c2Vycy97dXNlci51c2VyX2lkfTpkaXNhYmxlEn8KCkVuYWJsZVVzZXISIS5jb3VudGVyc2lnbi52MS5FbmFibGVVc2VyUmVxdWVzdBoiLmNvdW50ZXJzaWduLnYxLkVuYWJsZVVzZXJSZXNwb25zZSIqgtPkkwIkOgEqIh8vdjEvdXNlcnMve3VzZXIudXNlcl9pZH06ZW5hYmxlEnUKCkRlbGV0ZVVzZXISIS5jb3VudGVyc2lnbi52MS5EZWxldGVVc2VyUmVxdWVzdBoiLmNvdW50ZXJzaWduLnYxLkRlbGV0ZVVzZXJSZXNwb25zZSIggtPkkwIaKhgvdjEvdXNlcnMve3VzZXIudXNlcl9pZH1CWAoSZGV2LmNvdW50ZXJzaWduLnYxUAFaL2NvdW50ZXJzaWduLmRldi9nby9jb3VudGVyc2lnbi92MTtjb3VudGVyc2lnbnYxqgIOQ291bnRlcnNpZ24uVjFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiFjb3VudGVyc2lnbi92MS91c2VyX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxIvgBCgRVc2VyEgoKAmlkGAEgASgJEhAKCHVzZXJuYW1lGAIgASgJEg0KBXJvbGVzGAMgAygJEi4KDWN1c3RvbV9jbGFpbXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhAKCGRpc2FibGVkGAUgASgIEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCCABKAkSEwoLZXh0ZXJuYWxfaWQYCSABKAkiTwoHVXNlclJlZhIRCgd1c2VyX2lkGAEgASgJSAASEgoIdXNlcm5hbWUYAiABKAlIABIVCgtleHRlcm5hbF9pZBgDIAEoCUgAQgYKBHVzZXIi2QEKEUNyZWF0ZVVzZXJSZXF1ZXN0EhAKCHVzZXJuYW1lGAEgASgJEhIKCHBhc3N3b3JkGAIgASgJSAASFwoNcGFzc3dvcmRfaGFzaBgHIAEoCUgAEg0KBXJvbGVzGAMgAygJEi4KDWN1c3RvbV9jbGFpbXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg8KB3VzZXJfaWQYBSABKAkSEgoKcmVxdWVzdF9pZBgGIAEoCRITCgtleHRlcm5hbF9pZBgIIAEoCUIMCgpjcmVkZW50aWFsIjgKEkNyZWF0ZVVzZXJSZXNwb25zZRIiCgR1c2VyGAEgASgLMhQuY291bnRlcnNpZ24udjEuVXNlciJ5ChJJbXBvcnRVc2Vyc1JlcXVlc3QSLAoFc3RhcnQYASABKAsyGy5jb3VudGVyc2lnbi52MS5JbXBvcnRTdGFydEgAEioKBHJvd3MYAiABKAsyGi5jb3VudGVyc2lnbi52MS5JbXBvcnRSb3dzSABCCQoHbWVzc2FnZSIeCgtJbXBvcnRTdGFydBIPCgdkcnlfcnVuGAEgASgIIjUKCkltcG9ydFJvd3MSJwoEcm93cxgBIAMoCzIZLmNvdW50ZXJzaWduLnYxLkltcG9ydFJvdyLCAgoJSW1wb3J0Um93Eg4KBm51bWJlchgBIAEoBBIQCgh1c2VybmFtZRgCIAEoCRIXCg1wYXNzd29yZF9oYXNoGAMgASgJSAASEgoIcGFzc3dvcmQYBCABKAlIABIxCgtub19wYXNzd29yZBgFIAEoCzIaLmNvdW50ZXJzaWduLnYxLk5vUGFzc3dvcmRIABINCgVyb2xlcxgGIAMoCRIuCg1jdXN0b21fY2xhaW1zGAcgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIPCgd1c2VyX2lkGAggASgJEhMKC2V4dGVybmFsX2lkGAkgASgJEhAKCGRpc2FibGVkGAogASgIEi4KCmNyZWF0ZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgwKCmNyZWRlbnRpYWwiDAoKTm9QYXNzd29yZCKWAQoTSW1wb3J0VXNlcnNSZXNwb25zZRIOCgZudW1iZXIYASABKAQSLgoHb3V0Y29tZRgCIAEoDjIdLmNvdW50ZXJzaWduLnYxLkltcG9ydE91dGNvbWUSDwoHdXNlcl9pZBgDIAEoCRIuCgdyZWZ1c2FsGAQgASgLMh0uY291bnRlcnNpZ24udjEuSW1wb3J0UmVmdXNhbCJ/Cg1JbXBvcnRSZWZ1c2FsEjMKBnJlYXNvbhgBIAEoDjIjLmNvdW50ZXJzaWduLnYxLkltcG9ydFJlZnVzYWxSZWFzb24SDgoGZmllbGRzGAIgAygJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEhQKDGhhc2hfcHJvYmxlbRgEIAEoCSJVChhDaGVja1Bhc3N3b3JkSGFzaFJlcXVlc3QSFQoNcGFzc3dvcmRfaGFzaBgBIAEoCRIVCghwYXNzd29yZBgCIAEoCUgAiAEBQgsKCV9wYXNzd29yZCKRAQoZQ2hlY2tQYXNzd29yZEhhc2hSZXNwb25zZRI4CghhY2NlcHRlZBgBIAEoCzIkLmNvdW50ZXJzaWduLnYxLkFjY2VwdGVkUGFzc3dvcmRIYXNoSAASMAoHcmVmdXNlZBgCIAEoCzIdLmNvdW50ZXJzaWduLnYxLkltcG9ydFJlZnVzYWxIAEIICgZyZXN1bHQiWQoUQWNjZXB0ZWRQYXNzd29yZEhhc2gSDgoGZm9ybWF0GAEgASgJEg8KB3dyYXBwZWQYAiABKAgSFAoHbWF0Y2hlcxgDIAEoCEgAiAEBQgoKCF9tYXRjaGVzIjcKDkdldFVzZXJSZXF1ZXN0EiUKBHVzZXIYASABKAsyFy5jb3VudGVyc2lnbi52MS5Vc2VyUmVmIjUKD0dldFVzZXJSZXNwb25zZRIiCgR1c2VyGAEgASgLMhQuY291bnRlcnNpZ24udjEuVXNlciJlChBMaXN0VXNlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEioKBmZpbHRlchgDIAEoCzIaLmNvdW50ZXJzaWduLnYxLlVzZXJGaWx0ZXIiVwoKVXNlckZpbHRlchIXCg91c2VybmFtZV9wcmVmaXgYASABKAkSDAoEcm9sZRgCIAEoCRIVCghkaXNhYmxlZBgDIAEoCEgAiAEBQgsKCV9kaXNhYmxlZCJRChFMaXN0VXNlcnNSZXNwb25zZRIjCgV1c2VycxgBIAMoCzIULmNvdW50ZXJzaWduLnYxLlVzZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIqUBChFVcGRhdGVVc2VyUmVxdWVzdBIlCgR1c2VyGAEgASgLMhcuY291bnRlcnNpZ24udjEuVXNlclJlZhIqCgZjaGFuZ2UYAiABKAsyGi5jb3VudGVyc2lnbi52MS5Vc2VyQ2hhbmdlEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIMCgRldGFnGAQgASgJImAKClVzZXJDaGFuZ2USDQoFcm9sZXMYASADKAkSLgoNY3VzdG9tX2NsYWltcxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSEwoLZXh0ZXJuYWxfaWQYAyABKAkiOAoSVXBkYXRlVXNlclJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5jb3VudGVyc2lnbi52MS5Vc2VyIk0KElNldFBhc3N3b3JkUmVxdWVzdBIlCgR1c2VyGAEgASgLMhcuY291bnRlcnNpZ24udjEuVXNlclJlZhIQCghwYXNzd29yZBgCIAEoCSInChNTZXRQYXNzd29yZFJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJImsKGkNyZWF0ZVBhc3N3b3JkUmVzZXRSZXF1ZXN0EiUKBHVzZXIYASABKAsyFy5jb3VudGVyc2lnbi52MS5Vc2VyUmVmEiYKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJiChtDcmVhdGVQYXNzd29yZFJlc2V0UmVzcG9uc2USEwoLcmVzZXRfdG9rZW4YASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoSRGlzYWJsZVVzZXJSZXF1ZXN0EiUKBHVzZXIYASABKAsyFy5jb3VudGVyc2lnbi52MS5Vc2VyUmVmIicKE0Rpc2FibGVVc2VyUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkiOgoRRW5hYmxlVXNlclJlcXVlc3QSJQoEdXNlchgBIAEoCzIXLmNvdW50ZXJzaWduLnYxLlVzZXJSZWYiFAoSRW5hYmxlVXNlclJlc3BvbnNlIjoKEURlbGV0ZVVzZXJSZXF1ZXN0EiUKBHVzZXIYASABKAsyFy5jb3VudGVyc2lnbi52MS5Vc2VyUmVmIiYKEkRlbGV0ZVVzZXJSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSqFAQoNSW1wb3J0T3V0Y29tZRIeChpJTVBPUlRfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhoKFklNUE9SVF9PVVRDT01FX0NSRUFURUQQARIcChhJTVBPUlRfT1VUQ09NRV9VTkNIQU5HRUQQAhIaChZJTVBPUlRfT1VUQ09NRV9SRUZVU0VEEAMq6gIKE0ltcG9ydFJlZnVzYWxSZWFzb24SJQohSU1QT1JUX1JFRlVTQUxfUkVBU09OX1VOU1BFQ0lGSUVEEAASJwojSU1QT1JUX1JFRlVTQUxfUkVBU09OX0lOVkFMSURfRklFTEQQARIvCitJTVBPUlRfUkVGVVNBTF9SRUFTT05fUEFTU1dPUkRfSEFTSF9SRUZVU0VEEAISKAokSU1QT1JUX1JFRlVTQUxfUkVBU09OX1VTRVJOQU1FX1RBS0VOEAMSJwojSU1QT1JUX1JFRlVTQUxfUkVBU09OX1VTRVJfSURfVEFLRU4QBBIrCidJTVBPUlRfUkVGVVNBTF9SRUFTT05fRVhURVJOQUxfSURfVEFLRU4QBRImCiJJTVBPUlRfUkVGVVNBTF9SRUFTT05fVVNFUl9ESUZGRVJTEAYSKgomSU1QT1JUX1JFRlVTQUxfUkVBU09OX1JPTEVfTk9UX0FMTE9XRUQQBzLmCgoLVXNlclNlcnZpY2USaQoKQ3JlYXRlVXNlchIhLmNvdW50ZXJzaWduLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0GiIuY291bnRlcnNpZ24udjEuQ3JlYXRlVXNlclJlc3BvbnNlIhSC0+STAg46ASoiCS92MS91c2VycxJaCgtJbXBvcnRVc2VycxIiLmNvdW50ZXJzaWduLnYxLkltcG9ydFVzZXJzUmVxdWVzdBojLmNvdW50ZXJzaWduLnYxLkltcG9ydFVzZXJzUmVzcG9uc2UoATABEpABChFDaGVja1Bhc3N3b3JkSGFzaBIoLmNvdW50ZXJzaWduLnYxLkNoZWNrUGFzc3dvcmRIYXNoUmVxdWVzdBopLmNvdW50ZXJzaWduLnYxLkNoZWNrUGFzc3dvcmRIYXNoUmVzcG9uc2UiJoLT5JMCIDoBKiIbL3YxL3VzZXJzOmNoZWNrUGFzc3dvcmRIYXNoEmwKB0dldFVzZXISHi5jb3VudGVyc2lnbi52MS5HZXRVc2VyUmVxdWVzdBofLmNvdW50ZXJzaWduLnYxLkdldFVzZXJSZXNwb25zZSIggtPkkwIaEhgvdjEvdXNlcnMve3VzZXIudXNlcl9pZH0SYwoJTGlzdFVzZXJzEiAuY291bnRlcnNpZ24udjEuTGlzdFVzZXJzUmVxdWVzdBohLmNvdW50ZXJzaWduLnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIhGC0+STAgsSCS92MS91c2VycxJ4CgpVcGRhdGVVc2VyEiEuY291bnRlcnNpZ24udjEuVXBkYXRlVXNlclJlcXVlc3QaIi5jb3VudGVyc2lnbi52MS5VcGRhdGVVc2VyUmVzcG9uc2UiI4LT5JMCHToBKjIYL3YxL3VzZXJzL3t1c2VyLnVzZXJfaWR9EocBCgtTZXRQYXNzd29yZBIiLmNvdW50ZXJzaWduLnYxLlNldFBhc3N3b3JkUmVxdWVzdBojLmNvdW50ZXJzaWduLnYxLlNldFBhc3N3b3JkUmVzcG9uc2UiL4LT5JMCKToBKiIkL3YxL3VzZXJzL3t1c2VyLnVzZXJfaWR9OnNldFBhc3N3b3JkEqcBChNDcmVhdGVQYXNzd29yZFJlc2V0EiouY291bnRlcnNpZ24udjEuQ3JlYXRlUGFzc3dvcmRSZXNldFJlcXVlc3QaKy5jb3VudGVyc2lnbi52MS5DcmVhdGVQYXNzd29yZFJlc2V0UmVzcG9uc2UiN4LT5JMCMToBKiIsL3YxL3VzZXJzL3t1c2VyLnVzZXJfaWR9OmNyZWF0ZVBhc3N3b3JkUmVzZXQSgwEKC0Rpc2FibGVVc2VyEiIuY291bnRlcnNpZ24udjEuRGlzYWJsZVVzZXJSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuRGlzYWJsZVVzZXJSZXNwb25zZSIrgtPkkwIlOgEqIiAvdjEvdXNlcnMve3VzZXIudXNlcl9pZH06ZGlzYWJsZRJ/CgpFbmFibGVVc2VyEiEuY291bnRlcnNpZ24udjEuRW5hYmxlVXNlclJlcXVlc3QaIi5jb3VudGVyc2lnbi52MS5FbmFibGVVc2VyUmVzcG9uc2UiKoLT5JMCJDoBKiIfL3YxL3VzZXJzL3t1c2VyLnVzZXJfaWR9OmVuYWJsZRJ1CgpEZWxldGVVc2VyEiEuY291bnRlcnNpZ24udjEuRGVsZXRlVXNlclJlcXVlc3QaIi5jb3VudGVyc2lnbi52MS5EZWxldGVVc2VyUmVzcG9uc2UiIILT5JMCGioYL3YxL3VzZXJzL3t1c2VyLnVzZXJfaWR9QlgKEmRldi5jb3VudGVyc2lnbi52MVABWi9jb3VudGVyc2lnbi5kZXYvZ28vY291bnRlcnNpZ24vdjE7Y291bnRlcnNpZ252MaoCDkNvdW50ZXJzaWduLlYxYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * A user, without what proves that it is them.
@@ -247,6 +247,388 @@ export const CreateUserResponseSchema: GenMessage<CreateUserResponse> = /*@__PUR
   messageDesc(file_countersign_v1_user_service, 3);
 
 /**
+ * A message to an import.
+ *
+ * @generated from message countersign.v1.ImportUsersRequest
+ */
+export type ImportUsersRequest = Message<"countersign.v1.ImportUsersRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from oneof countersign.v1.ImportUsersRequest.message
+   */
+  message: {
+    /**
+     * How to import. The first message, and no other.
+     *
+     * @generated from field: countersign.v1.ImportStart start = 1;
+     */
+    value: ImportStart;
+    case: "start";
+  } | {
+    /**
+     * Whom to import.
+     *
+     * @generated from field: countersign.v1.ImportRows rows = 2;
+     */
+    value: ImportRows;
+    case: "rows";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message countersign.v1.ImportUsersRequest.
+ * Use `create(ImportUsersRequestSchema)` to create a new message.
+ */
+export const ImportUsersRequestSchema: GenMessage<ImportUsersRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_user_service, 4);
+
+/**
+ * How to import.
+ *
+ * @generated from message countersign.v1.ImportStart
+ */
+export type ImportStart = Message<"countersign.v1.ImportStart"> & {
+  /**
+   * Store nothing, and say what would happen. Rows that are in each other's way are found out among the first 100,000.
+   *
+   * @generated from field: bool dry_run = 1;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message countersign.v1.ImportStart.
+ * Use `create(ImportStartSchema)` to create a new message.
+ */
+export const ImportStartSchema: GenMessage<ImportStart> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_user_service, 5);
+
+/**
+ * Some users of another system.
+ *
+ * @generated from message countersign.v1.ImportRows
+ */
+export type ImportRows = Message<"countersign.v1.ImportRows"> & {
+  /**
+   * At most 100.
+   *
+   * @generated from field: repeated countersign.v1.ImportRow rows = 1;
+   */
+  rows: ImportRow[];
+};
+
+/**
+ * Describes the message countersign.v1.ImportRows.
+ * Use `create(ImportRowsSchema)` to create a new message.
+ */
+export const ImportRowsSchema: GenMessage<ImportRows> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_user_service, 6);
+
+/**
+ * A user of another system.
+ *
+ * @generated from message countersign.v1.ImportRow
+ */
+export type ImportRow = Message<"countersign.v1.ImportRow"> & {
+  /**
+   * Chosen by the caller, and repeated in the answer: the row's number in a file, say.
+   *
+   * @generated from field: uint64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * As in `CreateUserRequest`.
+   *
+   * @generated from field: string username = 2;
+   */
+  username: string;
+
+  /**
+   * How they prove that it is them. Required. What is set about passwords (their length, the most common) is not asked of
+   * one that is brought.
+   *
+   * @generated from oneof countersign.v1.ImportRow.credential
+   */
+  credential: {
+    /**
+     * As in `CreateUserRequest`.
+     *
+     * @generated from field: string password_hash = 3;
+     */
+    value: string;
+    case: "passwordHash";
+  } | {
+    /**
+     * The password, where the other system has it in plain text: 1 to 1024 bytes of UTF-8. It is hashed.
+     *
+     * @generated from field: string password = 4;
+     */
+    value: string;
+    case: "password";
+  } | {
+    /**
+     * They have none, and log in once one is set for them.
+     *
+     * @generated from field: countersign.v1.NoPassword no_password = 5;
+     */
+    value: NoPassword;
+    case: "noPassword";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * As in `CreateUserRequest`. Roles that begin with `countersign:` are given by `countersign:admin` alone.
+   *
+   * @generated from field: repeated string roles = 6;
+   */
+  roles: string[];
+
+  /**
+   * As in `CreateUserRequest`.
+   *
+   * @generated from field: google.protobuf.Struct custom_claims = 7;
+   */
+  customClaims?: JsonObject | undefined;
+
+  /**
+   * As in `CreateUserRequest`. Where it is missing, it is made from the username, always the same one: a row knows by it
+   * the user that it has made.
+   *
+   * @generated from field: string user_id = 8;
+   */
+  userId: string;
+
+  /**
+   * As in `CreateUserRequest`.
+   *
+   * @generated from field: string external_id = 9;
+   */
+  externalId: string;
+
+  /**
+   * Whether they are locked out.
+   *
+   * @generated from field: bool disabled = 10;
+   */
+  disabled: boolean;
+
+  /**
+   * When the other system created them; now when it is missing.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 11;
+   */
+  createdAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.ImportRow.
+ * Use `create(ImportRowSchema)` to create a new message.
+ */
+export const ImportRowSchema: GenMessage<ImportRow> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_user_service, 7);
+
+/**
+ * A user without a password.
+ *
+ * @generated from message countersign.v1.NoPassword
+ */
+export type NoPassword = Message<"countersign.v1.NoPassword"> & {
+};
+
+/**
+ * Describes the message countersign.v1.NoPassword.
+ * Use `create(NoPasswordSchema)` to create a new message.
+ */
+export const NoPasswordSchema: GenMessage<NoPassword> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_user_service, 8);
+
+/**
+ * What became of one row.
+ *
+ * @generated from message countersign.v1.ImportUsersResponse
+ */
+export type ImportUsersResponse = Message<"countersign.v1.ImportUsersResponse"> & {
+  /**
+   * The row's number, as it came.
+   *
+   * @generated from field: uint64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * What became of it.
+   *
+   * @generated from field: countersign.v1.ImportOutcome outcome = 2;
+   */
+  outcome: ImportOutcome;
+
+  /**
+   * The user's id. Empty where the row was refused.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * Why it was refused.
+   *
+   * @generated from field: countersign.v1.ImportRefusal refusal = 4;
+   */
+  refusal?: ImportRefusal | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.ImportUsersResponse.
+ * Use `create(ImportUsersResponseSchema)` to create a new message.
+ */
+export const ImportUsersResponseSchema: GenMessage<ImportUsersResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_user_service, 9);
+
+/**
+ * Why a row, or a password hash, is refused.
+ *
+ * @generated from message countersign.v1.ImportRefusal
+ */
+export type ImportRefusal = Message<"countersign.v1.ImportRefusal"> & {
+  /**
+   * Why.
+   *
+   * @generated from field: countersign.v1.ImportRefusalReason reason = 1;
+   */
+  reason: ImportRefusalReason;
+
+  /**
+   * The fields that are meant, by the names of `ImportRow`. None when it is the row as a whole.
+   *
+   * @generated from field: repeated string fields = 2;
+   */
+  fields: string[];
+
+  /**
+   * What is wrong, in English, for people. At most 300 bytes; never a password or a hash.
+   *
+   * @generated from field: string description = 3;
+   */
+  description: string;
+
+  /**
+   * What is wrong with the password hash: `UNKNOWN_FORMAT`, `MALFORMED`, `TOO_COSTLY`, `TOO_LITTLE`, `UNSUPPORTED`,
+   * `TOO_LONG`. Empty unless the reason is `IMPORT_REFUSAL_REASON_PASSWORD_HASH_REFUSED`.
+   *
+   * @generated from field: string hash_problem = 4;
+   */
+  hashProblem: string;
+};
+
+/**
+ * Describes the message countersign.v1.ImportRefusal.
+ * Use `create(ImportRefusalSchema)` to create a new message.
+ */
+export const ImportRefusalSchema: GenMessage<ImportRefusal> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_user_service, 10);
+
+/**
+ * Which hash to look at.
+ *
+ * @generated from message countersign.v1.CheckPasswordHashRequest
+ */
+export type CheckPasswordHashRequest = Message<"countersign.v1.CheckPasswordHashRequest"> & {
+  /**
+   * As in `CreateUserRequest`. Required.
+   *
+   * @generated from field: string password_hash = 1;
+   */
+  passwordHash: string;
+
+  /**
+   * A password, at most 1024 bytes. May be left out: then nothing is computed.
+   *
+   * @generated from field: optional string password = 2;
+   */
+  password?: string | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.CheckPasswordHashRequest.
+ * Use `create(CheckPasswordHashRequestSchema)` to create a new message.
+ */
+export const CheckPasswordHashRequestSchema: GenMessage<CheckPasswordHashRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_user_service, 11);
+
+/**
+ * What is known of a password hash.
+ *
+ * @generated from message countersign.v1.CheckPasswordHashResponse
+ */
+export type CheckPasswordHashResponse = Message<"countersign.v1.CheckPasswordHashResponse"> & {
+  /**
+   * Required.
+   *
+   * @generated from oneof countersign.v1.CheckPasswordHashResponse.result
+   */
+  result: {
+    /**
+     * It would be taken.
+     *
+     * @generated from field: countersign.v1.AcceptedPasswordHash accepted = 1;
+     */
+    value: AcceptedPasswordHash;
+    case: "accepted";
+  } | {
+    /**
+     * It would be refused.
+     *
+     * @generated from field: countersign.v1.ImportRefusal refused = 2;
+     */
+    value: ImportRefusal;
+    case: "refused";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message countersign.v1.CheckPasswordHashResponse.
+ * Use `create(CheckPasswordHashResponseSchema)` to create a new message.
+ */
+export const CheckPasswordHashResponseSchema: GenMessage<CheckPasswordHashResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_user_service, 12);
+
+/**
+ * A password hash that would be taken.
+ *
+ * @generated from message countersign.v1.AcceptedPasswordHash
+ */
+export type AcceptedPasswordHash = Message<"countersign.v1.AcceptedPasswordHash"> & {
+  /**
+   * Whose format it is, by the names of docs/importing.md: `bcrypt`, `django-pbkdf2-sha256`.
+   *
+   * @generated from field: string format = 1;
+   */
+  format: string;
+
+  /**
+   * Whether it would be wrapped in Argon2id, because it could be guessed fast, or hashed, because it is plain text.
+   *
+   * @generated from field: bool wrapped = 2;
+   */
+  wrapped: boolean;
+
+  /**
+   * Whether it is a hash of the password. Missing where no password was given.
+   *
+   * @generated from field: optional bool matches = 3;
+   */
+  matches?: boolean | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.AcceptedPasswordHash.
+ * Use `create(AcceptedPasswordHashSchema)` to create a new message.
+ */
+export const AcceptedPasswordHashSchema: GenMessage<AcceptedPasswordHash> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_user_service, 13);
+
+/**
  * Which user to tell of.
  *
  * @generated from message countersign.v1.GetUserRequest
@@ -265,7 +647,7 @@ export type GetUserRequest = Message<"countersign.v1.GetUserRequest"> & {
  * Use `create(GetUserRequestSchema)` to create a new message.
  */
 export const GetUserRequestSchema: GenMessage<GetUserRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 4);
+  messageDesc(file_countersign_v1_user_service, 14);
 
 /**
  * What is known of a user.
@@ -286,7 +668,7 @@ export type GetUserResponse = Message<"countersign.v1.GetUserResponse"> & {
  * Use `create(GetUserResponseSchema)` to create a new message.
  */
 export const GetUserResponseSchema: GenMessage<GetUserResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 5);
+  messageDesc(file_countersign_v1_user_service, 15);
 
 /**
  * Which users, and which page of them.
@@ -321,7 +703,7 @@ export type ListUsersRequest = Message<"countersign.v1.ListUsersRequest"> & {
  * Use `create(ListUsersRequestSchema)` to create a new message.
  */
 export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 6);
+  messageDesc(file_countersign_v1_user_service, 16);
 
 /**
  * Which users are wanted: those of whom everything that is set is true.
@@ -356,7 +738,7 @@ export type UserFilter = Message<"countersign.v1.UserFilter"> & {
  * Use `create(UserFilterSchema)` to create a new message.
  */
 export const UserFilterSchema: GenMessage<UserFilter> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 7);
+  messageDesc(file_countersign_v1_user_service, 17);
 
 /**
  * A page of users.
@@ -384,7 +766,7 @@ export type ListUsersResponse = Message<"countersign.v1.ListUsersResponse"> & {
  * Use `create(ListUsersResponseSchema)` to create a new message.
  */
 export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 8);
+  messageDesc(file_countersign_v1_user_service, 18);
 
 /**
  * Whom to change, and to what.
@@ -426,7 +808,7 @@ export type UpdateUserRequest = Message<"countersign.v1.UpdateUserRequest"> & {
  * Use `create(UpdateUserRequestSchema)` to create a new message.
  */
 export const UpdateUserRequestSchema: GenMessage<UpdateUserRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 9);
+  messageDesc(file_countersign_v1_user_service, 19);
 
 /**
  * What a user is to have.
@@ -461,7 +843,7 @@ export type UserChange = Message<"countersign.v1.UserChange"> & {
  * Use `create(UserChangeSchema)` to create a new message.
  */
 export const UserChangeSchema: GenMessage<UserChange> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 10);
+  messageDesc(file_countersign_v1_user_service, 20);
 
 /**
  * What became of the user.
@@ -482,7 +864,7 @@ export type UpdateUserResponse = Message<"countersign.v1.UpdateUserResponse"> & 
  * Use `create(UpdateUserResponseSchema)` to create a new message.
  */
 export const UpdateUserResponseSchema: GenMessage<UpdateUserResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 11);
+  messageDesc(file_countersign_v1_user_service, 21);
 
 /**
  * Whose password to set.
@@ -510,7 +892,7 @@ export type SetPasswordRequest = Message<"countersign.v1.SetPasswordRequest"> & 
  * Use `create(SetPasswordRequestSchema)` to create a new message.
  */
 export const SetPasswordRequestSchema: GenMessage<SetPasswordRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 12);
+  messageDesc(file_countersign_v1_user_service, 22);
 
 /**
  * The password is set, and every session of before is over.
@@ -532,7 +914,7 @@ export type SetPasswordResponse = Message<"countersign.v1.SetPasswordResponse"> 
  * Use `create(SetPasswordResponseSchema)` to create a new message.
  */
 export const SetPasswordResponseSchema: GenMessage<SetPasswordResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 13);
+  messageDesc(file_countersign_v1_user_service, 23);
 
 /**
  * Who has forgotten their password.
@@ -560,7 +942,7 @@ export type CreatePasswordResetRequest = Message<"countersign.v1.CreatePasswordR
  * Use `create(CreatePasswordResetRequestSchema)` to create a new message.
  */
 export const CreatePasswordResetRequestSchema: GenMessage<CreatePasswordResetRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 14);
+  messageDesc(file_countersign_v1_user_service, 24);
 
 /**
  * What to send them.
@@ -588,7 +970,7 @@ export type CreatePasswordResetResponse = Message<"countersign.v1.CreatePassword
  * Use `create(CreatePasswordResetResponseSchema)` to create a new message.
  */
 export const CreatePasswordResetResponseSchema: GenMessage<CreatePasswordResetResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 15);
+  messageDesc(file_countersign_v1_user_service, 25);
 
 /**
  * Whom to lock out.
@@ -609,7 +991,7 @@ export type DisableUserRequest = Message<"countersign.v1.DisableUserRequest"> & 
  * Use `create(DisableUserRequestSchema)` to create a new message.
  */
 export const DisableUserRequestSchema: GenMessage<DisableUserRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 16);
+  messageDesc(file_countersign_v1_user_service, 26);
 
 /**
  * The user is locked out, and every session is over.
@@ -631,7 +1013,7 @@ export type DisableUserResponse = Message<"countersign.v1.DisableUserResponse"> 
  * Use `create(DisableUserResponseSchema)` to create a new message.
  */
 export const DisableUserResponseSchema: GenMessage<DisableUserResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 17);
+  messageDesc(file_countersign_v1_user_service, 27);
 
 /**
  * Whom to let in again.
@@ -652,7 +1034,7 @@ export type EnableUserRequest = Message<"countersign.v1.EnableUserRequest"> & {
  * Use `create(EnableUserRequestSchema)` to create a new message.
  */
 export const EnableUserRequestSchema: GenMessage<EnableUserRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 18);
+  messageDesc(file_countersign_v1_user_service, 28);
 
 /**
  * The user may log in.
@@ -667,7 +1049,7 @@ export type EnableUserResponse = Message<"countersign.v1.EnableUserResponse"> & 
  * Use `create(EnableUserResponseSchema)` to create a new message.
  */
 export const EnableUserResponseSchema: GenMessage<EnableUserResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 19);
+  messageDesc(file_countersign_v1_user_service, 29);
 
 /**
  * Whom to forget.
@@ -688,7 +1070,7 @@ export type DeleteUserRequest = Message<"countersign.v1.DeleteUserRequest"> & {
  * Use `create(DeleteUserRequestSchema)` to create a new message.
  */
 export const DeleteUserRequestSchema: GenMessage<DeleteUserRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 20);
+  messageDesc(file_countersign_v1_user_service, 30);
 
 /**
  * The user is forgotten, and every session is over.
@@ -710,7 +1092,117 @@ export type DeleteUserResponse = Message<"countersign.v1.DeleteUserResponse"> & 
  * Use `create(DeleteUserResponseSchema)` to create a new message.
  */
 export const DeleteUserResponseSchema: GenMessage<DeleteUserResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_user_service, 21);
+  messageDesc(file_countersign_v1_user_service, 31);
+
+/**
+ * What became of a row.
+ *
+ * @generated from enum countersign.v1.ImportOutcome
+ */
+export enum ImportOutcome {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: IMPORT_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The user was created. In a dry run: would be.
+   *
+   * @generated from enum value: IMPORT_OUTCOME_CREATED = 1;
+   */
+  CREATED = 1,
+
+  /**
+   * The user is there already, as the row says. Of their password nothing is said: they may have changed it since.
+   *
+   * @generated from enum value: IMPORT_OUTCOME_UNCHANGED = 2;
+   */
+  UNCHANGED = 2,
+
+  /**
+   * Nothing was done.
+   *
+   * @generated from enum value: IMPORT_OUTCOME_REFUSED = 3;
+   */
+  REFUSED = 3,
+}
+
+/**
+ * Describes the enum countersign.v1.ImportOutcome.
+ */
+export const ImportOutcomeSchema: GenEnum<ImportOutcome> = /*@__PURE__*/
+  enumDesc(file_countersign_v1_user_service, 0);
+
+/**
+ * Why a row is refused.
+ *
+ * @generated from enum countersign.v1.ImportRefusalReason
+ */
+export enum ImportRefusalReason {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: IMPORT_REFUSAL_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A field cannot be what it is.
+   *
+   * @generated from enum value: IMPORT_REFUSAL_REASON_INVALID_FIELD = 1;
+   */
+  INVALID_FIELD = 1,
+
+  /**
+   * The password hash cannot be used.
+   *
+   * @generated from enum value: IMPORT_REFUSAL_REASON_PASSWORD_HASH_REFUSED = 2;
+   */
+  PASSWORD_HASH_REFUSED = 2,
+
+  /**
+   * Another user has the username: one that was not made from this row.
+   *
+   * @generated from enum value: IMPORT_REFUSAL_REASON_USERNAME_TAKEN = 3;
+   */
+  USERNAME_TAKEN = 3,
+
+  /**
+   * Another user has the id.
+   *
+   * @generated from enum value: IMPORT_REFUSAL_REASON_USER_ID_TAKEN = 4;
+   */
+  USER_ID_TAKEN = 4,
+
+  /**
+   * Another user has the external id.
+   *
+   * @generated from enum value: IMPORT_REFUSAL_REASON_EXTERNAL_ID_TAKEN = 5;
+   */
+  EXTERNAL_ID_TAKEN = 5,
+
+  /**
+   * The user is there, and is not as the row says: `fields` names what is different. Nothing is overwritten.
+   *
+   * @generated from enum value: IMPORT_REFUSAL_REASON_USER_DIFFERS = 6;
+   */
+  USER_DIFFERS = 6,
+
+  /**
+   * The caller may not give one of the roles.
+   *
+   * @generated from enum value: IMPORT_REFUSAL_REASON_ROLE_NOT_ALLOWED = 7;
+   */
+  ROLE_NOT_ALLOWED = 7,
+}
+
+/**
+ * Describes the enum countersign.v1.ImportRefusalReason.
+ */
+export const ImportRefusalReasonSchema: GenEnum<ImportRefusalReason> = /*@__PURE__*/
+  enumDesc(file_countersign_v1_user_service, 1);
 
 /**
  * Users, for operators and for an application's own backend. Served over gRPC only, and closed: a caller has an access
@@ -740,6 +1232,42 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof CreateUserRequestSchema;
     output: typeof CreateUserResponseSchema;
+  },
+  /**
+   * Brings users from another system, with the passwords that they have there. The caller says `start`, then rows, up to a
+   * hundred in a message, and hears of each row what became of it: it is created, or it was created before and is
+   * unchanged, or it is refused with what is wrong. A row that is refused costs no other anything. Answers come in the
+   * order of the rows. The server reads no more than 300 rows ahead of what it has stored, so a caller that sends faster
+   * waits. Read the answers while you send. Where you send ahead of the answers, send many rows in a message: a connection
+   * on which hundreds of small messages wait is ended (HTTP/2 `ENHANCE_YOUR_CALM`).
+   *
+   * What has been answered is durable. An import may end before its last row: when its caller loses a role, when a store
+   * does not answer (UNAVAILABLE `STORE_UNAVAILABLE`), when passwords must be hashed and logins leave no time for it
+   * (RESOURCE_EXHAUSTED `LOGIN_OVERLOADED`), after some ten minutes, or when the server stops (UNAVAILABLE
+   * `STREAM_ENDED`). Rows without an answer are then to be sent again in another call; so may all the others be, for a row
+   * that was stored is unchanged. A message larger than the server reads ends the call as INVALID_ARGUMENT.
+   *
+   * DEADLINE_EXCEEDED: nothing came for a minute. RESOURCE_EXHAUSTED `SERVER_OVERLOADED`: four imports are under way here.
+   *
+   * @generated from rpc countersign.v1.UserService.ImportUsers
+   */
+  importUsers: {
+    methodKind: "bidi_streaming";
+    input: typeof ImportUsersRequestSchema;
+    output: typeof ImportUsersResponseSchema;
+  },
+  /**
+   * Says whether `ImportUsers` would take a password hash, and whether a password is the one that it was made of: to try
+   * one row of a table before all of them. Changes nothing. Done when no login waits.
+   *
+   * RESOURCE_EXHAUSTED `LOGIN_OVERLOADED`.
+   *
+   * @generated from rpc countersign.v1.UserService.CheckPasswordHash
+   */
+  checkPasswordHash: {
+    methodKind: "unary";
+    input: typeof CheckPasswordHashRequestSchema;
+    output: typeof CheckPasswordHashResponseSchema;
   },
   /**
    * Says what is known of a user. NOT_FOUND `USER_NOT_FOUND`.
