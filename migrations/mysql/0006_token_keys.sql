@@ -1,7 +1,7 @@
 -- Keys that make tokens, each encrypted under a key that is not in the database. Binaries of every version go on, for they
 -- use none of these tables.
 
-INSERT IGNORE INTO schema_compatibility (version, oldest) VALUES (7, 1);
+INSERT IGNORE INTO schema_compatibility (version, oldest) VALUES (6, 1);
 
 CREATE TABLE IF NOT EXISTS token_keys (
     id           VARCHAR(128)   NOT NULL PRIMARY KEY,
