@@ -50,12 +50,12 @@ impl LoginCheck {
         let username = Username::parse(&name).map_err(BoxError::from)?;
         let password = SecretString::from(hex::encode(secret::random::<16>()));
         let new = CreateUser::new(username.clone(), password.clone());
-        users.create(new).await.map_err(BoxError::from)?;
+        users.create(new).await?;
         let outcome = login_check(target, &name, password.expose_secret()).await;
         // Whatever came of it, the user must not stay behind.
         let forgotten = users.delete(&username).await;
         outcome.map_err(BoxError::from)?;
-        forgotten.map_err(BoxError::from)?;
+        forgotten?;
         let grpc = shown_url(&grpc.to_string());
         writeln!(out, "{grpc} takes logins: logged in, verified, refreshed, logged out")?;
         Ok(())

@@ -105,7 +105,7 @@ impl Loaded {
     }
 
     /// From when on tokens say what has changed.
-    pub(super) fn from_next_refresh(&self) -> String {
+    pub(super) fn since_next_refresh(&self) -> String {
         let until = match self {
             Self::Stores(config) => {
                 let life = duration::format(config.tokens.access_ttl);

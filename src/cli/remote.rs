@@ -27,7 +27,7 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// Which service to ask, as whom, and how.
 #[derive(Debug, Args)]
 pub struct RemoteArgs {
-    /// Ask a running service over gRPC, such as https://auth.example.com:50051, instead of opening its stores; no configuration
+    /// Ask a running service over gRPC, such as `https://auth.example.com:50051`, instead of opening its stores; no configuration
     /// is read then. Who asks is said by --token-file, by the variable `COUNTERSIGN_TOKEN`, or by --certificate-file
     #[arg(long, value_name = "URL", value_parser = address, conflicts_with = "data_dir")]
     pub server: Option<Uri>,

@@ -213,18 +213,18 @@ impl User {
             Self::SetRoles(SetRoles { user: Named { username, place }, roles }) => {
                 let (roles, loaded) = (roles.into_roles()?, place.load()?);
                 loaded.users(program).await?.set_roles(&username, roles).await?;
-                done(out, &username, &format!("has other roles {}", loaded.from_next_refresh()))
+                done(out, &username, &format!("has other roles {}", loaded.since_next_refresh()))
             }
             Self::SetClaims(SetClaims { user: Named { username, place }, claims }) => {
                 let (claims, loaded) = (claims.into_claims()?, place.load()?);
                 loaded.users(program).await?.set_claims(&username, claims).await?;
-                done(out, &username, &format!("has other claims {}", loaded.from_next_refresh()))
+                done(out, &username, &format!("has other claims {}", loaded.since_next_refresh()))
             }
             Self::SetExternalId(SetExternalId { user: Named { username, place }, external_id }) => {
                 let loaded = place.load()?;
                 let users = loaded.users(program).await?;
                 users.set_external_id(&username, external_id.external_id).await?;
-                done(out, &username, &format!("has another external id {}", loaded.from_next_refresh()))
+                done(out, &username, &format!("has another external id {}", loaded.since_next_refresh()))
             }
             Self::Enable(Named { username, place }) => {
                 place.load()?.users(program).await?.enable(&username).await?;

@@ -89,6 +89,7 @@ fn the_environment_alone_is_enough() {
 
 /// Every wrong value: the layer that has it, and what the one line must say.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_bad_value_is_named_with_its_key_and_its_source() {
     let cases: &[(&str, &[&str])] = &[
         ("[grpc]\nlisten = 'localhost:1'", &["grpc.listen", "localhost:1", "IP address"]),

@@ -75,6 +75,11 @@ fn summary(out: &str) -> &str {
     out.lines().last().unwrap_or_default()
 }
 
+/// JSON Lines.
+fn lines_of(rows: &[Value]) -> String {
+    rows.iter().flat_map(|row| [row.to_string(), "\n".to_owned()]).collect()
+}
+
 #[tokio::test]
 async fn a_file_is_imported_once_however_often_it_is_given() {
     let data = Data::new().await;
@@ -86,7 +91,7 @@ async fn a_file_is_imported_once_however_often_it_is_given() {
         json!({"username": "alan", "no_password": true, "disabled": true, "created_at": 1_234_567_890}),
         json!({"username": "edsger", "password_hash": "md5:password::e10adc3949ba59abbe56e057f20f883e"}),
     ];
-    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let lines = lines_of(&rows);
     std::fs::write(&file, lines).unwrap();
     let file = file.to_str().unwrap();
 
@@ -140,11 +145,11 @@ async fn an_export_is_imported_elsewhere_as_it_is() {
             json!({"username": "plain", "password": "123456"}),
         ])
         .collect();
-    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let lines = lines_of(&rows);
     assert_eq!(here.import(&["-"], lines.as_bytes()).code, 0);
     let users = here.exported(&["--with-hashes"]);
     assert_eq!(users.len(), 1202);
-    let lines: String = users.iter().map(|row| format!("{row}\n")).collect();
+    let lines = lines_of(&users);
     let moved = there.import(&["-"], lines.as_bytes());
     assert_eq!((moved.code, moved.out.as_str()), (0, "1202 rows: 1202 created, 0 unchanged, 0 refused\n"));
     assert_eq!(there.exported(&["--with-hashes"]), users, "byte by byte");

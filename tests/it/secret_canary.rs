@@ -186,7 +186,7 @@ async fn imported(address: SocketAddr, admin: &str) -> (Vec<(String, Vec<u8>)>, 
     let secrets = vec![
         ("an imported password".to_owned(), plain.into_bytes()),
         ("a hash that was refused".to_owned(), broken.into_bytes()),
-        ("a fast hash".to_owned(), fast["md5:password::".len()..].as_bytes().to_vec()),
+        ("a fast hash".to_owned(), fast.as_bytes()["md5:password::".len()..].to_vec()),
         ("the bytes of a fast hash".to_owned(), hex::decode(&fast["md5:password::".len()..]).unwrap()),
     ];
     (secrets, format!("{told:?}"))

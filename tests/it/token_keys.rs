@@ -249,7 +249,8 @@ async fn a_rotation_waits_for_a_replica_that_is_alive_and_names_it() {
     assert!(world.list().await.iter().any(|key| key.id == next[0] && missing(key)));
 
     // From now on everybody is told of it; a moment ago somebody may have been told of the keys without it.
-    for wait in [ANNOUNCE / 2, ANNOUNCE / 2 - Duration::from_millis(1), Duration::from_millis(1)] {
+    let almost_half = (ANNOUNCE / 2).saturating_sub(Duration::from_millis(1));
+    for wait in [ANNOUNCE / 2, almost_half, Duration::from_millis(1)] {
         slow(u64::from(u32::MAX)).await.unwrap();
         leader.step().await.unwrap();
         assert_eq!(signer(&leader, world.now()), first);
@@ -336,13 +337,13 @@ async fn fifty_rotations_refuse_no_good_token_and_accept_none_of_a_withdrawn_key
     while signers.len() < 51 {
         world.clock.advance(Duration::from_secs(15));
         let now = world.now();
-        for place in 0..3 {
+        for replica in &mut replicas {
             match dice.roll(40) {
                 0 => {
-                    replicas[place] = world.start(&format!("{now:?}")).await;
+                    *replica = world.start(&format!("{now:?}")).await;
                     killed += 1;
                 }
-                1..30 => drop(replicas[place].step().await.unwrap()),
+                1..30 => drop(replica.step().await.unwrap()),
                 _ => {}
             }
         }

@@ -115,12 +115,12 @@ impl Import {
 
 /// The first byte that is no white space, among those that are read first. Takes nothing away.
 fn first_byte(text: &mut dyn BufRead) -> Result<Option<u8>, Failure> {
-    let head = text.fill_buf().map_err(cut_off)?;
+    let head = text.fill_buf().map_err(|error| cut_off(&error))?;
     Ok(head.iter().copied().find(|byte| !byte.is_ascii_whitespace()))
 }
 
 /// The file cannot be read on.
-fn cut_off(error: std::io::Error) -> Failure {
+fn cut_off(error: &std::io::Error) -> Failure {
     Failure::Failed(format!("the file cannot be read to its end: {error}").into())
 }
 

@@ -190,7 +190,7 @@ fn raw_row(row: v1::ImportRow) -> Result<RawRow, RowRefusal> {
     let claims =
         claims.ok_or_else(|| RowRefusal::invalid("custom_claims", "are no JSON, or nested too deep"))?;
     let created_at = row.created_at.map(convert::unix_millis).transpose();
-    let created_at = created_at.map_err(|_| RowRefusal::invalid("created_at", "is not a time"))?;
+    let created_at = created_at.map_err(|()| RowRefusal::invalid("created_at", "is not a time"))?;
     Ok(RawRow {
         username: row.username,
         credential,

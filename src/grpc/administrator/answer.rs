@@ -61,7 +61,7 @@ pub(super) fn session(session: v1::Session) -> Result<SessionFacts, Unreadable> 
         created_at: time("created_at", session.created_at)?,
         refreshed_at: time("refreshed_at", session.refreshed_at)?,
         expires_at: time("expires_at", session.expires_at)?,
-        client: ClientFacts { name, user_agent, address, class },
+        client: ClientFacts { address, user_agent, name, class },
     })
 }
 

@@ -9,9 +9,9 @@ use super::{Administrator, AdministratorError, PAGE, answer, asked, next};
 use crate::grpc::proto::v1;
 use crate::model::{Note, Role, ServiceAccount, ServiceAccountName, ServiceKeyFacts, ServiceKeyId};
 
-fn named(name: &ServiceAccountName) -> Option<v1::ServiceAccountRef> {
+fn named(name: &ServiceAccountName) -> v1::ServiceAccountRef {
     let name = v1::service_account_ref::ServiceAccount::Name(name.as_str().to_owned());
-    Some(v1::ServiceAccountRef { service_account: Some(name) })
+    v1::ServiceAccountRef { service_account: Some(name) }
 }
 
 impl Administrator {
@@ -50,7 +50,7 @@ impl Administrator {
         &self,
         name: &ServiceAccountName,
     ) -> Result<ServiceAccount, AdministratorError> {
-        let request = v1::GetServiceAccountRequest { service_account: named(name) };
+        let request = v1::GetServiceAccountRequest { service_account: Some(named(name)) };
         let answer = asked(self.service_accounts().get_service_account(request)).await?;
         Ok(answer::service_account(answer.service_account)?)
     }
@@ -63,7 +63,7 @@ impl Administrator {
     ) -> Result<(), AdministratorError> {
         let change = v1::ServiceAccountChange { roles: names(roles), ..Default::default() };
         let request = v1::UpdateServiceAccountRequest {
-            service_account: named(name),
+            service_account: Some(named(name)),
             change: Some(change),
             update_mask: Some(prost_types::FieldMask { paths: vec!["roles".to_owned()] }),
             etag: String::new(),
@@ -74,21 +74,21 @@ impl Administrator {
 
     /// Takes the keys of a disabled service account again.
     pub async fn enable_service_account(&self, name: &ServiceAccountName) -> Result<(), AdministratorError> {
-        let request = v1::EnableServiceAccountRequest { service_account: named(name) };
+        let request = v1::EnableServiceAccountRequest { service_account: Some(named(name)) };
         asked(self.service_accounts().enable_service_account(request)).await?;
         Ok(())
     }
 
     /// Refuses every key of a service account.
     pub async fn disable_service_account(&self, name: &ServiceAccountName) -> Result<(), AdministratorError> {
-        let request = v1::DisableServiceAccountRequest { service_account: named(name) };
+        let request = v1::DisableServiceAccountRequest { service_account: Some(named(name)) };
         asked(self.service_accounts().disable_service_account(request)).await?;
         Ok(())
     }
 
     /// Forgets a service account and its keys.
     pub async fn delete_service_account(&self, name: &ServiceAccountName) -> Result<(), AdministratorError> {
-        let request = v1::DeleteServiceAccountRequest { service_account: named(name) };
+        let request = v1::DeleteServiceAccountRequest { service_account: Some(named(name)) };
         asked(self.service_accounts().delete_service_account(request)).await?;
         Ok(())
     }
@@ -101,7 +101,7 @@ impl Administrator {
         ttl: Duration,
     ) -> Result<(SecretString, ServiceKeyFacts), AdministratorError> {
         let request = v1::CreateKeyRequest {
-            service_account: named(name),
+            service_account: Some(named(name)),
             ttl: ttl.try_into().ok(),
             label: label.as_str().to_owned(),
             request_id: String::new(),
@@ -116,7 +116,7 @@ impl Administrator {
         &self,
         name: &ServiceAccountName,
     ) -> Result<Vec<ServiceKeyFacts>, AdministratorError> {
-        let request = v1::ListKeysRequest { service_account: named(name) };
+        let request = v1::ListKeysRequest { service_account: Some(named(name)) };
         let keys = asked(self.service_accounts().list_keys(request)).await?.keys;
         let keys: Result<_, _> = keys.into_iter().map(|key| answer::service_key(Some(key))).collect();
         Ok(keys?)
@@ -128,7 +128,7 @@ impl Administrator {
         name: &ServiceAccountName,
         key: ServiceKeyId,
     ) -> Result<(), AdministratorError> {
-        let request = v1::RevokeKeyRequest { service_account: named(name), key_id: key.to_string() };
+        let request = v1::RevokeKeyRequest { service_account: Some(named(name)), key_id: key.to_string() };
         asked(self.service_accounts().revoke_key(request)).await?;
         Ok(())
     }

@@ -16,7 +16,7 @@ impl Administrator {
         after: Option<&str>,
     ) -> Result<(Vec<SessionFacts>, Option<String>), AdministratorError> {
         let page_token = after.unwrap_or_default().to_owned();
-        let request = v1::ListSessionsRequest { user: named(username), page_size: PAGE, page_token };
+        let request = v1::ListSessionsRequest { user: Some(named(username)), page_size: PAGE, page_token };
         let page = asked(self.sessions().list_sessions(request)).await?;
         let sessions: Result<_, _> = page.sessions.into_iter().map(answer::session).collect();
         Ok((sessions?, next(page.next_page_token)))
@@ -29,7 +29,7 @@ impl Administrator {
         sessions: Option<&BTreeSet<SessionId>>,
     ) -> Result<RevokedSessions, AdministratorError> {
         let request = v1::RevokeSessionsRequest {
-            user: named(username),
+            user: Some(named(username)),
             session_ids: sessions.into_iter().flatten().map(SessionId::to_string).collect(),
             all: sessions.is_none(),
         };
@@ -44,7 +44,8 @@ impl Administrator {
         user: &UserRef,
         session: SessionId,
     ) -> Result<Explanation, AdministratorError> {
-        let request = v1::ExplainSessionRequest { user: user_ref(user), session_id: session.to_string() };
+        let request =
+            v1::ExplainSessionRequest { user: Some(user_ref(user)), session_id: session.to_string() };
         Ok(answer::explanation(asked(self.sessions().explain_session(request)).await?)?)
     }
 }

@@ -11,17 +11,17 @@ use crate::grpc::proto::v1;
 use crate::model::{ExternalId, Position, Role, UnixMillis, UserFacts, UserId, Username};
 
 /// A user by name.
-pub(super) fn named(username: &Username) -> Option<v1::UserRef> {
+pub(super) fn named(username: &Username) -> v1::UserRef {
     user_ref(&UserRef::Name(username.clone()))
 }
 
-pub(super) fn user_ref(user: &UserRef) -> Option<v1::UserRef> {
+pub(super) fn user_ref(user: &UserRef) -> v1::UserRef {
     let user = match user {
         UserRef::Id(id) => v1::user_ref::User::UserId(id.to_string()),
         UserRef::Name(name) => v1::user_ref::User::Username(name.as_str().to_owned()),
         UserRef::External(id) => v1::user_ref::User::ExternalId(id.as_str().to_owned()),
     };
-    Some(v1::UserRef { user: Some(user) })
+    v1::UserRef { user: Some(user) }
 }
 
 pub(super) fn names(roles: &[Role]) -> Vec<String> {
@@ -70,7 +70,7 @@ impl Administrator {
 
     /// The user with this username.
     pub async fn user(&self, username: &Username) -> Result<UserFacts, AdministratorError> {
-        let request = v1::GetUserRequest { user: named(username) };
+        let request = v1::GetUserRequest { user: Some(named(username)) };
         Ok(answer::user(asked(self.users().get_user(request)).await?.user)?)
     }
 
@@ -93,7 +93,7 @@ impl Administrator {
             external_id: text_of(external_id.flatten().as_ref()),
         };
         let request = v1::UpdateUserRequest {
-            user: named(username),
+            user: Some(named(username)),
             change: Some(change),
             update_mask: Some(prost_types::FieldMask { paths }),
             etag: String::new(),
@@ -109,7 +109,7 @@ impl Administrator {
         password: &SecretString,
     ) -> Result<Position, AdministratorError> {
         let password = password.expose_secret().to_owned();
-        let request = v1::SetPasswordRequest { user: named(username), password };
+        let request = v1::SetPasswordRequest { user: Some(named(username)), password };
         Ok(answer::position(&asked(self.users().set_password(request)).await?.position)?)
     }
 
@@ -119,26 +119,27 @@ impl Administrator {
         username: &Username,
         ttl: Duration,
     ) -> Result<(SecretString, UnixMillis), AdministratorError> {
-        let request = v1::CreatePasswordResetRequest { user: named(username), ttl: ttl.try_into().ok() };
+        let request =
+            v1::CreatePasswordResetRequest { user: Some(named(username)), ttl: ttl.try_into().ok() };
         let answer = asked(self.users().create_password_reset(request)).await?;
         Ok((answer.reset_token.into(), answer::time("expires_at", answer.expires_at)?))
     }
 
     /// Lets a disabled user in again.
     pub async fn enable_user(&self, username: &Username) -> Result<(), AdministratorError> {
-        asked(self.users().enable_user(v1::EnableUserRequest { user: named(username) })).await?;
+        asked(self.users().enable_user(v1::EnableUserRequest { user: Some(named(username)) })).await?;
         Ok(())
     }
 
     /// Locks a user out, and ends every session.
     pub async fn disable_user(&self, username: &Username) -> Result<Position, AdministratorError> {
-        let request = v1::DisableUserRequest { user: named(username) };
+        let request = v1::DisableUserRequest { user: Some(named(username)) };
         Ok(answer::position(&asked(self.users().disable_user(request)).await?.position)?)
     }
 
     /// Forgets a user, and ends every session.
     pub async fn delete_user(&self, username: &Username) -> Result<Position, AdministratorError> {
-        let request = v1::DeleteUserRequest { user: named(username) };
+        let request = v1::DeleteUserRequest { user: Some(named(username)) };
         Ok(answer::position(&asked(self.users().delete_user(request)).await?.position)?)
     }
 }

@@ -186,7 +186,7 @@ pub struct Statements {
     /// Deletes rows but the last: until when they mattered, limit
     pub purge_ledger: &'static str,
 
-    /// Revision, holder, lease_until and `now`: time?
+    /// Revision, holder, `lease_until` and `now`: time?
     pub key_head: &'static str,
     /// Every key, in the order in which they were created
     pub token_keys: &'static str,

@@ -22,9 +22,13 @@ fn every_line_of_the_page_does_what_the_page_says() {
     let data = tempfile::tempdir().unwrap();
     let dev = Dev::start(data.path());
     let lines = lines();
-    let mut script = String::new();
+    let files = tempfile::tempdir().unwrap();
+    let programs = Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap();
+    // What the page writes into files is not to stay here.
+    let mut script = format!("export PATH=\"{}:$PATH\"\ncd {}\n", programs.display(), files.path().display());
     for line in &lines {
         let line = line.replace("127.0.0.1:50051", &dev.grpc.to_string());
+        let line = line.replace("--data-dir DATA", &format!("--data-dir {}", data.path().display()));
         script += &line.replace("PASSWORD", &dev.password().unwrap());
         script += "\necho \"next-line $?\"\n";
     }
@@ -41,6 +45,11 @@ fn every_line_of_the_page_does_what_the_page_says() {
             answers[place.unwrap_or_else(|| panic!("{marker} {number}")).0]
         };
         assert!(after("UserService/CreateUser", 0).contains("\"username\": \"ada\""), "{shell}: {printed}");
+        let disabled = after("countersign user disable hopper", 0);
+        assert!(
+            disabled.contains("hopper is disabled") && disabled.contains("at_least"),
+            "{shell}: {printed}"
+        );
         assert!(after("UserService/ListUsers", 0).contains("\"admin\""), "{shell}: {printed}");
         assert!(after("UserService/UpdateUser", 0).contains("\"billing\""), "{shell}: {printed}");
         assert!(

@@ -337,9 +337,9 @@ async fn rows_may_be_sent_one_by_one_and_no_more_are_read_than_are_answered() {
 
     let (send, said) = tokio::sync::mpsc::channel(1);
     let said = tokio_stream::wrappers::ReceiverStream::new(said);
-    let sent = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let count = Arc::clone(&sent);
-    let sending = tokio::spawn(async move {
+    let begun = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let count = Arc::clone(&begun);
+    let upload = tokio::spawn(async move {
         let rows = |message: u64| said_at_once((0..100).map(|row| user(message * 100 + row, "")).collect());
         for message in std::iter::once(start(true)).chain((0..MESSAGES).map(rows)) {
             if send.send(message).await.is_err() {
@@ -356,7 +356,7 @@ async fn rows_may_be_sent_one_by_one_and_no_more_are_read_than_are_answered() {
     let mut before = 0;
     loop {
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        let now = sent.load(std::sync::atomic::Ordering::Relaxed);
+        let now = begun.load(std::sync::atomic::Ordering::Relaxed);
         if now == before {
             break;
         }
@@ -368,7 +368,7 @@ async fn rows_may_be_sent_one_by_one_and_no_more_are_read_than_are_answered() {
         assert_eq!(answer.number, total);
         total += 1;
     }
-    sending.await.unwrap();
+    upload.await.unwrap();
     assert_eq!(total, MESSAGES * 100);
 }
 

@@ -29,7 +29,7 @@ const PASSWORDS: [&str; 2] = ["the first long password", "the second long passwo
 enum Change {
     SetRoles,
     SetPassword,
-    ChangePassword,
+    OwnPassword,
     ResetPassword,
     RevokeSessions,
     Disable,
@@ -40,7 +40,7 @@ impl Change {
     const ALL: [Self; 7] = [
         Self::SetRoles,
         Self::SetPassword,
-        Self::ChangePassword,
+        Self::OwnPassword,
         Self::ResetPassword,
         Self::RevokeSessions,
         Self::Disable,
@@ -52,7 +52,7 @@ impl Change {
         let before = Seen::before();
         match self {
             Self::SetRoles => Seen { roles: Some(vec!["ops".to_owned()]), ..before },
-            Self::SetPassword | Self::ChangePassword | Self::ResetPassword => {
+            Self::SetPassword | Self::OwnPassword | Self::ResetPassword => {
                 Seen { session: false, logs_in: [false, true], ..before }
             }
             Self::RevokeSessions => Seen { session: false, ..before },
@@ -135,7 +135,7 @@ impl Work {
             Change::RevokeSessions => drop(self.administrator.revoke_all(name).await?),
             Change::Disable => drop(self.administrator.disable(name).await?),
             Change::Delete => drop(self.administrator.delete(name).await?),
-            Change::ChangePassword => {
+            Change::OwnPassword => {
                 let [from, to] = PASSWORDS;
                 new = Some(self.client.change_password(&tokens.refresh_token, from, to).await?.0);
             }

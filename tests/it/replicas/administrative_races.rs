@@ -227,7 +227,7 @@ async fn of_two_changes_to_what_was_read_one_is_made() {
         let now = first.get(&name).await.unwrap();
         match made {
             [Some(user), None] | [None, Some(user)] => {
-                assert_eq!((&now.roles, &now.etag), (&user.roles, &user.etag))
+                assert_eq!((&now.roles, &now.etag), (&user.roles, &user.etag));
             }
             both => panic!("{name}: {both:?}"),
         }

@@ -18,8 +18,8 @@ pub(crate) struct Administrator {
     bearer: String,
 }
 
-fn named(username: &str) -> Option<v1::UserRef> {
-    Some(v1::UserRef { user: Some(v1::user_ref::User::Username(username.to_owned())) })
+fn named(username: &str) -> v1::UserRef {
+    v1::UserRef { user: Some(v1::user_ref::User::Username(username.to_owned())) }
 }
 
 impl Administrator {
@@ -53,7 +53,7 @@ impl Administrator {
     }
 
     pub(crate) async fn get(&mut self, username: &str) -> Result<v1::User, Refused> {
-        let message = v1::GetUserRequest { user: named(username) };
+        let message = v1::GetUserRequest { user: Some(named(username)) };
         Ok(self.users.get_user(self.ask(message)).await?.into_inner().user.unwrap())
     }
 
@@ -66,7 +66,7 @@ impl Administrator {
     ) -> Result<v1::User, Refused> {
         let roles = roles.iter().map(|&role| role.to_owned()).collect();
         let message = v1::UpdateUserRequest {
-            user: named(username),
+            user: Some(named(username)),
             change: Some(v1::UserChange { roles, ..Default::default() }),
             update_mask: Some(prost_types::FieldMask { paths: vec!["roles".to_owned()] }),
             etag: etag.to_owned(),
@@ -76,35 +76,36 @@ impl Administrator {
 
     /// Returns the position.
     pub(crate) async fn set_password(&mut self, username: &str, password: &str) -> Result<String, Refused> {
-        let message = v1::SetPasswordRequest { user: named(username), password: password.to_owned() };
+        let message = v1::SetPasswordRequest { user: Some(named(username)), password: password.to_owned() };
         Ok(self.users.set_password(self.ask(message)).await?.into_inner().position)
     }
 
     pub(crate) async fn create_reset(&mut self, username: &str) -> Result<String, Refused> {
-        let message = v1::CreatePasswordResetRequest { user: named(username), ttl: None };
+        let message = v1::CreatePasswordResetRequest { user: Some(named(username)), ttl: None };
         Ok(self.users.create_password_reset(self.ask(message)).await?.into_inner().reset_token)
     }
 
     /// Returns the position.
     pub(crate) async fn disable(&mut self, username: &str) -> Result<String, Refused> {
-        let message = v1::DisableUserRequest { user: named(username) };
+        let message = v1::DisableUserRequest { user: Some(named(username)) };
         Ok(self.users.disable_user(self.ask(message)).await?.into_inner().position)
     }
 
     pub(crate) async fn enable(&mut self, username: &str) -> Result<(), Refused> {
-        self.users.enable_user(self.ask(v1::EnableUserRequest { user: named(username) })).await?;
+        self.users.enable_user(self.ask(v1::EnableUserRequest { user: Some(named(username)) })).await?;
         Ok(())
     }
 
     /// Returns the position.
     pub(crate) async fn delete(&mut self, username: &str) -> Result<String, Refused> {
-        let message = v1::DeleteUserRequest { user: named(username) };
+        let message = v1::DeleteUserRequest { user: Some(named(username)) };
         Ok(self.users.delete_user(self.ask(message)).await?.into_inner().position)
     }
 
     /// Returns the position.
     pub(crate) async fn revoke_all(&mut self, username: &str) -> Result<String, Refused> {
-        let message = v1::RevokeSessionsRequest { user: named(username), all: true, ..Default::default() };
+        let message =
+            v1::RevokeSessionsRequest { user: Some(named(username)), all: true, ..Default::default() };
         Ok(self.sessions.revoke_sessions(self.ask(message)).await?.into_inner().position)
     }
 }

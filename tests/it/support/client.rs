@@ -92,7 +92,6 @@ impl Client {
             refresh_token: refresh_token.to_owned(),
             current_password: current.to_owned(),
             new_password: new.to_owned(),
-            ..Default::default()
         };
         let answer = self.0.change_password(request).await?.into_inner();
         Ok((answer.tokens.unwrap(), answer.position))

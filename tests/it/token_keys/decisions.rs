@@ -8,13 +8,13 @@ use countersign::model::{
 };
 use proptest::prelude::*;
 
-const LIFE: Duration = Duration::from_secs(300);
+const LIFE: Duration = Duration::from_mins(5);
 
 const POLICY: KeyPolicy = KeyPolicy {
-    rotate_every: Some(Duration::from_secs(3600)),
-    announce: Duration::from_secs(600),
-    margin: Duration::from_secs(60),
-    remember: Duration::from_secs(7200),
+    rotate_every: Some(Duration::from_hours(1)),
+    announce: Duration::from_mins(10),
+    margin: Duration::from_mins(1),
+    remember: Duration::from_hours(2),
 };
 
 /// A table, and what each replica has of it.
@@ -237,7 +237,7 @@ fn a_rotation_takes_its_time() {
             model.apply(step);
             (0..3).for_each(|replica| model.load(replica));
         }
-        model.table.now = model.table.now + Duration::from_secs(60);
+        model.table.now = model.table.now + Duration::from_mins(1);
     }
     assert_eq!(
         log,

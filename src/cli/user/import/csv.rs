@@ -60,7 +60,7 @@ impl Csv {
             let input = match self.text.fill_buf() {
                 Ok(input) => input,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(cut_off(error)),
+                Err(error) => return Err(cut_off(&error)),
             };
             let ends = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             if ends == 0 {
@@ -80,7 +80,7 @@ impl Csv {
             let input = match self.text.fill_buf() {
                 Ok(input) => input,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(cut_off(error)),
+                Err(error) => return Err(cut_off(&error)),
             };
             let (result, read, written, ended) =
                 self.parser.read_record(input, &mut self.bytes[filled..], &mut self.ends[fields..]);

@@ -28,7 +28,7 @@ impl JsonLines {
             let piece = match self.text.fill_buf() {
                 Ok(piece) => piece,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(cut_off(error)),
+                Err(error) => return Err(cut_off(&error)),
             };
             if piece.is_empty() {
                 self.line += u64::from(any);
