@@ -41,7 +41,7 @@ pub use health::Health;
 pub use login_check::{LoginCheckFailed, login_check};
 pub use meter::Calls;
 pub use revocation_service::Published;
-pub use target::Target;
+pub use target::{Connector, Target};
 
 use ext_authz::ExtAuthzService;
 use proto::v1::auth_service_server::AuthServiceServer;

@@ -1,8 +1,10 @@
 //! What `countersign config check` looks at beside the values themselves: the files that they name.
 
-use super::{App, ListenersTls, StartError, Stores, allow_list, edge, hash_parameters, password_policy};
-use crate::config::{Config, KeyStore};
-use crate::token::{KeyDirectory, KeyDirectoryError};
+use super::{
+    App, ListenersTls, StartError, Stores, allow_list, edge, hash_parameters, keys, password_policy,
+};
+use crate::config::Config;
+use crate::token::KeyDirectoryError;
 
 impl App {
     /// Finds what would stop a start, without asking a store, opening a port, or making anything.
@@ -20,11 +22,10 @@ impl App {
 
 /// None are needed where they are in the database, or where missing keys are made at the start.
 fn check_keys(config: &Config) -> Result<(), KeyDirectoryError> {
-    let keys = &config.keys;
-    if keys.store == KeyStore::Database {
+    if keys::are_stored(config) {
         return Ok(());
     }
-    match KeyDirectory::open(&keys.directory, keys.permissions.into()) {
+    match keys::open_directory(config) {
         Err(error) if config.create_missing_keys() && error.is_missing() => Ok(()),
         outcome => outcome.map(drop),
     }

@@ -24,13 +24,18 @@ pub(super) fn of_directory(config: &Config, clock: &dyn Clock) -> Result<LoadedK
     if config.create_missing_keys() {
         KeyDirectory::create_missing(&keys.directory, keys.algorithm.into(), clock.now())?;
     }
-    KeyDirectory::open(&keys.directory, keys.permissions.into())
+    open_directory(config)
+}
+
+/// The keys that a directory has.
+pub(super) fn open_directory(config: &Config) -> Result<LoadedKeys, KeyDirectoryError> {
+    KeyDirectory::open(&config.keys.directory, config.keys.permissions.into())
 }
 
 /// The keys as they are now, for a command: none is made, and no replica hears of it.
 pub(super) async fn read(config: &Config, store: &dyn store::KeyStore) -> Result<LoadedKeys, StartError> {
     if !are_stored(config) {
-        return Ok(KeyDirectory::open(&config.keys.directory, config.keys.permissions.into())?);
+        return Ok(open_directory(config)?);
     }
     let table = store.keys().await.map_err(KeeperError::from)?;
     let opened = LoadedKeys::of_table(&table, &config.keys.encryption()?).map_err(KeeperError::from)?;

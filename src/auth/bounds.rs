@@ -21,6 +21,8 @@ pub const AUDIENCE_MAX_BYTES: usize = 256;
 pub const CLIENT_FACT_MAX_BYTES: usize = 256;
 /// The longest refresh token, in bytes: far more than one of ours has.
 pub const REFRESH_TOKEN_MAX_BYTES: usize = 512;
+/// The longest `request_id`, in bytes.
+pub const REQUEST_ID_MAX_BYTES: usize = 128;
 
 impl LoginRequest {
     /// What is wrong with it, all at once.

@@ -91,7 +91,7 @@ impl KeyAdmin {
     pub async fn list(&self) -> Result<Vec<KeyEntry>, KeyAdminError> {
         match self {
             Self::Directory { keys, clock } => Ok(of_directory(keys, clock.as_ref())),
-            Self::Database(keys) => Ok(entries(&keys.store.keys().await?)),
+            Self::Database(keys) => keys.list().await,
         }
     }
 
@@ -115,7 +115,14 @@ impl KeyAdmin {
 }
 
 impl DatabaseKeys {
-    async fn rotate(
+    /// As [`KeyAdmin::list`].
+    pub async fn list(&self) -> Result<Vec<KeyEntry>, KeyAdminError> {
+        let table = self.store.keys().await?;
+        Ok(table.keys.iter().map(|key| entry(&table, key)).collect())
+    }
+
+    /// As [`KeyAdmin::rotate`].
+    pub async fn rotate(
         &self,
         by: &Caller,
         kind: KeyKind,
@@ -148,7 +155,8 @@ impl DatabaseKeys {
         Err(KeyAdminError::Changed)
     }
 
-    async fn withdraw(&self, by: &Caller, id: &str) -> Result<Withdrawn, KeyAdminError> {
+    /// As [`KeyAdmin::withdraw`].
+    pub async fn withdraw(&self, by: &Caller, id: &str) -> Result<Withdrawn, KeyAdminError> {
         for _ in 0..TRIES {
             let table = self.store.keys().await?;
             let mut changes = match withdrawal(&table, id) {
@@ -280,10 +288,6 @@ fn of_directory(keys: &Keyring, clock: &dyn Clock) -> Vec<KeyEntry> {
         missing_on: Vec::new(),
     };
     keys.into_iter().map(entry).collect()
-}
-
-fn entries(table: &KeyTable) -> Vec<KeyEntry> {
-    table.keys.iter().map(|key| entry(table, key)).collect()
 }
 
 fn entry(table: &KeyTable, key: &TokenKey) -> KeyEntry {

@@ -28,8 +28,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 2 when the caller can mend it by asking otherwise, 3 when it is done but for rows that were refused, else 1. Whoever reads the output and stops, as `head`
-    /// does, had what they wanted: 0.
+    /// 2 when the caller can mend it by asking otherwise, 3 when it is done but for rows that were refused, else 1. Whoever
+    /// reads the output and stops, as `head` does, had what they wanted: 0.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Usage(_) => 2,

@@ -8,13 +8,13 @@ use http::Uri;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Failure;
-use super::connect::{address, connect};
+use super::connect::{address, target};
 use super::data::Data;
 use super::program::{BoxError, Program};
 use super::tls::Tls;
 use crate::auth::CreateUser;
 use crate::config::{duration, shown_url};
-use crate::grpc::{Target, login_check};
+use crate::grpc::login_check;
 use crate::model::Username;
 use crate::secret;
 
@@ -38,12 +38,7 @@ pub struct LoginCheck {
 impl LoginCheck {
     pub(super) async fn run(self, program: &dyn Program, out: &mut dyn Write) -> Result<(), Failure> {
         let Self { grpc, tls, timeout, data } = self;
-        if grpc.scheme_str() == Some("https") && tls.ca_file.is_none() {
-            return Err(Failure::Usage("https:// needs --ca-file".to_owned()));
-        }
-        let address = grpc.clone();
-        let connector = tower::service_fn(move |_| connect(address.clone(), tls.clone()));
-        let target = Target { address: grpc.clone(), connector, timeout };
+        let target = target(&grpc, &tls, timeout)?;
         let users = program.users(&data.load()?).await?;
 
         let name = format!("login-check-{}", hex::encode(secret::random::<8>()));

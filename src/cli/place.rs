@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Failure;
 use super::data::Data;
-use super::program::{BoxError, Program};
+use super::program::Program;
 use super::remote::{Remote, RemoteArgs};
 use super::service_account::ServiceAccountAdministration;
 use super::session::SessionAdministration;
@@ -52,9 +52,9 @@ pub(super) enum Loaded {
 
 impl Loaded {
     /// Opens what is needed to administer users.
-    pub(super) async fn users(&self, program: &dyn Program) -> Result<Box<dyn UserAdministration>, BoxError> {
+    pub(super) async fn users(&self, program: &dyn Program) -> Result<Box<dyn UserAdministration>, Failure> {
         match self {
-            Self::Stores(config) => program.users(config).await,
+            Self::Stores(config) => Ok(program.users(config).await?),
             Self::Service(remote) => Ok(Box::new(remote.connect().await?)),
         }
     }
@@ -63,9 +63,9 @@ impl Loaded {
     pub(super) async fn sessions(
         &self,
         program: &dyn Program,
-    ) -> Result<Box<dyn SessionAdministration>, BoxError> {
+    ) -> Result<Box<dyn SessionAdministration>, Failure> {
         match self {
-            Self::Stores(config) => program.sessions(config).await,
+            Self::Stores(config) => Ok(program.sessions(config).await?),
             Self::Service(remote) => Ok(Box::new(remote.connect().await?)),
         }
     }
@@ -74,9 +74,9 @@ impl Loaded {
     pub(super) async fn service_accounts(
         &self,
         program: &dyn Program,
-    ) -> Result<Box<dyn ServiceAccountAdministration>, BoxError> {
+    ) -> Result<Box<dyn ServiceAccountAdministration>, Failure> {
         match self {
-            Self::Stores(config) => program.service_accounts(config).await,
+            Self::Stores(config) => Ok(program.service_accounts(config).await?),
             Self::Service(remote) => Ok(Box::new(remote.connect().await?)),
         }
     }

@@ -8,11 +8,11 @@ use http::Uri;
 use secrecy::SecretString;
 
 use super::Failure;
-use super::connect::{address, connect};
+use super::connect::{address, target};
 use super::program::BoxError;
 use super::tls::Tls;
 use crate::config::duration;
-use crate::grpc::{Administrator, Target};
+use crate::grpc::Administrator;
 use crate::text;
 
 mod service_accounts;
@@ -55,9 +55,8 @@ impl RemoteArgs {
             }
             return Ok(None);
         };
-        if server.scheme_str() == Some("https") && tls.ca_file.is_none() {
-            return Err(Failure::Usage("https:// needs --ca-file".to_owned()));
-        }
+        // What is wrong with them is better known before a password is typed.
+        target(&server, &tls, timeout)?;
         let token = match token_file {
             Some(file) => Some(read(&file)?),
             None => {
@@ -91,11 +90,8 @@ pub(super) struct Remote {
 
 impl Remote {
     /// Connects.
-    pub(super) async fn connect(&self) -> Result<Administrator, BoxError> {
-        let Self { server, token, tls, timeout } = self;
-        let (address, tls) = (server.clone(), tls.clone());
-        let connector = tower::service_fn(move |_| connect(address.clone(), tls.clone()));
-        let target = Target { address: server.clone(), connector, timeout: *timeout };
-        Ok(Administrator::connect(target, token.as_ref()).await?)
+    pub(super) async fn connect(&self) -> Result<Administrator, Failure> {
+        let target = target(&self.server, &self.tls, self.timeout)?;
+        Ok(Administrator::connect(target, self.token.as_ref()).await.map_err(BoxError::from)?)
     }
 }

@@ -32,7 +32,7 @@ use crate::telemetry;
 mod keys;
 mod service_accounts;
 
-use keys::DirectoryKeys;
+use keys::{DirectoryKeys, StoredKeys};
 
 /// How many users or service accounts are asked for at once.
 const PAGE: u32 = 500;
@@ -130,8 +130,8 @@ impl Program for Service {
             return Ok(Box::new(DirectoryKeys { keys: config.keys.clone(), clock: SystemClock::new() }));
         }
         telemetry::init_log(config.log.format, &config.log.level)?;
-        let keys = Administration::open_keys(config).await?;
-        Ok(Box::new(keys::StoredKeys::new(keys, config.keys.clone())))
+        let stored = Administration::open_keys(config).await?;
+        Ok(Box::new(StoredKeys { stored, keys: config.keys.clone() }))
     }
 }
 
@@ -179,6 +179,18 @@ fn ended(SessionsEnded { reach, position }: SessionsEnded) -> Ended {
     Ended { reach: Some(reach), position }
 }
 
+/// Where a page of users ended.
+fn place(after: Option<&str>) -> Option<Username> {
+    after.map(|name| Username::from_normalized(name.to_owned()))
+}
+
+/// A page that was read of [`PAGE`] users at most.
+fn page<T>(items: Vec<T>, username: impl Fn(&T) -> &Username) -> Page<T> {
+    let last = items.last().filter(|_| items.len() >= PAGE as usize);
+    let next = last.map(|last| username(last).as_str().to_owned());
+    Page { items, next }
+}
+
 /// Users, for operators.
 struct Users {
     administration: Administration,
@@ -192,11 +204,9 @@ impl UserAdministration for Users {
     }
 
     async fn list(&self, after: Option<&str>) -> Result<Page<UserFacts>, BoxError> {
-        let after = after.map(|name| Username::from_normalized(name.to_owned()));
-        let users = self.administration.users.list(after.as_ref(), PAGE).await?;
-        let last = users.last().filter(|_| users.len() >= PAGE as usize);
-        let next = last.map(|user| user.username.as_str().to_owned());
-        Ok(Page { items: users.into_iter().map(Into::into).collect(), next })
+        let users = self.administration.users.list(place(after).as_ref(), PAGE).await?;
+        let Page { items, next } = page(users, |user| &user.username);
+        Ok(Page { items: items.into_iter().map(Into::into).collect(), next })
     }
 
     async fn show(&self, username: &Username) -> Result<UserFacts, BoxError> {
@@ -259,12 +269,9 @@ impl UserTransfer for Arc<UserAdmin> {
         Ok(UserAdmin::import(self, &Caller::operator(), run, batch).await?)
     }
 
-    async fn list_credentials(
-        &self,
-        after: Option<&Username>,
-        limit: u32,
-    ) -> Result<Vec<Credential>, BoxError> {
-        Ok(UserAdmin::list_credentials(self, after, limit).await?)
+    async fn list_credentials(&self, after: Option<&str>) -> Result<Page<Credential>, BoxError> {
+        let users = UserAdmin::list_credentials(self, place(after).as_ref(), PAGE).await?;
+        Ok(page(users, |credential| &credential.user.username))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `countersign user`
 
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -129,9 +130,17 @@ pub struct ResetLink {
 }
 
 fn reset_ttl(typed: &str) -> Result<Duration, String> {
-    let ttl = duration::parse(typed).map_err(|error| error.to_string())?;
-    let bounds = Duration::from_secs(1)..=LONGEST_RESET;
-    Some(ttl).filter(|ttl| bounds.contains(ttl)).ok_or_else(|| "must be 1s to 1d".to_owned())
+    duration_within(typed, Duration::from_secs(1)..=LONGEST_RESET, "1s to 1d")
+}
+
+/// A duration within bounds, which are said as `said`.
+pub(super) fn duration_within(
+    typed: &str,
+    bounds: RangeInclusive<Duration>,
+    said: &str,
+) -> Result<Duration, String> {
+    let duration = duration::parse(typed).map_err(|error| error.to_string())?;
+    Some(duration).filter(|duration| bounds.contains(duration)).ok_or_else(|| format!("must be {said}"))
 }
 
 /// A token for a new password as programs read it.

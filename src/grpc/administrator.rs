@@ -2,20 +2,18 @@
 
 use std::fmt;
 
-use hyper::rt::{Read, Write};
 use secrecy::{ExposeSecret as _, SecretString};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Uri};
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use tonic_types::StatusExt as _;
-use tower::Service;
 
 use super::proto::v1::service_account_service_client::ServiceAccountServiceClient;
 use super::proto::v1::session_service_client::SessionServiceClient;
 use super::proto::v1::user_service_client::UserServiceClient;
-use super::target::Target;
+use super::target::{Connector, Target};
 use crate::reason::Reason;
 
 mod answer;
@@ -111,19 +109,10 @@ pub struct Administrator {
 impl Administrator {
     /// Connects, and shows this service key or access token with each call; without one, the certificate of the connection
     /// alone says who asks.
-    pub async fn connect<C>(
-        target: Target<C>,
+    pub async fn connect(
+        target: Target<impl Connector>,
         token: Option<&SecretString>,
-    ) -> Result<Self, AdministratorError>
-    where
-        C: Service<
-                Uri,
-                Response: Read + Write + Send + Unpin,
-                Error = Box<dyn std::error::Error + Send + Sync>,
-                Future: Send,
-            > + Send
-            + 'static,
-    {
+    ) -> Result<Self, AdministratorError> {
         let bearer = |token: &SecretString| {
             let value = format!("Bearer {}", token.expose_secret());
             let mut value = MetadataValue::try_from(value).map_err(|_| AdministratorError::Token)?;

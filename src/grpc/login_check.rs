@@ -1,8 +1,6 @@
 //! A login as a client makes it: over the network, and to its end.
 
-use hyper::rt::{Read, Write};
-use tonic::transport::{Channel, Uri};
-use tower::Service;
+use tonic::transport::Channel;
 
 use super::proto::v1::auth_service_client::AuthServiceClient;
 use super::proto::v1::logout_request::Token;
@@ -10,7 +8,7 @@ use super::proto::v1::verify_access_token_response::Result as Verdict;
 use super::proto::v1::{
     InvalidReason, LoginRequest, LogoutRequest, RefreshRequest, Tokens, VerifyAccessTokenRequest,
 };
-use super::target::Target;
+use super::target::{Connector, Target};
 
 /// Any error; its text is for the operator.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -31,10 +29,11 @@ impl LoginCheckFailed {
 
 /// Logs in, verifies, refreshes and logs out, and sees that the access token is refused afterwards. All of it goes over
 /// one connection, and so to one replica.
-pub async fn login_check<C>(target: Target<C>, username: &str, password: &str) -> Result<(), LoginCheckFailed>
-where
-    C: Service<Uri, Response: Read + Write + Send + Unpin, Error = BoxError, Future: Send> + Send + 'static,
-{
+pub async fn login_check(
+    target: Target<impl Connector>,
+    username: &str,
+    password: &str,
+) -> Result<(), LoginCheckFailed> {
     let channel = target.connect().await.map_err(LoginCheckFailed::at("connecting"))?;
     let mut client = AuthServiceClient::new(channel);
 

@@ -20,10 +20,18 @@ pub struct Target<C> {
     pub timeout: Duration,
 }
 
-impl<C> Target<C>
-where
-    C: Service<Uri, Response: Read + Write + Send + Unpin, Error = BoxError, Future: Send> + Send + 'static,
+/// What opens a connection.
+pub trait Connector:
+    Service<Uri, Response: Read + Write + Send + Unpin, Error = BoxError, Future: Send> + Send + 'static
 {
+}
+
+impl<S> Connector for S where
+    S: Service<Uri, Response: Read + Write + Send + Unpin, Error = BoxError, Future: Send> + Send + 'static
+{
+}
+
+impl<C: Connector> Target<C> {
     /// Connects, once: all calls go over one connection, and so to one replica.
     pub(super) async fn connect(self) -> Result<Channel, BoxError> {
         let Self { address, connector, timeout } = self;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::app::StartError;
-use crate::auth::{Caller, DatabaseKeys, KeyAdmin, KeyAdminError, KeyEntry};
+use crate::auth::bounds::REQUEST_ID_MAX_BYTES;
+use crate::auth::{Caller, DatabaseKeys, KeyAdminError, KeyEntry};
 use crate::cli::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
 use crate::cli::program::BoxError;
 use crate::config::Keys;
@@ -14,8 +15,6 @@ use crate::token::{self, Activation, KeyDirectory, KeyInfo};
 
 /// How long a new key waits by default: several times what a replica takes to look for new ones.
 const ANNOUNCEMENT: u32 = 6;
-/// The longest id of a request, in bytes, as in the contract.
-const REQUEST_ID_MAX_BYTES: usize = 128;
 
 /// The key directory.
 pub(super) struct DirectoryKeys {
@@ -80,31 +79,18 @@ impl KeyAdministration for DirectoryKeys {
 
 /// The keys in the database.
 pub(super) struct StoredKeys {
-    admin: KeyAdmin,
-    keys: Keys,
-}
-
-impl StoredKeys {
-    pub(super) fn new(stored: DatabaseKeys, keys: Keys) -> Self {
-        Self { admin: KeyAdmin::Database(Box::new(stored)), keys }
-    }
-
-    fn stored(&self) -> Result<&DatabaseKeys, KeyAdminError> {
-        match &self.admin {
-            KeyAdmin::Database(stored) => Ok(stored),
-            KeyAdmin::Directory { .. } => Err(KeyAdminError::InDirectory),
-        }
-    }
+    pub(super) stored: DatabaseKeys,
+    pub(super) keys: Keys,
 }
 
 #[async_trait]
 impl KeyAdministration for StoredKeys {
     async fn list(&self) -> Result<Vec<KeyFacts>, BoxError> {
-        Ok(self.admin.list().await?.into_iter().map(of_entry).collect())
+        Ok(self.stored.list().await?.into_iter().map(of_entry).collect())
     }
 
     async fn init(&self) -> Result<Vec<KeyFacts>, BoxError> {
-        self.stored()?.init().await?;
+        self.stored.init().await?;
         self.list().await
     }
 
@@ -120,11 +106,11 @@ impl KeyAdministration for StoredKeys {
             KeyKind::Signing => model::KeyKind::Signing,
             KeyKind::Refresh => model::KeyKind::Refresh,
         };
-        Ok(of_entry(self.admin.rotate(&Caller::operator(), kind, request_id).await?))
+        Ok(of_entry(self.stored.rotate(&Caller::operator(), kind, request_id).await?))
     }
 
     async fn withdraw(&self, id: &str) -> Result<(String, bool), BoxError> {
-        let withdrawn = self.admin.withdraw(&Caller::operator(), id).await?;
+        let withdrawn = self.stored.withdraw(&Caller::operator(), id).await?;
         Ok((withdrawn.position.to_string(), withdrawn.pushed))
     }
 
@@ -132,11 +118,11 @@ impl KeyAdministration for StoredKeys {
         if self.keys.directory.as_os_str().is_empty() {
             return Err("keys.directory must name the directory that the keys are moved from".into());
         }
-        Ok(self.stored()?.move_from(&self.keys.directory, self.keys.permissions.into()).await?)
+        Ok(self.stored.move_from(&self.keys.directory, self.keys.permissions.into()).await?)
     }
 
     async fn rewrap(&self) -> Result<usize, BoxError> {
-        Ok(self.stored()?.rewrap().await?)
+        Ok(self.stored.rewrap().await?)
     }
 }
 

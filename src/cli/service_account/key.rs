@@ -12,7 +12,7 @@ use crate::auth::{LONGEST_KEY_TTL, SHORTEST_KEY_TTL};
 use crate::cli::Failure;
 use crate::cli::output::{json_line, rfc3339};
 use crate::cli::program::Program;
-use crate::config::duration;
+use crate::cli::user::duration_within;
 use crate::model::{Note, ServiceKeyFacts, ServiceKeyId};
 
 /// Makes, lists and revokes keys.
@@ -71,9 +71,7 @@ fn key_id(typed: &str) -> Result<ServiceKeyId, String> {
 }
 
 fn ttl(typed: &str) -> Result<Duration, String> {
-    let ttl = duration::parse(typed).map_err(|error| error.to_string())?;
-    let bounds = SHORTEST_KEY_TTL..=LONGEST_KEY_TTL;
-    Some(ttl).filter(|ttl| bounds.contains(ttl)).ok_or_else(|| "must be 1m to 365d".to_owned())
+    duration_within(typed, SHORTEST_KEY_TTL..=LONGEST_KEY_TTL, "1m to 365d")
 }
 
 /// A key as programs read it.

@@ -62,10 +62,6 @@ pub trait UserTransfer: Send + Sync {
     /// Imports the rows of a batch, and answers for each in order.
     async fn import(&self, run: &ImportRun, batch: ImportBatch) -> Result<Vec<RowResult>, BoxError>;
 
-    /// At most `limit` users with their password hashes whose usernames come after `after`, in order of username.
-    async fn list_credentials(
-        &self,
-        after: Option<&Username>,
-        limit: u32,
-    ) -> Result<Vec<Credential>, BoxError>;
+    /// Some users with their password hashes, in order of username: the first ones, or those that come after a page.
+    async fn list_credentials(&self, after: Option<&str>) -> Result<Page<Credential>, BoxError>;
 }

@@ -10,10 +10,8 @@ use super::UserTransfer;
 use crate::cli::Failure;
 use crate::cli::data::Data;
 use crate::cli::output::{json_line, rfc3339_millis};
+use crate::cli::program::Page;
 use crate::model::{Credential, ExternalId, Role};
-
-/// How many users are asked for at once.
-const PAGE: u32 = 500;
 
 /// Exports users.
 #[derive(Debug, Args)]
@@ -49,10 +47,10 @@ pub(super) async fn write_all(
     out: &mut dyn Write,
     with_hashes: bool,
 ) -> Result<(), Failure> {
-    let mut after = None;
+    let mut page = users.list_credentials(None).await?;
     loop {
-        let page = users.list_credentials(after.as_ref(), PAGE).await?;
-        for Credential { user, password_hash } in &page {
+        let Page { items, next } = page;
+        for Credential { user, password_hash } in &items {
             let has_hash = with_hashes && !password_hash.is_none();
             let line = ExportLine {
                 username: user.username.as_str(),
@@ -67,9 +65,7 @@ pub(super) async fn write_all(
             };
             json_line(out, &line)?;
         }
-        match page.last() {
-            Some(last) if page.len() >= PAGE as usize => after = Some(last.user.username.clone()),
-            _ => return Ok(()),
-        }
+        let Some(next) = next else { return Ok(()) };
+        page = users.list_credentials(Some(&next)).await?;
     }
 }

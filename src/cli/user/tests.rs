@@ -207,16 +207,11 @@ impl UserTransfer for Recorder {
     async fn import(&self, _: &ImportRun, _: ImportBatch) -> Result<Vec<RowResult>, BoxError> {
         Ok(Vec::new())
     }
-    async fn list_credentials(
-        &self,
-        after: Option<&Username>,
-        limit: u32,
-    ) -> Result<Vec<Credential>, BoxError> {
-        let from = after.map_or(0, |last| last.as_str()["user".len()..].parse::<usize>().unwrap() + 1);
-        let names = (from..self.users).take(limit as usize).map(|n| format!("user{n:04}"));
-        let credential = |name: String| {
+    async fn list_credentials(&self, after: Option<&str>) -> Result<Page<Credential>, BoxError> {
+        let Page { items, next } = UserAdministration::list(self, after).await?;
+        let credential = |facts| {
             let UserFacts { id, username, roles, claims, external_id, disabled, created_at, updated_at } =
-                user(Username::parse(&name).unwrap());
+                facts;
             let epoch = Epoch(0);
             let user = StoredUser {
                 id,
@@ -231,7 +226,7 @@ impl UserTransfer for Recorder {
             };
             Credential { user, password_hash: PasswordHash::from_phc("$argon2id$secret".to_owned()) }
         };
-        Ok(names.map(credential).collect())
+        Ok(Page { items: items.into_iter().map(credential).collect(), next })
     }
 }
 

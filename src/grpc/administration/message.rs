@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 
+use crate::auth::bounds::REQUEST_ID_MAX_BYTES;
 use crate::auth::{
     AuthError, ChangeUser, CreateUser, Explanation, HashCheck, LONGEST_RESET, NewCredential, RowRefusal,
     SessionEnd, SessionPlace, UserFilter, UserRef,
@@ -17,9 +18,6 @@ use crate::grpc::proto::v1;
 use crate::model::{
     CustomClaims, EndCause, ExternalId, Role, Session, SessionId, UnixMillis, User, UserId, Username,
 };
-
-/// The longest `request_id`, in bytes.
-const REQUEST_ID_MAX_BYTES: usize = 128;
 
 /// Which user is meant.
 pub(super) fn user_ref(user: Option<v1::UserRef>) -> Result<UserRef, AuthError> {
