@@ -7,7 +7,7 @@ use countersign::grpc::proto::v1::InvalidReason;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::cli::{Outcome, run_with_input};
+use crate::support::cli::{Outcome, on_data, run_with_input, service_key};
 use crate::support::client::{Client, Verified};
 use crate::support::process::Dev;
 use crate::support::tls::Authority;
@@ -19,21 +19,19 @@ struct Machine {
     server: String,
     /// Holds `token`.
     files: TempDir,
-    more: Vec<String>,
 }
 
 impl Machine {
     fn new(server: String, token: &str) -> Self {
         let files = tempfile::tempdir().unwrap();
         std::fs::write(files.path().join("token"), format!("{token}\n")).unwrap();
-        Self { server, files, more: Vec::new() }
+        Self { server, files }
     }
 
     fn outcome(&self, arguments: &[&str], input: &str) -> Outcome {
         let token = self.files.path().join("token");
         let mut all = arguments.to_vec();
         all.extend(["--server", &self.server, "--token-file", token.to_str().unwrap()]);
-        all.extend(self.more.iter().map(String::as_str));
         run_with_input(&all, &[], input.as_bytes())
     }
 
@@ -59,19 +57,8 @@ impl Machine {
 /// `dev`, and a machine that has a service key with these roles.
 fn with_key(data: &Path, roles: &[&str]) -> (Dev, Machine) {
     let dev = Dev::start(data);
-    let here = |arguments: &[&str]| {
-        let mut all = arguments.to_vec();
-        all.extend(["--data-dir", data.to_str().unwrap()]);
-        let Outcome { code, out, err } = run_with_input(&all, &[], b"");
-        assert_eq!(code, 0, "{arguments:?}: {err}");
-        out
-    };
-    let mut create = vec!["service-account", "create", "console"];
-    create.extend(roles.iter().flat_map(|role| ["--role", role]));
-    here(&create);
-    let key: Value =
-        serde_json::from_str(&here(&["service-account", "key", "create", "console", "--json"])).unwrap();
-    let machine = Machine::new(format!("http://{}", dev.grpc), key["secret"].as_str().unwrap());
+    let key = service_key(|arguments| on_data(data, arguments, ""), roles);
+    let machine = Machine::new(format!("http://{}", dev.grpc), &key);
     (dev, machine)
 }
 

@@ -10,6 +10,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::support::cli::on_data;
 use crate::support::client::{Client, Verified};
 use crate::support::process::Dev;
 
@@ -24,15 +25,6 @@ fn countersign(arguments: &[&str], stdin: &str) -> Output {
         .unwrap();
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
-}
-
-/// Runs a subcommand on the data of `dev`, which must succeed.
-fn on_data(data: &tempfile::TempDir, arguments: &[&str], stdin: &str) -> String {
-    let mut all = arguments.to_vec();
-    all.extend(["--data-dir", data.path().to_str().unwrap()]);
-    let output = countersign(&all, stdin);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 async fn serving(dev: &Dev, service: &str) -> ServingStatus {

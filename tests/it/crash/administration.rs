@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign::grpc::proto::v1::{InvalidReason, Tokens};
-use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::next;
 use crate::support::administrator::Administrator;
-use crate::support::cli::run;
+use crate::support::cli::{on_data, service_key};
 use crate::support::client::{Client, Refused, Verified};
 use crate::support::process::Dev;
 
@@ -151,7 +150,8 @@ async fn every_change_to_a_user_happens_wholly_or_not_at_all() {
     let kills = std::env::var("KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let data = tempfile::tempdir().unwrap();
     start(data.path()).kill();
-    let key = service_key(data.path());
+    let roles = ["countersign:users", "countersign:sessions"];
+    let key = service_key(|arguments| on_data(data.path(), arguments, ""), &roles);
     let mut seed = 0x2545_F491_4F6C_DD1D_u64;
     let mut left = BTreeMap::<String, Stage>::new();
     let mut held = BTreeMap::<Change, [usize; 3]>::new();
@@ -200,19 +200,6 @@ fn start(data: &Path) -> Dev {
             ("COUNTERSIGN__PASSWORDS__ITERATIONS", "1"),
         ],
     )
-}
-
-fn service_key(data: &Path) -> String {
-    let here = |arguments: &str| {
-        let data = data.to_str().unwrap();
-        let arguments: Vec<&str> = arguments.split(' ').chain(["--data-dir", data]).collect();
-        let outcome = run(&arguments, &[]);
-        assert_eq!(outcome.code, 0, "{}", outcome.err);
-        outcome.out
-    };
-    here("service-account create console --role countersign:users --role countersign:sessions");
-    let made: Value = serde_json::from_str(&here("service-account key create console --json")).unwrap();
-    made["secret"].as_str().unwrap().to_owned()
 }
 
 impl Work {

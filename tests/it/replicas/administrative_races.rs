@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use countersign::grpc::proto::v1::{InvalidReason, Tokens};
-use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::fleet::{Fleet, login};
 use crate::support::administrator::Administrator;
+use crate::support::cli::service_key;
 use crate::support::client::{Client, Refused, Verified};
 use crate::support::replica::PASSWORD;
 
@@ -35,10 +35,8 @@ async fn rounds<F: Future<Output = Outcome> + Send + 'static>(
 ) {
     // Polling is far too slow to help.
     let Some(fleet) = Fleet::start(test, &[("REVOCATION__POLL_INTERVAL", "30s")]).await else { return };
-    let run = |arguments: &[&str]| fleet.deployment.run(&[&["service-account"], arguments].concat(), "");
-    run(&["create", "console", "--role", "countersign:users", "--role", "countersign:sessions"]);
-    let made: Value = serde_json::from_str(&run(&["key", "create", "console", "--json"])).unwrap();
-    let key = made["secret"].as_str().unwrap().to_owned();
+    let roles = ["countersign:users", "countersign:sessions"];
+    let key = service_key(|arguments| fleet.deployment.run(arguments, ""), &roles);
     let mut bystander = fleet.clients()[0].clone();
     let tokens = login(&mut bystander).await;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::fleet::Fleet;
+use crate::support::cli::service_key;
 use crate::support::tool;
 
 /// Calls replicas as an operator does: reflection is off where `serve` is concerned.
@@ -50,10 +51,9 @@ async fn a_users_whole_life_by_grpcurl_and_a_service_key() {
     }
     // Polling is far too slow to help.
     let Some(fleet) = Fleet::start(test, &[("REVOCATION__POLL_INTERVAL", "30s")]).await else { return };
-    let run = |arguments: &[&str]| fleet.deployment.run(&[&["service-account"], arguments].concat(), "");
-    run(&["create", "support", "--role", "countersign:users", "--role", "countersign:sessions"]);
-    let made: Value = serde_json::from_str(&run(&["key", "create", "support", "--json"])).unwrap();
-    let grpcurl = Grpcurl { fleet: &fleet, key: made["secret"].as_str().unwrap().to_owned() };
+    let roles = ["countersign:users", "countersign:sessions"];
+    let key = service_key(|arguments| fleet.deployment.run(arguments, ""), &roles);
+    let grpcurl = Grpcurl { fleet: &fleet, key };
     let user = json!({ "user": { "username": "grace" } });
     let login = |password: &str| json!({ "username": "grace", "password": password });
 
@@ -89,6 +89,6 @@ async fn a_users_whole_life_by_grpcurl_and_a_service_key() {
     grpcurl.refused(0, "AuthService/Login", &login("another horse battery"), "Unauthenticated");
     grpcurl.answer(0, "UserService/DeleteUser", &user);
     grpcurl.refused(1, "UserService/GetUser", &user, "NotFound");
-    run(&["disable", "support"]);
+    fleet.deployment.run(&["service-account", "disable", "console"], "");
     grpcurl.refused(1, "UserService/ListUsers", &json!({}), "Unauthenticated");
 }

@@ -1,6 +1,7 @@
 //! The real binary for one command, with an environment of its own.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What a command did.
@@ -41,6 +42,25 @@ pub(crate) fn run_with_input(arguments: &[&str], variables: &[(&str, &str)], inp
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Makes the service account `console` with these roles, by commands that `run` gives the data they are for, and a key of it.
+pub(crate) fn service_key(run: impl Fn(&[&str]) -> String, roles: &[&str]) -> String {
+    let mut create = vec!["service-account", "create", "console"];
+    create.extend(roles.iter().flat_map(|role| ["--role", role]));
+    run(&create);
+    let made = run(&["service-account", "key", "create", "console", "--json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    made["secret"].as_str().unwrap().to_owned()
+}
+
+/// Runs a command on the data of `dev`, with this on its standard input, which must succeed; returns what it printed.
+pub(crate) fn on_data(data: impl AsRef<Path>, arguments: &[&str], input: &str) -> String {
+    let mut all = arguments.to_vec();
+    all.extend(["--data-dir", data.as_ref().to_str().unwrap()]);
+    let Outcome { code, out, err } = run_with_input(&all, &[], input.as_bytes());
+    assert_eq!(code, 0, "{arguments:?}: {err}");
+    out
 }
 
 /// `config check` with what is required and these variables.
