@@ -6,7 +6,7 @@ use std::{env, fs};
 
 /// Messages with a field that holds a password or a token: their `Debug` is written by hand, in `src/grpc/redact.rs`. (The
 /// option `debug_redact` would say so in the contract; protoc 3.21, which Debian 12 has, refuses a file that uses it.)
-const REDACTED: [&str; 20] = [
+const REDACTED: [&str; 22] = [
     "countersign.v1.LoginRequest",
     "countersign.v1.RefreshRequest",
     "countersign.v1.LogoutRequest",
@@ -23,6 +23,8 @@ const REDACTED: [&str; 20] = [
     "countersign.v1.SetPasswordRequest",
     "countersign.v1.ChangePasswordRequest",
     "countersign.v1.ResetPasswordRequest",
+    "countersign.v1.IssueServiceTokenRequest",
+    "countersign.v1.IssueServiceTokenResponse",
     "countersign.v1.CreatePasswordResetResponse",
     "countersign.v1.ListOwnSessionsRequest",
     "countersign.v1.RevokeOwnSessionsRequest",

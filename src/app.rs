@@ -26,7 +26,9 @@ use tokio::net::TcpListener;
 
 use countersign_verifier::Rules;
 
-use crate::auth::{Authenticate, Authenticator, KeeperError, KeyKeeper, Parts, Policy, UserAdmin};
+use crate::auth::{
+    Authenticate, Authenticator, KeeperError, KeyKeeper, Parts, Policy, ServiceKeys, ServiceTokens, UserAdmin,
+};
 use crate::config::{Config, OnStale, Problem};
 use crate::cores::Cores;
 use crate::grpc::{self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, Health, InvalidRule, Published};
@@ -166,6 +168,7 @@ struct Assembly {
     authenticator: Arc<dyn Authenticate>,
     passwords: Arc<HashingPool>,
     password_policy: Arc<PasswordPolicy>,
+    service_keys: Arc<ServiceKeys>,
     metrics: Metrics,
     /// Times that the keys could not be reloaded.
     key_reload_failures: Arc<AtomicU64>,
@@ -210,7 +213,10 @@ impl App {
         };
         let enforced =
             (config.revocation.on_stale == OnStale::Fail).then_some(config.revocation.max_staleness);
+        let service_tokens = ServiceTokens::new(stores.service_accounts.clone(), clock.clone());
+        let service_keys = service_tokens.keys();
         let parts = Parts {
+            service_tokens,
             users: stores.users.clone(),
             ledger: stores.ledger.clone(),
             sessions: stores.sessions.clone(),
@@ -238,6 +244,7 @@ impl App {
             authenticator: observed::calls(authenticator.clone(), &metrics),
             passwords: passwords.clone(),
             password_policy,
+            service_keys,
             metrics,
             key_reload_failures: Arc::default(),
             clock,

@@ -25,8 +25,10 @@ mod refresh;
 mod request_limit;
 mod service_account_admin;
 mod service_keys;
+mod service_token;
 mod session_admin;
 mod session_end;
+mod telling;
 pub mod types;
 mod user_admin;
 mod verify;
@@ -45,9 +47,11 @@ pub use service_account_admin::{
     USUAL_KEY_TTL,
 };
 pub use service_keys::ServiceKeys;
+pub use service_token::{IssueServiceToken, ServiceToken, ServiceTokens};
 pub use session_admin::{
     Explanation, MOST_SESSIONS_AT_ONCE, SessionAdmin, SessionEnd, SessionPage, SessionPlace,
 };
+pub use telling::Reach;
 pub use types::{
     CallContext, ChangePassword, ChangedPassword, InvalidReason, Login, LoginRequest, LogoutRequest,
     LogoutToken, OwnSessions, Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, RevokedSessions,
@@ -55,8 +59,8 @@ pub use types::{
 };
 pub use user_admin::{
     ChangeUser, CountImported, CreateUser, HashCheck, ImportBatch, ImportRun, NewCredential, RawCredential,
-    RawRow, Reach, RefusalReason, RowOutcome, RowRefusal, RowResult, SessionsEnded, UserAdmin,
-    UserAdminError, UserFilter, UserPage, UserRef,
+    RawRow, RefusalReason, RowOutcome, RowRefusal, RowResult, SessionsEnded, UserAdmin, UserAdminError,
+    UserFilter, UserPage, UserRef,
 };
 
 /// What the transports call. A request has passed its `violations` (see [`bounds`]) before it gets here.
@@ -92,6 +96,13 @@ pub trait Authenticate: Send + Sync + 'static {
         context: CallContext,
         request: ResetPassword,
     ) -> Result<Position, AuthError>;
+
+    /// Gives an access token to a service account that shows a key.
+    async fn issue_service_token(
+        &self,
+        context: CallContext,
+        request: IssueServiceToken,
+    ) -> Result<ServiceToken, AuthError>;
 
     /// The sessions of the user of a refresh token.
     async fn list_own_sessions(

@@ -46,6 +46,7 @@ mod refusal;
 mod request_limit;
 mod revocation;
 mod routes;
+mod token;
 
 pub use captcha::{Captcha, CaptchaOptions};
 pub use clients::{Client, Clients};

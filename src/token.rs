@@ -18,6 +18,7 @@ mod stored_keys;
 
 pub use access::{
     AccessGrant, AccessToken, AccessTokenIssuer, AttributesTooLarge, AudiencesTooLarge, MintError,
+    ServiceGrant,
 };
 pub use key_directory::{
     KeyDirectory, KeyDirectoryError, KeyFileDefect, KeyInfo, KeyState, LoadedKeys, MAC_ALGORITHM, Permissions,

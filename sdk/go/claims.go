@@ -34,6 +34,14 @@ func parseClaims(payload []byte) (*claims, bool) {
 	t := c.token
 	c.issuer = r.text("iss")
 	t.Subject = r.text("sub")
+	t.SubjectKind = SubjectUser
+	if _, has := members["client_id"]; has {
+		// A service account is its own client, and nobody else has one (RFC 9068 section 2.2).
+		if r.text("client_id") != t.Subject {
+			return nil, false
+		}
+		t.SubjectKind = SubjectService
+	}
 	t.Audiences = r.audiences()
 	c.expiresAt = r.date("exp")
 	c.issuedAt = r.date("iat")

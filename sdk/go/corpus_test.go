@@ -162,6 +162,9 @@ func written(t testing.TB, token *Token) any {
 	if token.ExternalID != "" {
 		identity["external_id"] = token.ExternalID
 	}
+	if token.SubjectKind != SubjectUser {
+		identity["subject_kind"] = token.SubjectKind
+	}
 	return throughJSON(t, identity)
 }
 

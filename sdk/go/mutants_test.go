@@ -43,6 +43,7 @@ var mutants = []mutant{
 	{"ES256 signature of 64 bytes", "key.go", []string{"if len(signature) != 64 {", "if len(signature) > 64 {\n\t\t\tsignature = signature[:64]\n\t\t}\n\t\tif len(signature) != 64 {"}, "a byte too many"},
 	{"RS256 signature", "key.go", []string{"return rsa.VerifyPKCS1v15(", "return len(signature) == key.Size() || rsa.VerifyPKCS1v15("}, "ones"},
 	// Claims.
+	{"a service is its own client", "claims.go", []string{"if r.text(\"client_id\") != t.Subject {", "if false {"}, "client_id"},
 	{"iss", "rules.go", []string{"if claims.issuer != rules.issuer {", "if false {"}, "the issuer is one exact string"},
 	{"aud is required", "rules.go", []string{"if !slices.ContainsFunc(", "if len(audiences) > 0 && !slices.ContainsFunc("}, "no audience is never any audience"},
 	{"aud is exact", "rules.go", []string{"return slices.Contains(audiences, audience)", "return slices.ContainsFunc(audiences, func(it string) bool { return equalASCIIFold(it, audience) })"}, "aud \"ORDERS\""},

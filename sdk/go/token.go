@@ -8,9 +8,11 @@ import (
 // Token is who is calling: an access token that passed every check. It is shared between requests and must not be
 // changed.
 type Token struct {
-	// Subject is the user's id, a UUID (claim sub).
+	// Subject is the id of the user or the service account, a UUID (claim sub).
 	Subject string
-	// Username is the user's name when the token was made.
+	// SubjectKind says which of the two it is. A handler that expects a person must look here.
+	SubjectKind SubjectKind
+	// Username is the subject's name when the token was made.
 	Username string
 	// ExternalID is what the user is called in another system (claim ext); empty where that is not known.
 	ExternalID string
@@ -38,6 +40,16 @@ type Token struct {
 	// map[string]any.
 	CustomClaims map[string]any
 }
+
+// SubjectKind is what the subject of a token is.
+type SubjectKind string
+
+const (
+	// SubjectUser is a user, who has logged in.
+	SubjectUser SubjectKind = "user"
+	// SubjectService is a service account: a program that speaks for itself (RFC 6749 section 4.4).
+	SubjectService SubjectKind = "service"
+)
 
 // HasRole reports whether role is one of the token's roles.
 func (t *Token) HasRole(role string) bool { return slices.Contains(t.Roles, role) }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Assembly, StartError, Stores, keys};
-use crate::auth::{DatabaseKeys, PasswordResets, ServiceAccountAdmin, ServiceKeys, SessionAdmin, UserAdmin};
+use crate::auth::{DatabaseKeys, PasswordResets, ServiceAccountAdmin, SessionAdmin, UserAdmin};
 use crate::config::Config;
 use crate::grpc;
 use crate::model::{Clock, SystemClock};
@@ -38,9 +38,10 @@ impl Administration {
         if let Some(warning) = &stores.schema_warning {
             tracing::warn!("{warning}");
         }
-        let users = Arc::new(user_admin(config, stores.users, clock)?.telling(stores.push));
+        let users = Arc::new(user_admin(config, stores.users, clock)?.telling(stores.push.clone()));
         let sessions = SessionAdmin::new(users.clone(), stores.sessions, stores.ledger.clone());
-        let service_accounts = ServiceAccountAdmin::new(stores.service_accounts);
+        let service_accounts = ServiceAccountAdmin::new(stores.service_accounts, config.tokens.access_ttl);
+        let service_accounts = service_accounts.telling(stores.push);
         Ok(Self { users, sessions, service_accounts, ledger: stores.ledger, keys: stores.keys })
     }
 
@@ -84,7 +85,8 @@ pub(super) fn within(parts: &Assembly) -> grpc::Administration {
     let sessions = SessionAdmin::new(users.clone(), sessions.clone(), ledger.clone());
     let sessions = Arc::new(sessions.within(parts.revocations.clone()));
     let resets = PasswordResets::new(users.clone(), parts.keys.clone(), ledger.clone());
-    let service_keys = ServiceKeys::new(service_accounts.clone(), parts.clock.clone());
+    let accounts = ServiceAccountAdmin::new(service_accounts.clone(), parts.config.tokens.access_ttl);
+    let accounts = accounts.within(parts.revocations.clone());
     let Assembly { config, stores, keeper, keys: keyring, clock, revocations, .. } = parts;
     let keys = keys::administration(config, stores, keeper.as_ref(), keyring, clock, revocations);
     grpc::Administration {
@@ -92,7 +94,7 @@ pub(super) fn within(parts: &Assembly) -> grpc::Administration {
         users,
         sessions,
         resets: Arc::new(resets),
-        service_accounts: Arc::new(ServiceAccountAdmin::new(service_accounts.clone())),
-        service_keys: Arc::new(service_keys),
+        service_accounts: Arc::new(accounts),
+        service_keys: parts.service_keys.clone(),
     }
 }

@@ -7,7 +7,8 @@
 use std::net::IpAddr;
 
 use crate::model::{
-    KeyEnd, MacKeyId, RevocationReason, ServiceAccount, ServiceKeyId, SessionId, UserId, Username,
+    KeyEnd, MacKeyId, RevocationReason, ServiceAccount, ServiceAccountId, ServiceKeyId, SessionId, UserId,
+    Username,
 };
 use crate::store::{Honoured, KeyChange, NewKeyActivation};
 
@@ -144,6 +145,26 @@ pub(super) fn service_key_revoked(account: &ServiceAccount, key: ServiceKeyId, a
         event = "service_key.revoked",
         service_account = %account.id, name = account.name.as_str(), service_key = %key, actor,
         "service key revoked"
+    );
+}
+
+/// A service account got an access token.
+pub(super) fn service_token_issued(account: &ServiceAccount, key: ServiceKeyId, peer: Option<IpAddr>) {
+    tracing::info!(
+        target: "countersign::audit",
+        event = "service_token.issued",
+        service_account = %account.id, name = account.name.as_str(), service_key = %key, peer = address(peer),
+        "service token issued"
+    );
+}
+
+/// The access tokens that were got with one key were ended by one of them.
+pub(super) fn service_tokens_ended(account: ServiceAccountId, session: SessionId, peer: Option<IpAddr>) {
+    tracing::info!(
+        target: "countersign::audit",
+        event = "service_token.ended",
+        service_account = %account, %session, peer = address(peer),
+        "service tokens ended"
     );
 }
 

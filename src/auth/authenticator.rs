@@ -10,6 +10,7 @@ use secrecy::ExposeSecret as _;
 
 use super::error::AuthError;
 use super::login_turns::LoginTurns;
+use super::service_token::{self, IssueServiceToken, ServiceToken, ServiceTokens};
 use super::types::{
     CallContext, ChangePassword, ChangedPassword, Login, LoginRequest, LogoutRequest, OwnSessions, Refresh,
     RefreshRequest, ResetPassword, RevokeOwnSessions, RevokedSessions, TokenPair, Verify, VerifyRequest,
@@ -68,6 +69,8 @@ pub struct Parts {
     pub passwords: Arc<HashingPool>,
     /// What may become a password.
     pub password_policy: Arc<PasswordPolicy>,
+    /// What service accounts get tokens by.
+    pub service_tokens: ServiceTokens,
     /// How many logins may be tried; `None` for as many as one likes.
     pub throttle: Option<Arc<dyn LoginThrottle>>,
     /// The time.
@@ -207,6 +210,14 @@ impl Authenticate for Authenticator {
         request: ResetPassword,
     ) -> Result<Position, AuthError> {
         password_reset::reset_password(self, &context, request).await
+    }
+
+    async fn issue_service_token(
+        &self,
+        context: CallContext,
+        request: IssueServiceToken,
+    ) -> Result<ServiceToken, AuthError> {
+        service_token::issue(self, &context, request).await
     }
 
     async fn list_own_sessions(

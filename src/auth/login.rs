@@ -146,7 +146,10 @@ async fn take_back(auth: &Authenticator, attempt: LoginAttempt) {
 }
 
 /// Only configured audiences, each once; empty stands for the default, whatever it will be.
-fn check_audiences(auth: &Authenticator, mut asked: Vec<String>) -> Result<Vec<String>, AuthError> {
+pub(super) fn check_audiences(
+    auth: &Authenticator,
+    mut asked: Vec<String>,
+) -> Result<Vec<String>, AuthError> {
     asked.sort_unstable();
     asked.dedup();
     if asked.iter().any(|audience| !auth.policy.audiences.contains(audience)) {

@@ -2,11 +2,13 @@
 //!
 //! Idempotent, as RFC 7009 §2.2 asks: a token that is unknown or not ours succeeds, for there is nothing to end.
 
+use countersign_verifier::SubjectKind;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::audit;
 use super::authenticator::Authenticator;
 use super::error::AuthError;
+use super::service_token;
 use super::types::{CallContext, LogoutRequest, LogoutToken};
 use crate::model::{
     Actor, Decision, EndCause, Position, RevocationReason, SessionId, UnixMillis, UserId, decide,
@@ -47,6 +49,9 @@ async fn with_access_token(
 ) -> Result<Option<Position>, AuthError> {
     let keys = auth.parts.keys.trusted().current();
     match countersign_verifier::authenticate(token.expose_secret(), auth.verifier.rules(), &keys) {
+        Ok(token) if token.subject_kind == SubjectKind::Service => {
+            service_token::end(auth, call, &token).await.map(Some)
+        }
         Ok(token) => {
             let until = UnixMillis::from_secs(token.session_expires_at);
             end_session(auth, token.subject, token.session, until, call).await

@@ -1,16 +1,22 @@
 //! What is done to service accounts and their keys, by operators at the command line and by callers of
 //! `ServiceAccountService`.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::audit;
 use super::caller::{Caller, check_reserved};
+use super::service_token;
+use super::telling::Telling;
 use crate::model::{
-    NewServiceAccount, ServiceAccount, ServiceAccountChange, ServiceAccountName, ServiceKey, ServiceKeyId,
-    UnixMillis, new_service_account_id, new_service_key_id,
+    NewServiceAccount, Position, Revocation, RevocationReason, ServiceAccount, ServiceAccountChange,
+    ServiceAccountName, ServiceKey, ServiceKeyId, SessionId, UnixMillis, new_service_account_id,
+    new_service_key_id,
 };
-use crate::store::{CreateServiceAccountError, KeyCreated, NewServiceKey, ServiceAccountStore};
+use crate::revocation::Revocations;
+use crate::secret::random;
+use crate::store::{Cause, CreateServiceAccountError, KeyCreated, NewServiceKey, Push, ServiceAccountStore};
 use crate::token::{PlainServiceKey, service_key_id_of_request};
 
 mod ask;
@@ -35,12 +41,37 @@ const TRIES: usize = 10;
 /// Changes service accounts, and makes and revokes their keys.
 pub struct ServiceAccountAdmin {
     accounts: Arc<dyn ServiceAccountStore>,
+    access_ttl: Duration,
+    telling: Telling,
 }
 
 impl ServiceAccountAdmin {
-    /// Over this store.
-    pub fn new(accounts: Arc<dyn ServiceAccountStore>) -> Self {
-        Self { accounts }
+    /// Over this store. `access_ttl` is how long an access token lives: how long a ledger row about an account matters.
+    pub fn new(accounts: Arc<dyn ServiceAccountStore>, access_ttl: Duration) -> Self {
+        Self { accounts, access_ttl, telling: Telling::Nobody }
+    }
+
+    /// Tells the replicas of what it revokes.
+    #[must_use]
+    pub fn telling(self, push: Option<Arc<dyn Push>>) -> Self {
+        Self { telling: push.map_or(Telling::Nobody, Telling::Replicas), ..self }
+    }
+
+    /// Is part of a replica, which knows of what it revokes at once and tells the others.
+    #[must_use]
+    pub fn within(self, revocations: Revocations) -> Self {
+        Self { telling: Telling::Ourselves(revocations), ..self }
+    }
+
+    /// Why access tokens of an account end.
+    fn cause(&self, by: &Caller, reason: RevocationReason) -> Cause {
+        Cause { actor: by.actor, reason, until: service_token::until(self.access_ttl) }
+    }
+
+    /// Tells of a row that is committed, and says where it is.
+    async fn tell(&self, row: &Revocation) -> Position {
+        self.telling.tell(slice::from_ref(row)).await;
+        row.position()
     }
 
     /// Creates an account without keys. The same call again, with the same id, finds the account that it made, whatever has
@@ -107,7 +138,7 @@ impl ServiceAccountAdmin {
             check_reserved(roles)?;
         }
         let set = ServiceAccountChange { description, roles, disabled: None };
-        self.apply(by, account, set, unchanged_since, "changed").await
+        Ok(self.apply(by, account, set, unchanged_since, "changed").await?.0)
     }
 
     /// Makes a change to what the caller may change, and returns the account as it is then.
@@ -118,7 +149,8 @@ impl ServiceAccountAdmin {
         set: ServiceAccountChange,
         unchanged_since: Option<UnixMillis>,
         what: &'static str,
-    ) -> Result<ServiceAccount, ServiceAccountError> {
+    ) -> Result<(ServiceAccount, Option<Revocation>), ServiceAccountError> {
+        let cause = self.cause(by, RevocationReason::UserDisabled);
         for _ in 0..TRIES {
             let read = self.touchable(by, account).await?;
             if let Some(roles) = &set.roles {
@@ -129,44 +161,47 @@ impl ServiceAccountAdmin {
                 return Err(ServiceAccountError::Changed);
             }
             // What was looked at is what is changed: no right may go by what is no longer so.
-            if let Some(now) = self.accounts.change(read.id, set.clone(), Some(read.updated_at)).await? {
+            let changed = self.accounts.change(read.id, set.clone(), Some(read.updated_at), cause).await?;
+            if let Some((now, ended)) = changed {
                 audit::service_account_changed(&now, what, &by.name);
-                return Ok(now);
+                return Ok((now, ended));
             }
         }
         Err(ServiceAccountError::Changed)
     }
 
-    /// From now on the account's keys are refused.
-    pub async fn disable(&self, by: &Caller, account: &ServiceAccountRef) -> Result<(), ServiceAccountError> {
-        self.set_disabled(by, account, true, "disabled").await
+    /// From now on the account's keys are refused, and its access tokens. Returns where the ledger tells of it.
+    pub async fn disable(
+        &self,
+        by: &Caller,
+        account: &ServiceAccountRef,
+    ) -> Result<Position, ServiceAccountError> {
+        let set = ServiceAccountChange { disabled: Some(true), ..ServiceAccountChange::default() };
+        let (account, ended) = self.apply(by, account, set, None, "disabled").await?;
+        let ended = ended.ok_or_else(|| ServiceAccountError::NotFound(ServiceAccountRef::Id(account.id)))?;
+        Ok(self.tell(&ended).await)
     }
 
     /// From now on the account's keys are good again.
     pub async fn enable(&self, by: &Caller, account: &ServiceAccountRef) -> Result<(), ServiceAccountError> {
-        self.set_disabled(by, account, false, "enabled").await
+        let set = ServiceAccountChange { disabled: Some(false), ..ServiceAccountChange::default() };
+        self.apply(by, account, set, None, "enabled").await?;
+        Ok(())
     }
 
-    async fn set_disabled(
+    /// Forgets the account and its keys, and ends its access tokens. Returns where the ledger tells of it.
+    pub async fn delete(
         &self,
         by: &Caller,
         account: &ServiceAccountRef,
-        disabled: bool,
-        what: &'static str,
-    ) -> Result<(), ServiceAccountError> {
-        let set = ServiceAccountChange { disabled: Some(disabled), ..ServiceAccountChange::default() };
-        self.apply(by, account, set, None, what).await?;
-        Ok(())
-    }
-
-    /// Forgets the account and its keys.
-    pub async fn delete(&self, by: &Caller, account: &ServiceAccountRef) -> Result<(), ServiceAccountError> {
+    ) -> Result<Position, ServiceAccountError> {
         let read = self.touchable(by, account).await?;
-        if !self.accounts.delete(read.id).await? {
+        let cause = self.cause(by, RevocationReason::UserDeleted);
+        let Some(ended) = self.accounts.delete(read.id, cause).await? else {
             return Err(ServiceAccountError::NotFound(account.clone()));
-        }
+        };
         audit::service_account_changed(&read, "deleted", &by.name);
-        Ok(())
+        Ok(self.tell(&ended).await)
     }
 
     /// Makes a key of the account. With a `request_id`, the same call again replaces the key that it made: an answer that was
@@ -187,14 +222,19 @@ impl ServiceAccountAdmin {
                 id: presented.id,
                 account: read.id,
                 digest: presented.digest,
+                session: SessionId::from_bytes(random()),
                 label: label.clone(),
                 created_by: by.actor.to_string(),
                 ttl,
                 unchanged_since: read.updated_at,
                 most: MOST_SERVICE_KEYS,
+                cause: self.cause(by, RevocationReason::Operator),
             };
             match self.accounts.create_key(key).await? {
-                KeyCreated::Key(key) => {
+                KeyCreated::Key(key, replaced) => {
+                    if let Some(ended) = replaced {
+                        self.tell(&ended).await;
+                    }
                     audit::service_key_created(&read, key.id, &by.name);
                     return Ok((plain, key));
                 }
@@ -212,19 +252,20 @@ impl ServiceAccountAdmin {
         Ok(self.accounts.keys(account.id).await?)
     }
 
-    /// From now on the key is refused.
+    /// From now on the key is refused, and the access tokens that were got with it. Returns where the ledger tells of it.
     pub async fn revoke_key(
         &self,
         by: &Caller,
         account: &ServiceAccountRef,
         key: ServiceKeyId,
-    ) -> Result<(), ServiceAccountError> {
+    ) -> Result<Position, ServiceAccountError> {
         let read = self.touchable(by, account).await?;
-        if !self.accounts.revoke_key(read.id, key).await? {
+        let cause = self.cause(by, RevocationReason::Operator);
+        let Some(ended) = self.accounts.revoke_key(read.id, key, cause).await? else {
             return Err(ServiceAccountError::KeyNotFound(key));
-        }
+        };
         audit::service_key_revoked(&read, key, &by.name);
-        Ok(())
+        Ok(self.tell(&ended).await)
     }
 
     /// The account that is meant, if the caller may change it.

@@ -38,13 +38,22 @@ impl ServiceKeys {
         })
     }
 
-    /// The account that the key belongs to, as it is now. A key that is unknown, revoked or expired, or whose account is
-    /// disabled or deleted, is refused in one way.
+    /// The account that the key belongs to, as it is now; refused as by [`Self::shown`].
     pub async fn account(
         &self,
         presented: &PresentedKey,
         peer: Option<IpAddr>,
     ) -> Result<ServiceAccount, AuthError> {
+        self.shown(presented, peer).await.map(|stored| stored.account)
+    }
+
+    /// What is stored of the key, with its account as it is now. A key that is unknown, revoked or expired, or whose account is
+    /// disabled or deleted, is refused in one way.
+    pub async fn shown(
+        &self,
+        presented: &PresentedKey,
+        peer: Option<IpAddr>,
+    ) -> Result<StoredKey, AuthError> {
         let guess = self.guesses.admit(presented.digest, peer)?;
         let stored = match self.accounts.stored_key(presented.id).await {
             Ok(stored) => stored,
@@ -54,9 +63,9 @@ impl ServiceKeys {
             }
         };
         match stored.filter(|stored| is_of(stored, presented)) {
-            Some(StoredKey { account, .. }) if !account.disabled => {
+            Some(stored) if !stored.account.disabled => {
                 guess.was_right();
-                Ok(account)
+                Ok(stored)
             }
             Some(_) => Err(refused("the service account is disabled")),
             None => Err(refused("there is no such service key, or it has expired")),

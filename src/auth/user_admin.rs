@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::audit;
 use super::caller::{Caller, check_reserved};
+use super::telling::{Reach, Telling};
 use crate::model::{
     Clock, Credential, Monotonic, NewUser, PasswordHash, Position, Revocation, RevocationReason, User,
     Username, new_user_id,
@@ -37,17 +38,6 @@ const PAGE_READ: u32 = 1000;
 /// on from.
 const PAGE_READS: u32 = 5;
 
-/// How the replicas learn that the sessions of a user are over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reach {
-    /// They were told, as far as they listen; and each polls the ledger.
-    Pushed,
-    /// They could not be told, for this reason; each polls the ledger.
-    NotPushed(String),
-    /// Each polls the ledger: there is nothing to tell them over.
-    Polled,
-}
-
 /// Every session of a user has ended, which is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionsEnded {
@@ -55,17 +45,6 @@ pub struct SessionsEnded {
     pub reach: Reach,
     /// Where the ledger tells of it.
     pub position: Position,
-}
-
-/// Who is told of a row that is committed. What is lost on the way is found by polling.
-#[derive(Clone)]
-enum Telling {
-    /// Nobody: every replica polls.
-    Nobody,
-    /// The replicas, from outside of them.
-    Replicas(Arc<dyn Push>),
-    /// This replica, which tells the others.
-    Ourselves(Revocations),
 }
 
 /// Changes users.
@@ -356,19 +335,7 @@ impl UserAdmin {
 
     /// Tells whoever is to be told of rows that are committed.
     pub(super) async fn tell(&self, rows: &[Revocation]) -> Reach {
-        match &self.telling {
-            Telling::Nobody => Reach::Polled,
-            Telling::Ourselves(revocations) => {
-                for row in rows {
-                    revocations.announce(row);
-                }
-                Reach::Pushed
-            }
-            Telling::Replicas(push) => match push.publish(rows).await {
-                Ok(()) => Reach::Pushed,
-                Err(error) => Reach::NotPushed(error.to_string()),
-            },
-        }
+        self.telling.tell(rows).await
     }
 
     /// What a user may be created with: before anything is asked of the store, or made.

@@ -5,10 +5,10 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 
 use super::Failure;
-use super::place::Place;
+use super::place::{Loaded, Place};
 use super::program::Program;
 use super::user::{RequiredRoles, Roles};
-use crate::model::{Note, ServiceAccountName};
+use crate::model::{Note, Position, ServiceAccountName};
 
 mod administration;
 mod key;
@@ -132,16 +132,41 @@ impl ServiceAccount {
                 done(out, &name, "is enabled")
             }
             Self::Disable(Named { name, place }) => {
-                place.load()?.service_accounts(program).await?.disable(&name).await?;
-                done(out, &name, "is disabled; every replica refuses its keys from the next call on")
+                let loaded = place.load()?;
+                let position = loaded.service_accounts(program).await?.disable(&name).await?;
+                over(
+                    out,
+                    &name,
+                    "is disabled; every replica refuses its keys from the next call on",
+                    &loaded,
+                    position,
+                )
             }
             Self::Delete(Named { name, place }) => {
-                place.load()?.service_accounts(program).await?.delete(&name).await?;
-                done(out, &name, "is deleted; every replica refuses its keys from the next call on")
+                let loaded = place.load()?;
+                let position = loaded.service_accounts(program).await?.delete(&name).await?;
+                over(
+                    out,
+                    &name,
+                    "is deleted; every replica refuses its keys from the next call on",
+                    &loaded,
+                    position,
+                )
             }
             Self::Key(command) => command.run(program, out).await,
         }
     }
+}
+
+/// Says what was done to an account whose access tokens have ended, and by when every replica knows.
+fn over(
+    out: &mut dyn Write,
+    name: &ServiceAccountName,
+    what: &str,
+    loaded: &Loaded,
+    position: Position,
+) -> Result<(), Failure> {
+    done(out, name, &format!("{what}; {}", loaded.refused_within(position)))
 }
 
 fn done(out: &mut dyn Write, name: &ServiceAccountName, what: &str) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_verifier::SubjectKind;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
@@ -21,10 +22,10 @@ use super::stream_end::StreamEnd;
 use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
 use crate::auth::{
     AuthError, Caller, ChangeUser, CreateUser, KeyAdmin, PasswordResets, RevokedSessions,
-    ServiceAccountAdmin, ServiceKeys, SessionAdmin, SessionPage, UserAdmin, UserAdminError, UserFilter,
-    UserPage, UserRef,
+    ServiceAccountAdmin, ServiceAccountError, ServiceAccountRef, ServiceKeys, SessionAdmin, SessionPage,
+    UserAdmin, UserAdminError, UserFilter, UserPage, UserRef, VerifiedToken,
 };
-use crate::model::{Actor, Role};
+use crate::model::{Actor, Role, ServiceAccount, ServiceAccountId};
 use crate::reason::Reason;
 
 mod import;
@@ -139,7 +140,10 @@ impl Service {
 fn name_of(right: &Right) -> String {
     match right {
         Right::Certificate(names) => names.join(" "),
-        Right::Token(token) => Actor::User(token.subject).to_string(),
+        Right::Token(token) => match token.subject_kind {
+            SubjectKind::User => Actor::User(token.subject).to_string(),
+            SubjectKind::Service => Actor::Service(ServiceAccountId::of_subject(token.subject)).to_string(),
+        },
         Right::Key(key) => format!("service_key:{}", key.id),
     }
 }
@@ -153,16 +157,19 @@ async fn caller(
 ) -> Result<Caller, AuthError> {
     let permitted = |roles: &[Role]| allow.permits_roles(&admitted.path, roles.iter().map(Role::as_str));
     let not_allowed = |why: String| AuthError::from(Reason::CallerNotAllowed).caused_by(why);
-    let token = match &admitted.right {
-        Right::Certificate(names) => return Ok(Caller::certificate(names)),
-        Right::Token(token) => token,
-        Right::Key(key) => {
-            let account = administration.service_keys.account(key, peer).await?;
-            if !permitted(&account.roles) {
-                return Err(not_allowed(format!("service account {} lacks a role", account.name.as_str())));
-            }
+    let service = |account: ServiceAccount| {
+        if permitted(&account.roles) {
             return Ok(Caller::service(&account));
         }
+        Err(not_allowed(format!("service account {} lacks a role", account.name.as_str())))
+    };
+    let token = match &admitted.right {
+        Right::Certificate(names) => return Ok(Caller::certificate(names)),
+        Right::Key(key) => return service(administration.service_keys.account(key, peer).await?),
+        Right::Token(token) if token.subject_kind == SubjectKind::Service => {
+            return service(service_of(administration, token).await?);
+        }
+        Right::Token(token) => token,
     };
     let user = match administration.users.find(&UserRef::Id(token.subject)).await {
         Ok(user) => user,
@@ -180,6 +187,24 @@ async fn caller(
         )));
     }
     Ok(Caller::user(&user))
+}
+
+/// The service account that a token was made for, by what the store knows of it now.
+async fn service_of(
+    administration: &Administration,
+    token: &VerifiedToken,
+) -> Result<ServiceAccount, AuthError> {
+    let id = ServiceAccountRef::Id(ServiceAccountId::of_subject(token.subject));
+    let account = match administration.service_accounts.find(&id).await {
+        Ok(account) => account,
+        Err(ServiceAccountError::NotFound(_)) => return Err(Reason::SessionRevoked.into()),
+        Err(error) => return Err(error.into()),
+    };
+    // As for users. That the key was revoked is told by the ledger alone, as it is of a user's session.
+    if account.disabled || account.epoch > token.epoch {
+        return Err(Reason::SessionRevoked.into());
+    }
+    Ok(account)
 }
 
 #[tonic::async_trait]

@@ -13,7 +13,8 @@ use super::proto::v1;
 use super::stream_end::StreamEnd;
 use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
 use crate::auth::{
-    AuthError, Authenticate, CallContext, ChangedPassword, ResetPassword, RevokedSessions, Verify,
+    AuthError, Authenticate, CallContext, ChangedPassword, IssueServiceToken, ResetPassword, RevokedSessions,
+    Verify,
 };
 
 /// The service, over whatever answers its calls.
@@ -108,6 +109,21 @@ impl v1::auth_service_server::AuthService for AuthService {
         let reset = async move { auth.reset_password(context, ask).await };
         let position = call.carry_through(&self.tasks, reset).await?.to_string();
         Ok(Response::new(v1::ResetPasswordResponse { position }))
+    }
+
+    async fn issue_service_token(
+        &self,
+        request: Request<v1::IssueServiceTokenRequest>,
+    ) -> Result<Response<v1::IssueServiceTokenResponse>, Status> {
+        let (call, message) = Call::split(request);
+        let v1::IssueServiceTokenRequest { service_key, audiences } = message;
+        let ask = IssueServiceToken { service_key: service_key.into(), account: None, audiences };
+        ask.check().map_err(|error| status::refuse(&error, call.language))?;
+        let auth = Arc::clone(&self.auth);
+        let context = call.context();
+        let issue = async move { auth.issue_service_token(context, ask).await };
+        let token = call.carry_through(&self.tasks, issue).await?;
+        Ok(Response::new(token.into()))
     }
 
     async fn list_own_sessions(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use countersign_verifier::{KeySet, Revoked};
+use countersign_verifier::{KeySet, Revoked, SubjectKind};
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Timestamp, Value as ProtoValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use super::proto::v1;
 use crate::auth::{
     AuthError, ChangePassword, FieldViolation, InvalidReason, Login, LoginRequest, LogoutRequest,
-    LogoutToken, MOST_SESSIONS_AT_ONCE, RefreshRequest, RevokeOwnSessions, SessionSummary, TokenPair,
-    Verification, VerifiedToken, Verify, VerifyRequest, WhichSessions, bounds,
+    LogoutToken, MOST_SESSIONS_AT_ONCE, RefreshRequest, RevokeOwnSessions, ServiceToken, SessionSummary,
+    TokenPair, Verification, VerifiedToken, Verify, VerifyRequest, WhichSessions, bounds,
 };
 use crate::model::{ClientFacts, Position, SessionId, UnixMillis};
 
@@ -300,6 +300,28 @@ fn identity(token: &VerifiedToken) -> v1::VerifiedToken {
         amr: token.amr.clone(),
         custom_claims: Some(object(&token.custom)),
         external_id: token.external_id.clone().unwrap_or_default(),
+        subject_kind: v1::SubjectKind::from(token.subject_kind).into(),
+    }
+}
+
+impl From<SubjectKind> for v1::SubjectKind {
+    fn from(kind: SubjectKind) -> Self {
+        match kind {
+            SubjectKind::User => Self::User,
+            SubjectKind::Service => Self::Service,
+        }
+    }
+}
+
+impl From<ServiceToken> for v1::IssueServiceTokenResponse {
+    fn from(token: ServiceToken) -> Self {
+        Self {
+            access_token: token.access_token.expose_secret().to_owned(),
+            token_type: "Bearer".to_owned(),
+            expires_at: Some(timestamp(token.expires_at)),
+            expires_in: i32::try_from(token.expires_in.as_secs()).unwrap_or(i32::MAX),
+            service_account_id: token.account.to_string(),
+        }
     }
 }
 

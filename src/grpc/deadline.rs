@@ -25,7 +25,7 @@ impl Deadlines {
             return Some(self.login);
         }
         match path.strip_prefix("/countersign.v1.AuthService/")? {
-            "Login" | "ChangePassword" | "ResetPassword" => Some(self.login),
+            "Login" | "ChangePassword" | "ResetPassword" | "IssueServiceToken" => Some(self.login),
             "Refresh" => Some(self.refresh),
             "Logout" | "ListOwnSessions" | "RevokeOwnSessions" => Some(self.logout),
             "VerifyAccessToken" | "BatchVerifyAccessTokens" => Some(self.verify),

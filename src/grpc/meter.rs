@@ -55,7 +55,7 @@ const fn unary(path: &'static str, traced: bool) -> Method {
 }
 
 /// Every method of the port, the most frequent first; the last stands for whatever else is asked for.
-const METHODS: [Method; 44] = [
+const METHODS: [Method; 45] = [
     unary("/countersign.v1.AuthService/VerifyAccessToken", false),
     unary("/envoy.service.auth.v3.Authorization/Check", false),
     unary("/countersign.v1.AuthService/Refresh", true),
@@ -67,6 +67,7 @@ const METHODS: [Method; 44] = [
     unary("/grpc.health.v1.Health/Check", false),
     unary("/countersign.v1.AuthService/ChangePassword", true),
     unary("/countersign.v1.AuthService/ResetPassword", true),
+    unary("/countersign.v1.AuthService/IssueServiceToken", true),
     unary("/countersign.v1.AuthService/ListOwnSessions", true),
     unary("/countersign.v1.AuthService/RevokeOwnSessions", true),
     unary("/countersign.v1.UserService/CreateUser", true),

@@ -68,6 +68,25 @@ impl fmt::Debug for v1::ResetPasswordRequest {
     }
 }
 
+impl fmt::Debug for v1::IssueServiceTokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssueServiceTokenRequest")
+            .field("service_key", &Redacted)
+            .field("audiences", &self.audiences)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::IssueServiceTokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssueServiceTokenResponse")
+            .field("access_token", &Redacted)
+            .field("expires_at", &self.expires_at)
+            .field("service_account_id", &self.service_account_id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for v1::CreatePasswordResetResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CreatePasswordResetResponse")

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::{Choice, ConstantTimeEq as _};
+use zeroize::Zeroizing;
 
 use super::refusal::Refused;
 use crate::reason::Reason;
@@ -72,6 +73,14 @@ impl Clients {
         }
         found.ok_or_else(refused)
     }
+}
+
+/// The id and the secret that a request authenticates with by HTTP Basic, form-decoded (RFC 6749 §2.3.1).
+pub(super) fn basic_credentials(headers: &HeaderMap) -> Option<(String, SecretString)> {
+    let credentials = Zeroizing::new(basic(headers)?);
+    let colon = credentials.iter().position(|byte| *byte == b':')?;
+    let text = |half: &[u8]| String::from_utf8(decoded(half)).ok().filter(|text| !text.is_empty());
+    Some((text(&credentials[..colon])?, text(&credentials[colon + 1..])?.into()))
 }
 
 fn basic(headers: &HeaderMap) -> Option<Vec<u8>> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_verifier::SubjectKind;
 use prost_reflect::{DynamicMessage, Value};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -220,12 +221,21 @@ pub(super) fn verified(token: VerifiedToken) -> DynamicMessage {
             ("auth_time", seconds(token.auth_time)),
             ("amr", list(token.amr)),
             ("external_id", Value::String(token.external_id.unwrap_or_default())),
+            ("subject_kind", Value::EnumNumber(subject_kind(token.subject_kind))),
         ],
     );
     if let Ok(custom) = custom {
         answer.set_field_by_name("custom_claims", Value::Message(custom));
     }
     answer
+}
+
+/// The published numbers of the contract.
+const fn subject_kind(kind: SubjectKind) -> i32 {
+    match kind {
+        SubjectKind::User => 1,
+        SubjectKind::Service => 2,
+    }
 }
 
 /// The published names of the contract.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
+use countersign_verifier::SubjectKind;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -52,7 +53,7 @@ fn at_least(form: &[u8]) -> Result<Option<Position>, AuthError> {
 }
 
 /// What a parameter of a form says. None may stand there twice (RFC 6749 §3.1).
-fn once<'a>(form: &'a [u8], parameter: &'static str) -> Result<Option<Cow<'a, str>>, AuthError> {
+pub(super) fn once<'a>(form: &'a [u8], parameter: &'static str) -> Result<Option<Cow<'a, str>>, AuthError> {
     let mut values = form_urlencoded::parse(form).filter(|(name, _)| name == parameter);
     let first = values.next().map(|(_, value)| value);
     match values.next() {
@@ -79,6 +80,9 @@ fn active(token: VerifiedToken, issuer: &str) -> Value {
         "auth_time": token.auth_time,
         "amr": token.amr,
     });
+    if token.subject_kind == SubjectKind::Service {
+        answer.insert("client_id".to_owned(), token.subject.to_string().into());
+    }
     if let Some(external_id) = token.external_id {
         answer.insert("ext".to_owned(), external_id.into());
     }

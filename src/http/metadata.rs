@@ -8,8 +8,8 @@ use axum::extract::State;
 use http::Uri;
 use serde_json::{Value, json};
 
-use super::HttpOptions;
 use super::edge::Edge;
+use super::{HttpOptions, token};
 
 /// Where it is asked.
 pub(super) const PATH: &str = "/.well-known/oauth-authorization-server";
@@ -32,7 +32,7 @@ pub(super) async fn metadata(State(edge): State<Arc<Edge>>) -> Json<Value> {
     Json(document(&edge.options))
 }
 
-/// What is served, and nothing else. There is no endpoint at which an authorization or a token of OAuth is to be had.
+/// What is served, and nothing else. There is no endpoint at which an authorization is to be had.
 fn document(options: &HttpOptions) -> Value {
     let issuer = &options.issuer;
     let at = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
@@ -40,7 +40,9 @@ fn document(options: &HttpOptions) -> Value {
         "issuer": issuer,
         "jwks_uri": at("/.well-known/jwks.json"),
         "response_types_supported": [],
-        "grant_types_supported": [],
+        "grant_types_supported": [token::GRANT],
+        "token_endpoint": at(token::PATH),
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
     });
     if !options.clients.is_empty() {
         for (endpoint, path) in [("introspection", "/oauth2/introspect"), ("revocation", "/oauth2/revoke")] {

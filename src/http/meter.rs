@@ -15,7 +15,7 @@ use crate::telemetry::traces;
 
 /// Every operation that there can be, and whether it is traced when nobody asked for it; the last stands for pages,
 /// and for whatever else is asked for.
-const OPERATIONS: [(&str, bool); 17] = [
+const OPERATIONS: [(&str, bool); 18] = [
     ("Login", true),
     ("Refresh", true),
     ("Logout", true),
@@ -31,6 +31,7 @@ const OPERATIONS: [(&str, bool); 17] = [
     ("GetCsrfToken", false),
     ("IntrospectToken", false),
     ("RevokeToken", true),
+    ("IssueToken", true),
     ("GetOpenApi", false),
     ("other", false),
 ];

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::refusal::oauth_code;
 use super::routes::{Caller, Gives, Operation, Takes};
-use super::{ErrorShape, HttpOptions, RefreshTransport, body, captcha, cookie, csrf};
+use super::{ErrorShape, HttpOptions, RefreshTransport, body, captcha, cookie, csrf, token};
+use crate::auth::bounds;
 use crate::reason::Reason;
 use crate::transport::problem::PROBLEM;
 use crate::transport::{IDENTITY_HEADERS, REQUIRED_ROLES_MAX};
@@ -64,6 +65,7 @@ fn describe(operation: &Operation, id: &str, options: &HttpOptions, schemas: &mu
         Takes::Nothing | Takes::Rules => return described,
         Takes::Message(name) => json!({ body::JSON: { "schema": schemas.message(name) } }),
         Takes::TokenForm => json!({ body::FORM: { "schema": token_form() } }),
+        Takes::GrantForm => json!({ body::FORM: { "schema": grant_form() } }),
     };
     // No body is the empty message, which is all that a refresh token in a cookie or in a header needs.
     let required = operation.caller != Caller::RefreshToken || operation.id == "ChangePassword";
@@ -76,6 +78,22 @@ fn token_form() -> Value {
         "type": "object",
         "required": ["token"],
         "properties": { "token": { "type": "string", "minLength": 1 }, "token_type_hint": { "type": "string" } },
+    })
+}
+
+fn grant_form() -> Value {
+    let text = json!({ "type": "string" });
+    let several = json!({ "type": "array", "items": { "type": "string", "maxLength": 256 }, "maxItems": bounds::AUDIENCES_MAX });
+    json!({
+        "type": "object",
+        "required": ["grant_type"],
+        "properties": {
+            "grant_type": { "const": token::GRANT },
+            "client_id": text,
+            "client_secret": text,
+            "audience": several,
+            "resource": several,
+        },
     })
 }
 
@@ -93,7 +111,7 @@ fn parameters(operation: &Operation, options: &HttpOptions) -> Vec<Value> {
             REQUIRED_ROLES_MAX,
             "A role that the user must have; all of those named",
         ));
-        let audiences = crate::auth::bounds::AUDIENCES_MAX;
+        let audiences = bounds::AUDIENCES_MAX;
         parameters.push(rule(
             "audience",
             audiences,
@@ -122,6 +140,8 @@ fn security(caller: Caller, options: &HttpOptions) -> Value {
         Caller::Nobody => json!([]),
         Caller::AccessToken => json!([{ "accessToken": [] }]),
         Caller::Client => json!([{ "client": [] }]),
+        // Neither is needed where id and secret stand in the form.
+        Caller::ServiceAccount => json!([{}, { "client": [] }]),
         // None of them is needed where the token stands in the body.
         Caller::RefreshToken if options.refresh_transport == RefreshTransport::Cookie => {
             json!([{}, { "refreshCookie": [] }, { "refreshToken": [] }])
@@ -164,7 +184,7 @@ fn responses(operation: &Operation, options: &HttpOptions, schemas: &mut Schemas
     if matches!(operation.gives, Gives::KeySet) {
         responses.insert("304".to_owned(), json!({ "description": "Nothing has changed" }));
     }
-    let oauth = operation.caller == Caller::Client;
+    let oauth = matches!(operation.caller, Caller::Client | Caller::ServiceAccount);
     for (status, reasons) in by_status {
         let reasons: Vec<_> = reasons.into_iter().collect();
         let response = match options.errors {
@@ -200,6 +220,15 @@ fn success_schema(gives: &Gives, schemas: &mut Schemas) -> Option<Value> {
             "type": "object",
             "required": ["active"],
             "properties": { "active": { "type": "boolean" } },
+        })),
+        Gives::AccessToken => Some(json!({
+            "type": "object",
+            "required": ["access_token", "token_type", "expires_in"],
+            "properties": {
+                "access_token": { "type": "string" },
+                "token_type": { "const": "Bearer" },
+                "expires_in": { "type": "integer", "minimum": 0 },
+            },
         })),
         Gives::OpenApi => Some(json!({ "type": "object" })),
     }

@@ -24,6 +24,13 @@ mod status;
 #[derive(Debug, Clone)]
 pub(super) struct Refused(Arc<AuthError>);
 
+impl Refused {
+    /// Why.
+    pub(super) fn reason(&self) -> Reason {
+        self.0.reason
+    }
+}
+
 impl From<AuthError> for Refused {
     /// Logs the failure, for nobody sees its cause hereafter.
     fn from(error: AuthError) -> Self {
@@ -98,9 +105,21 @@ fn details(error: &AuthError) -> Value {
 
 fn oauth_error(error: &AuthError, number: u32) -> Value {
     let reason = error.reason;
+    let wrong = error.violations.first();
+    // RFC 6749 §5.2, and RFC 8707 §2 for a token's audience.
+    let code = match wrong.map(|wrong| wrong.field.as_str()) {
+        Some("grant_type") => "unsupported_grant_type",
+        Some("scope") => "invalid_scope",
+        Some(field) if field.starts_with("audiences") => "invalid_target",
+        _ => oauth_code(reason),
+    };
+    let description = match wrong {
+        None => reason.message(Language::En).to_owned(),
+        Some(wrong) => format!("{} {}", wrong.field, wrong.description).trim_start().to_owned(),
+    };
     json!({
-        "error": oauth_code(reason),
-        "error_description": reason.message(Language::En),
+        "error": code,
+        "error_description": description,
         "reason": reason.name(),
         "code": number,
     })

@@ -12,6 +12,7 @@ use super::contract;
 use super::edge::Edge;
 use super::{
     HttpOptions, auth_routes, body, csrf, forward_auth, introspection, jwks, metadata, openapi, revocation,
+    token,
 };
 use crate::reason::Reason;
 
@@ -38,6 +39,8 @@ pub(super) enum Takes {
     Message(String),
     /// The form of RFC 7662 §2.1 and RFC 7009 §2.1.
     TokenForm,
+    /// The form of RFC 6749 §4.4.2.
+    GrantForm,
     /// The rules of a gateway, in the query.
     Rules,
 }
@@ -51,6 +54,8 @@ pub(super) enum Gives {
     KeySet,
     Metadata,
     Introspection,
+    /// RFC 6749 §5.1.
+    AccessToken,
     /// No body, and headers.
     Identity,
     OpenApi,
@@ -66,6 +71,8 @@ pub(super) enum Caller {
     AccessToken,
     /// A client's id and secret.
     Client,
+    /// A service account's id or name, and a service key; in the header or in the form.
+    ServiceAccount,
 }
 
 /// Where changes come from is checked, and what the body is.
@@ -118,6 +125,7 @@ pub(super) fn table(options: &HttpOptions) -> Vec<Operation> {
             ..read("GetAuthorizationServer", metadata::PATH, || get(metadata::metadata))
         });
     }
+    table.push(service_tokens());
     if !options.clients.is_empty() {
         table.extend(oauth());
     }
@@ -262,6 +270,18 @@ fn questions() -> Vec<Operation> {
             ..read("GetOpenApi", "/openapi.json", || get(document))
         },
     ]
+}
+
+fn service_tokens() -> Operation {
+    Operation {
+        methods: &[Method::POST],
+        summary: "An access token for a service account (RFC 6749 section 4.4)".to_owned(),
+        takes: Takes::GrantForm,
+        gives: Gives::AccessToken,
+        caller: Caller::ServiceAccount,
+        reasons: [&[Reason::ClientUnauthenticated], &OF_WRITES[..], &OF_STORES].concat(),
+        ..read("IssueToken", token::PATH, || post(token::issue))
+    }
 }
 
 fn oauth() -> Vec<Operation> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use countersign_verifier::{ParseIdError, UnixMillis};
+use countersign_verifier::{Epoch, ParseIdError, UnixMillis, UserId};
 
 use super::user::{InvalidAttribute, Role};
 
@@ -52,6 +52,19 @@ macro_rules! uuid_id {
 uuid_id! {
     /// Names a service account for as long as the service exists.
     ServiceAccountId
+}
+
+impl ServiceAccountId {
+    /// The id as the subject of access tokens, and as the ledger has it. Users and service accounts have ids of one kind, drawn
+    /// at random: none is both.
+    pub const fn as_subject(self) -> UserId {
+        UserId::from_bytes(self.0)
+    }
+
+    /// The account that is the subject of an access token for services.
+    pub const fn of_subject(subject: UserId) -> Self {
+        Self(*subject.as_bytes())
+    }
 }
 
 uuid_id! {
@@ -124,6 +137,8 @@ pub struct ServiceAccount {
     pub roles: Vec<Role>,
     /// The keys of a disabled account are refused.
     pub disabled: bool,
+    /// Raised when the account is disabled or deleted: its access tokens of smaller ones are refused from then on.
+    pub epoch: Epoch,
     /// When it was created.
     pub created_at: UnixMillis,
     /// When it was last changed; another time after every change.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{Cause, StoreError};
 use crate::model::{
-    NewServiceAccount, Note, ServiceAccount, ServiceAccountChange, ServiceAccountId, ServiceAccountName,
-    ServiceKey, ServiceKeyDigest, ServiceKeyId, UnixMillis,
+    NewServiceAccount, Note, Revocation, ServiceAccount, ServiceAccountChange, ServiceAccountId,
+    ServiceAccountName, ServiceKey, ServiceKeyDigest, ServiceKeyId, SessionId, UnixMillis,
 };
 
 /// Creating a service account failed.
@@ -30,6 +30,8 @@ pub struct NewServiceKey {
     pub account: ServiceAccountId,
     /// What it is recognised by.
     pub digest: ServiceKeyDigest,
+    /// The session of the access tokens that are got with it.
+    pub session: SessionId,
     /// What people call it.
     pub label: Note,
     /// Who makes it: an [`crate::model::Actor`] as text.
@@ -40,13 +42,15 @@ pub struct NewServiceKey {
     pub unchanged_since: UnixMillis,
     /// The most keys that the account may have.
     pub most: u32,
+    /// Why the tokens end that were got with a key that this one replaces.
+    pub cause: Cause,
 }
 
 /// What became of a key to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyCreated {
-    /// It is stored.
-    Key(ServiceKey),
+    /// It is stored. A key that it replaced had tokens: the row that ends them.
+    Key(ServiceKey, Option<Revocation>),
     /// The account has as many as it may.
     LimitReached,
     /// The account was changed in the meantime, or deleted.
@@ -58,6 +62,10 @@ pub enum KeyCreated {
 pub struct StoredKey {
     /// What it is recognised by.
     pub digest: ServiceKeyDigest,
+    /// The session of the access tokens that are got with it now.
+    pub session: SessionId,
+    /// From when on it is refused.
+    pub expires_at: UnixMillis,
     /// Whose it is, as the account is now: it may be disabled.
     pub account: ServiceAccount,
 }
@@ -83,16 +91,18 @@ pub trait ServiceAccountStore: Send + Sync + 'static {
     ) -> Result<Vec<ServiceAccount>, StoreError>;
 
     /// Changes an account, and returns it as it is then. `None` when there is no such account, or none any more whose
-    /// [`ServiceAccount::updated_at`] is `unchanged_since` where that is given: every change gives another one.
+    /// [`ServiceAccount::updated_at`] is `unchanged_since` where that is given: every change gives another one. When it is
+    /// disabled, the row that ends its access tokens comes with it.
     async fn change(
         &self,
         id: ServiceAccountId,
         change: ServiceAccountChange,
         unchanged_since: Option<UnixMillis>,
-    ) -> Result<Option<ServiceAccount>, StoreError>;
+        cause: Cause,
+    ) -> Result<Option<(ServiceAccount, Option<Revocation>)>, StoreError>;
 
-    /// Forgets an account and its keys. Says whether there was such an account.
-    async fn delete(&self, id: ServiceAccountId) -> Result<bool, StoreError>;
+    /// Forgets an account and its keys, and ends its access tokens. `None` when there is no such account.
+    async fn delete(&self, id: ServiceAccountId, cause: Cause) -> Result<Option<Revocation>, StoreError>;
 
     /// Stores a key, and forgets those of the account that have expired by the store's time, which take no room. Keys that are
     /// stored at once are counted one after the other.
@@ -101,8 +111,22 @@ pub trait ServiceAccountStore: Send + Sync + 'static {
     /// The keys of an account that are stored, the expired ones too, the oldest first.
     async fn keys(&self, account: ServiceAccountId) -> Result<Vec<ServiceKey>, StoreError>;
 
-    /// Forgets a key of an account. Says whether there was such a key.
-    async fn revoke_key(&self, account: ServiceAccountId, key: ServiceKeyId) -> Result<bool, StoreError>;
+    /// Forgets a key of an account, and ends the access tokens that were got with it. `None` when there is no such key.
+    async fn revoke_key(
+        &self,
+        account: ServiceAccountId,
+        key: ServiceKeyId,
+        cause: Cause,
+    ) -> Result<Option<Revocation>, StoreError>;
+
+    /// Ends the access tokens of this session. Those that are got from now on with the key that they were got with, if there is
+    /// one still, have another session.
+    async fn end_tokens(
+        &self,
+        account: ServiceAccountId,
+        session: SessionId,
+        cause: Cause,
+    ) -> Result<Revocation, StoreError>;
 
     /// The key with this id, unless it has expired by the store's time, in one indexed read.
     async fn stored_key(&self, key: ServiceKeyId) -> Result<Option<StoredKey>, StoreError>;

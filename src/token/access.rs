@@ -1,6 +1,7 @@
 //! Access tokens: JWTs after RFC 9068, which `countersign_verifier` verifies.
 
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,15 +10,17 @@ use countersign_verifier::Rules;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::model::{CustomClaims, ExternalId, Role, Session, UnixMillis, User};
+use crate::model::{CustomClaims, ExternalId, Role, ServiceAccount, Session, SessionId, UnixMillis, User};
 use crate::secret::random;
 use crate::token::signing_key::SigningKey;
 
 #[cfg(test)]
 mod tests;
 
-/// How a session begins today: with a password (RFC 8176 §2).
-const AUTHENTICATION_METHODS: [&str; 1] = ["pwd"];
+/// How a user's session begins today: with a password (RFC 8176 §2).
+const OF_USERS: [&str; 1] = ["pwd"];
+/// How a service account shows who it is. RFC 8176 has no name for a secret that no person remembers.
+const OF_SERVICES: [&str; 1] = ["service_key"];
 
 /// What an access token is made from.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +29,21 @@ pub struct AccessGrant<'a> {
     pub user: &'a User,
     /// The session that it belongs to, with the epoch that it began in.
     pub session: &'a Session,
+    /// Whom it is meant for: at least one.
+    pub audiences: &'a [String],
+    /// When it is made.
+    pub now: UnixMillis,
+}
+
+/// What the access token of a service account is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceGrant<'a> {
+    /// Whom it speaks of, read just now.
+    pub account: &'a ServiceAccount,
+    /// The session of the key that was shown.
+    pub session: SessionId,
+    /// From when on the key is refused, and every token that was got with it.
+    pub key_expires_at: UnixMillis,
     /// Whom it is meant for: at least one.
     pub audiences: &'a [String],
     /// When it is made.
@@ -140,12 +158,39 @@ impl AccessTokenIssuer {
         grant: &AccessGrant<'_>,
         ttl: Duration,
     ) -> Result<AccessToken, MintError> {
-        let claims = self.claims(grant, ttl)?;
-        let text = signer.sign(&claims)?;
-        if text.len() > Rules::MAX_TOKEN_BYTES {
-            return Err(MintError::TooLarge { bytes: text.len() });
-        }
-        Ok(AccessToken { text, expires_at: UnixMillis::from_secs(claims.exp) })
+        sign(signer, &self.claims(grant, ttl)?)
+    }
+
+    /// Makes a token of a service account that lives for `ttl`, but never longer than the key that it is got with.
+    pub fn mint_for_service(
+        &self,
+        signer: &SigningKey,
+        grant: &ServiceGrant<'_>,
+        ttl: Duration,
+    ) -> Result<AccessToken, MintError> {
+        let ServiceGrant { account, session, key_expires_at, audiences, now } = *grant;
+        let (exp, iat, subject) =
+            ((now + ttl).min(key_expires_at).as_secs(), now.as_secs(), account.id.to_string());
+        let claims = Claims {
+            iss: &self.issuer,
+            sub: subject.clone(),
+            client_id: Some(subject),
+            aud: Audiences::of(audiences)?,
+            exp,
+            iat,
+            jti: URL_SAFE_NO_PAD.encode(random::<16>()),
+            sid: session.to_string(),
+            username: account.name.as_str(),
+            ext: None,
+            roles: account.roles.iter().map(Role::as_str).collect(),
+            auth_time: iat,
+            amr: OF_SERVICES,
+            epoch: account.epoch.0,
+            // Nothing but this token belongs to the session for longer.
+            sxp: exp,
+            custom: NO_CLAIMS.as_map(),
+        };
+        sign(signer, &claims)
     }
 
     fn claims<'a>(&'a self, grant: &AccessGrant<'a>, ttl: Duration) -> Result<Claims<'a>, MintError> {
@@ -153,11 +198,8 @@ impl AccessTokenIssuer {
         Ok(Claims {
             iss: &self.issuer,
             sub: user.id.to_string(),
-            aud: match audiences {
-                [] => return Err(MintError::NoAudience),
-                [one] => Audiences::One(one),
-                several => Audiences::Several(several),
-            },
+            client_id: None,
+            aud: Audiences::of(audiences)?,
             exp: (now + ttl).min(session.expires_at).as_secs(),
             iat: now.as_secs(),
             jti: URL_SAFE_NO_PAD.encode(random::<16>()),
@@ -166,12 +208,22 @@ impl AccessTokenIssuer {
             ext: user.external_id.as_ref().map(ExternalId::as_str),
             roles: user.roles.iter().map(Role::as_str).collect(),
             auth_time: session.created_at.as_secs(),
-            amr: AUTHENTICATION_METHODS,
+            amr: OF_USERS,
             epoch: session.epoch.0,
             sxp: session.expires_at.as_secs(),
             custom: user.claims.as_map(),
         })
     }
+}
+
+static NO_CLAIMS: LazyLock<CustomClaims> = LazyLock::new(CustomClaims::default);
+
+fn sign(signer: &SigningKey, claims: &Claims<'_>) -> Result<AccessToken, MintError> {
+    let text = signer.sign(claims)?;
+    if text.len() > Rules::MAX_TOKEN_BYTES {
+        return Err(MintError::TooLarge { bytes: text.len() });
+    }
+    Ok(AccessToken { text, expires_at: UnixMillis::from_secs(claims.exp) })
 }
 
 /// Brackets, the elements, the commas between them.
@@ -184,6 +236,8 @@ fn json_array_bytes(elements: impl ExactSizeIterator<Item = usize>) -> usize {
 struct Claims<'a> {
     iss: &'a str,
     sub: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
     aud: Audiences<'a>,
     exp: i64,
     iat: i64,
@@ -207,4 +261,14 @@ struct Claims<'a> {
 enum Audiences<'a> {
     One(&'a str),
     Several(&'a [String]),
+}
+
+impl<'a> Audiences<'a> {
+    fn of(audiences: &'a [String]) -> Result<Self, MintError> {
+        match audiences {
+            [] => Err(MintError::NoAudience),
+            [one] => Ok(Self::One(one)),
+            several => Ok(Self::Several(several)),
+        }
+    }
 }

@@ -12,8 +12,9 @@ pub const REQUIRED_ROLES_MAX: usize = 32;
 
 /// The identity headers. All but the last are in every answer: a gateway that copies them overwrites what its client
 /// sent.
-pub const IDENTITY_HEADERS: [&str; 7] = [
+pub const IDENTITY_HEADERS: [&str; 8] = [
     "x-auth-subject",
+    "x-auth-subject-kind",
     "x-auth-username",
     "x-auth-session",
     "x-auth-roles",
@@ -31,6 +32,7 @@ pub fn identity(token: &VerifiedToken) -> [Option<String>; IDENTITY_HEADERS.len(
     let escaped = |text: &str| utf8_percent_encode(text, UNSAFE).to_string();
     [
         Some(token.subject.to_string()),
+        Some(token.subject_kind.as_str().to_owned()),
         Some(escaped(&token.username)),
         Some(token.session.to_string()),
         Some(token.roles.iter().map(|role| escaped(role)).collect::<Vec<_>>().join(",")),

@@ -84,6 +84,14 @@ impl Authenticate for Unwell {
         Err(countersign::reason::Reason::Internal.into())
     }
 
+    async fn issue_service_token(
+        &self,
+        _: CallContext,
+        _: countersign::auth::IssueServiceToken,
+    ) -> Result<countersign::auth::ServiceToken, AuthError> {
+        Err(countersign::reason::Reason::Internal.into())
+    }
+
     async fn list_own_sessions(
         &self,
         _: CallContext,

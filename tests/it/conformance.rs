@@ -63,6 +63,7 @@ macro_rules! topic {
             a_new_service_account_is_enabled_and_has_no_keys, the_name_of_a_service_account_is_taken_once,
             a_service_account_that_is_not_there_is_none, service_accounts_are_listed_by_name_page_by_page,
             a_service_account_is_changed_if_nothing_else_has_changed_it,
+            when_the_tokens_of_a_service_key_end_the_next_ones_have_another_session,
             a_service_key_is_found_with_its_account_until_it_expires,
             a_service_account_has_so_many_keys_and_no_more,
             a_service_key_takes_the_place_of_one_with_its_id,

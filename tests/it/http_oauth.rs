@@ -186,7 +186,9 @@ async fn the_issuer_leads_to_the_keys_and_to_the_endpoints() {
         "issuer": "https://auth.example.com",
         "jwks_uri": "https://auth.example.com/.well-known/jwks.json",
         "response_types_supported": [],
-        "grant_types_supported": [],
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint": "https://auth.example.com/oauth2/token",
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
     });
     assert_eq!(answer.json(), expected, "without clients there is nothing else");
 

@@ -61,6 +61,7 @@ async fn the_document_is_whole() {
         "/.well-known/oauth-authorization-server",
         "/oauth2/introspect",
         "/oauth2/revoke",
+        "/oauth2/token",
         "/forward-auth",
         "/openapi.json",
     ]);

@@ -63,6 +63,7 @@ mod rotation_race;
 mod running;
 mod secret_canary;
 mod service_keys;
+mod service_tokens;
 mod sql_faults;
 mod sqlite_store;
 mod support;

@@ -10,7 +10,7 @@ use countersign::store::{
 };
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::conformance::{Backend, OPERATOR, POLICY, Stores, new_session, new_user, username};
+use crate::conformance::{Backend, OPERATOR, POLICY, Stores, new_session, new_user, session_id, username};
 use crate::sql_faults::on_shared;
 use crate::support::database::Server as _;
 use crate::support::mariadb::MariaDb;
@@ -58,11 +58,13 @@ async fn the_hot_path_is_read_by_index() {
         id: new_service_key_id(),
         account: account.id,
         digest: ServiceKeyDigest::from_bytes([1; 32]),
+        session: session_id(),
         label: Note::default(),
         created_by: String::new(),
         ttl: std::time::Duration::from_hours(1),
         unchanged_since: account.updated_at,
         most: 1,
+        cause: OPERATOR,
     };
     let service_key = format!("x'{}'", hex::encode(key.id.as_bytes()));
     store.create_key(key).await.unwrap();

@@ -11,6 +11,7 @@ use countersign::model::{ManualClock, Note, Role, ServiceAccount, ServiceAccount
 use countersign::reason::Reason;
 use countersign::store::sqlite::{SqliteOptions, SqliteStore};
 
+const ACCESS_TTL: Duration = Duration::from_mins(5);
 const TTL: Duration = Duration::from_hours(1);
 const PEER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 
@@ -33,7 +34,7 @@ impl World {
         let name = ServiceAccountName::parse("shop").unwrap();
         let roles = Role::parse_all(["countersign:users"]).unwrap();
         let new = CreateServiceAccount { id: None, name: name.clone(), description: Note::default(), roles };
-        let admin = ServiceAccountAdmin::new(store.clone());
+        let admin = ServiceAccountAdmin::new(store.clone(), ACCESS_TTL);
         admin.create(&Caller::operator(), new).await.unwrap();
         let account = ServiceAccountRef::Name(name);
         let new = CreateServiceKey { label: Note::default(), ttl: TTL, request_id: None };
@@ -59,7 +60,8 @@ async fn a_key_expires_to_the_millisecond_by_the_stores_clock() {
     assert_eq!(world.account_of(&key).await, Ok(whole));
     world.clock.advance(Duration::from_millis(1));
     assert_eq!(world.account_of(&key).await, Err(Reason::ServiceKeyInvalid));
-    let listed = ServiceAccountAdmin::new(world.store.clone()).keys(&world.account).await.unwrap();
+    let listed =
+        ServiceAccountAdmin::new(world.store.clone(), ACCESS_TTL).keys(&world.account).await.unwrap();
     assert_eq!(listed.len(), 1, "an operator sees why it is refused");
 }
 

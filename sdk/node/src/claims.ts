@@ -46,6 +46,11 @@ function readClaims(members: JsonObject): Claims {
   };
   const issuer = text(take("iss"));
   const sub = text(take("sub"));
+  // A service account is its own client, and nobody else has one (RFC 9068 section 2.2).
+  const isService = "client_id" in members;
+  if (isService && take("client_id") !== sub) {
+    refuse();
+  }
   const audiences = audiencesOf(take("aud"));
   const expiresAt = date(take("exp"));
   const issuedAt = date(take("iat"));
@@ -63,6 +68,7 @@ function readClaims(members: JsonObject): Claims {
   const session = parseSessionId(sid) ?? refuse();
   const token = new Token({
     subject: sub,
+    subjectKind: isService ? "service" : "user",
     username,
     externalId,
     sessionId: sid,

@@ -23,6 +23,7 @@ export {
   Token,
   type ClaimValue,
   type InvalidReason,
+  type SubjectKind,
   type TokenFields,
   type Unknown,
   type Verification,

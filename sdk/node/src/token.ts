@@ -8,9 +8,13 @@ export type ClaimValue =
   | readonly ClaimValue[]
   | { readonly [name: string]: ClaimValue };
 
+/** What the subject of a token is: a user, who has logged in, or a service account (RFC 6749 section 4.4). */
+export type SubjectKind = "user" | "service";
+
 /** What {@link Token} is made of. */
 export interface TokenFields {
   readonly subject: string;
+  readonly subjectKind?: SubjectKind | undefined;
   readonly username: string;
   readonly externalId?: string | undefined;
   readonly sessionId: string;
@@ -28,9 +32,11 @@ export interface TokenFields {
 
 /** Who is calling: an access token that passed every check. It is shared between requests and must not be changed. */
 export class Token implements TokenFields {
-  /** The user's id, a UUID (claim `sub`). */
+  /** The id of the user or the service account, a UUID (claim `sub`). */
   readonly subject: string;
-  /** The user's name when the token was made. */
+  /** Which of the two it is. A handler that expects a person must look here. */
+  readonly subjectKind: SubjectKind;
+  /** The subject's name when the token was made. */
   readonly username: string;
   /** What the user is called in another system (claim `ext`); undefined where that is not known. */
   readonly externalId: string | undefined;
@@ -59,6 +65,7 @@ export class Token implements TokenFields {
 
   constructor(fields: TokenFields) {
     this.subject = fields.subject;
+    this.subjectKind = fields.subjectKind ?? "user";
     this.username = fields.username;
     this.externalId = fields.externalId;
     this.sessionId = fields.sessionId;

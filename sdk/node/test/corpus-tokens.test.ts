@@ -57,6 +57,9 @@ function written(token: Token): unknown {
     session_expires_at: token.sessionExpiresAt,
     custom_claims: token.customClaims,
   };
+  if (token.subjectKind !== "user") {
+    identity["subject_kind"] = token.subjectKind;
+  }
   if (token.externalId !== undefined) {
     identity["external_id"] = token.externalId;
   }

@@ -97,6 +97,7 @@ const MUTANTS: readonly Mutant[] = [
     "ones",
   ),
   // Claims.
+  m("a service is its own client", "claims", 'if (isService && take("client_id") !== sub)', 'if (isService && take("client_id") === "")', "client_id"),
   m("iss", "rules", "if (claims.issuer !== this.rules.issuer)", "if (false)", "the issuer is one exact string"),
   m(
     "aud is required",

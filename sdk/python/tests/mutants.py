@@ -60,6 +60,7 @@ MUTANTS = [
     Mutant("ES256 signature of 64 bytes", "_key.py", "if len(signature) != 64:", "signature = signature[:64]\n                if len(signature) != 64:", "a byte too many"),
     Mutant("RS256 signature", "_key.py", "key.verify(signature, message, padding.PKCS1v15(), SHA256())", "return len(signature) * 8 == key.key_size or padding.PKCS1v15() is SHA256", "ones"),
     # Claims.
+    Mutant("a service is its own client", "_claims.py", 'if is_service and members.pop("client_id") != subject:', 'if is_service and not members.pop("client_id"):', "client_id"),
     Mutant("iss", "_rules.py", "if claims.issuer != self._issuer:", "if False:", "the issuer is one exact string"),
     Mutant("aud is required", "_rules.py", "if claims.audiences.isdisjoint(audiences or self._audiences):", "if audiences and claims.audiences.isdisjoint(audiences):", "no audience is never any audience"),
     Mutant("aud is exact", "_rules.py", "if claims.audiences.isdisjoint(audiences or self._audiences):", "if {it.lower() for it in claims.audiences}.isdisjoint(audiences or self._audiences):", 'aud "ORDERS"'),

@@ -63,6 +63,8 @@ def written(answer: Token | InvalidReason) -> dict[str, Any]:
     identity = {field.name: plain(getattr(answer, field.name)) for field in dataclasses.fields(answer)}
     if identity["external_id"] is None:
         del identity["external_id"]
+    if identity["subject_kind"] == "user":
+        del identity["subject_kind"]
     return {"verified": identity}
 
 

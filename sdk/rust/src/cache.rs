@@ -231,6 +231,7 @@ mod tests {
     fn token_of(user: u8) -> AuthenticToken {
         let identity = VerifiedToken {
             subject: UserId::from_bytes([user; 16]),
+            subject_kind: crate::SubjectKind::User,
             username: String::new(),
             external_id: None,
             session: SessionId::from_bytes([user; 16]),

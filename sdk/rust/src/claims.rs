@@ -25,6 +25,8 @@ pub struct Claims {
     pub token_id: String,
     /// `sid`: the session that it belongs to.
     pub session: SessionId,
+    /// `client_id`, which tokens of service accounts have (RFC 9068 §2.2), and it is their `sub`; or its absence.
+    pub subject_kind: SubjectKind,
     /// `username`: the subject's name when the token was made.
     pub username: String,
     /// `ext`: what the subject is called in another system, where that is known.
@@ -43,8 +45,28 @@ pub struct Claims {
     pub custom: Map<String, Value>,
 }
 
+/// What the subject of an access token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SubjectKind {
+    /// A user, who has logged in.
+    #[default]
+    User,
+    /// A service account: a program that speaks for itself (RFC 6749 §4.4).
+    Service,
+}
+
+impl SubjectKind {
+    /// The name that introspection and gateways are told.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Service => "service",
+        }
+    }
+}
+
 impl Claims {
-    /// Reads the payload of a token, once and strictly: every claim but `nbf` and `ext` must be there, of its one type,
+    /// Reads the payload of a token, once and strictly: every claim but `nbf`, `ext` and `client_id` must be there, of its one type,
     /// and no name may stand twice at any depth. Whatever is not so is [`InvalidReason::Malformed`].
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, InvalidReason> {
         json::object(payload).and_then(Self::from_members).ok_or(InvalidReason::Malformed)
@@ -52,9 +74,15 @@ impl Claims {
 
     fn from_members(mut members: Map<String, Value>) -> Option<Self> {
         let from = &mut members;
+        let subject = text(from.remove("sub")?)?;
         Some(Self {
             issuer: text(from.remove("iss")?)?,
-            subject: text(from.remove("sub")?)?.parse().ok()?,
+            subject_kind: match from.remove("client_id") {
+                None => SubjectKind::User,
+                Some(client) if client.as_str() == Some(&subject) => SubjectKind::Service,
+                Some(_) => return None,
+            },
+            subject: subject.parse().ok()?,
             audiences: audiences(from.remove("aud")?)?,
             expires_at: numeric_date(&from.remove("exp")?)?,
             issued_at: numeric_date(&from.remove("iat")?)?,
@@ -158,6 +186,22 @@ mod tests {
         for bad in [json!(42), json!(null), json!(""), json!("a\nb"), json!(["42"])] {
             assert_eq!(with(bad.clone()).unwrap_err(), InvalidReason::Malformed, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_service_is_its_own_client_and_nobody_else_has_one() {
+        let with = |client: Value| {
+            let mut claims = valid();
+            claims["client_id"] = client;
+            Claims::parse(claims.to_string().as_bytes())
+        };
+        let claims = with(valid()["sub"].clone()).unwrap();
+        assert_eq!(claims.subject_kind, SubjectKind::Service);
+        assert_eq!(claims.custom.get("client_id"), None);
+        for bad in [json!("018f4e5c-0000-7000-8000-000000000002"), json!(""), json!(null), json!(7)] {
+            assert_eq!(with(bad.clone()).unwrap_err(), InvalidReason::Malformed, "{bad}");
+        }
+        assert_eq!(Claims::parse(valid().to_string().as_bytes()).unwrap().subject_kind, SubjectKind::User);
     }
 
     #[test]

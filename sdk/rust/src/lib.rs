@@ -22,7 +22,7 @@ mod trusted_keys;
 mod verifier;
 mod verify;
 
-pub use claims::Claims;
+pub use claims::{Claims, SubjectKind};
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, UnixMillis};
 pub use freshness::{CLOCK_STEP, Freshness, RevocationView};
 pub use id::{Epoch, ParseIdError, SessionId, UserId};

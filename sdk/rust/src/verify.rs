@@ -3,7 +3,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::jws::Jws;
-use crate::{Claims, Epoch, InvalidReason, KeySet, Memo, RevocationIndex, SessionId, UnixMillis, UserId};
+use crate::{
+    Claims, Epoch, InvalidReason, KeySet, Memo, RevocationIndex, SessionId, SubjectKind, UnixMillis, UserId,
+};
 
 /// What an access token is held to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +42,10 @@ impl Rules {
 /// Times are whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerifiedToken {
-    /// `sub`: the user.
+    /// `sub`: the user, or the service account.
     pub subject: UserId,
+    /// Which of the two. A program is let in where a person is expected only by whoever does not look here.
+    pub subject_kind: SubjectKind,
     /// `username`: their name when the token was made.
     pub username: String,
     /// `ext`: what they are called in another system, where that is known.
@@ -138,6 +142,7 @@ pub(crate) fn check(
 pub(crate) fn identity(claims: Claims) -> VerifiedToken {
     VerifiedToken {
         subject: claims.subject,
+        subject_kind: claims.subject_kind,
         username: claims.username,
         external_id: claims.external_id,
         session: claims.session,

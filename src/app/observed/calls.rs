@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use countersign_verifier::InvalidReason;
 
 use crate::auth::{
-    AuthError, Authenticate, CallContext, ChangePassword, ChangedPassword, Login, LoginRequest,
-    LogoutRequest, OwnSessions, Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, RevokedSessions,
-    Verification, Verify, VerifyRequest,
+    AuthError, Authenticate, CallContext, ChangePassword, ChangedPassword, IssueServiceToken, Login,
+    LoginRequest, LogoutRequest, OwnSessions, Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions,
+    RevokedSessions, ServiceToken, Verification, Verify, VerifyRequest,
 };
 use crate::model::Position;
 use crate::reason::Reason;
@@ -29,6 +29,7 @@ pub(super) struct Observed {
     refreshes: Arc<Counters>,
     logouts: Arc<Counters>,
     password_changes: Arc<Counters>,
+    service_tokens: Arc<Counters>,
     verifications: Arc<Counters>,
 }
 
@@ -51,6 +52,10 @@ impl Observed {
             password_changes: counters(
                 "countersign_password_changes",
                 "Changes of passwords by their own users, by their outcome.",
+            ),
+            service_tokens: counters(
+                "countersign_service_tokens",
+                "Access tokens for service accounts, by their outcome.",
             ),
             verifications: metrics.added(Counters::new(
                 "countersign_verifications",
@@ -116,6 +121,16 @@ impl Authenticate for Observed {
     ) -> Result<Position, AuthError> {
         let outcome = self.inner.reset_password(context, request).await;
         count(&self.password_changes, &outcome);
+        outcome
+    }
+
+    async fn issue_service_token(
+        &self,
+        context: CallContext,
+        request: IssueServiceToken,
+    ) -> Result<ServiceToken, AuthError> {
+        let outcome = self.inner.issue_service_token(context, request).await;
+        count(&self.service_tokens, &outcome);
         outcome
     }
 

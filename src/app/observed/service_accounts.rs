@@ -4,11 +4,11 @@ use async_trait::async_trait;
 
 use super::stores::Observed;
 use crate::model::{
-    NewServiceAccount, ServiceAccount, ServiceAccountChange, ServiceAccountId, ServiceAccountName,
-    ServiceKey, ServiceKeyId, UnixMillis,
+    NewServiceAccount, Revocation, ServiceAccount, ServiceAccountChange, ServiceAccountId,
+    ServiceAccountName, ServiceKey, ServiceKeyId, SessionId, UnixMillis,
 };
 use crate::store::{
-    CreateServiceAccountError, KeyCreated, NewServiceKey, ServiceAccountStore, StoreError, StoredKey,
+    Cause, CreateServiceAccountError, KeyCreated, NewServiceKey, ServiceAccountStore, StoreError, StoredKey,
 };
 
 /// What every call with a service key asks, among [`super::stores::SERVICE_ACCOUNTS`].
@@ -43,12 +43,13 @@ impl ServiceAccountStore for Observed<dyn ServiceAccountStore> {
         id: ServiceAccountId,
         change: ServiceAccountChange,
         unchanged_since: Option<UnixMillis>,
-    ) -> Result<Option<ServiceAccount>, StoreError> {
-        self.watch.time(OTHER, self.inner.change(id, change, unchanged_since)).await
+        cause: Cause,
+    ) -> Result<Option<(ServiceAccount, Option<Revocation>)>, StoreError> {
+        self.watch.time(OTHER, self.inner.change(id, change, unchanged_since, cause)).await
     }
 
-    async fn delete(&self, id: ServiceAccountId) -> Result<bool, StoreError> {
-        self.watch.time(OTHER, self.inner.delete(id)).await
+    async fn delete(&self, id: ServiceAccountId, cause: Cause) -> Result<Option<Revocation>, StoreError> {
+        self.watch.time(OTHER, self.inner.delete(id, cause)).await
     }
 
     async fn create_key(&self, key: NewServiceKey) -> Result<KeyCreated, StoreError> {
@@ -59,8 +60,22 @@ impl ServiceAccountStore for Observed<dyn ServiceAccountStore> {
         self.watch.time(OTHER, self.inner.keys(account)).await
     }
 
-    async fn revoke_key(&self, account: ServiceAccountId, key: ServiceKeyId) -> Result<bool, StoreError> {
-        self.watch.time(OTHER, self.inner.revoke_key(account, key)).await
+    async fn revoke_key(
+        &self,
+        account: ServiceAccountId,
+        key: ServiceKeyId,
+        cause: Cause,
+    ) -> Result<Option<Revocation>, StoreError> {
+        self.watch.time(OTHER, self.inner.revoke_key(account, key, cause)).await
+    }
+
+    async fn end_tokens(
+        &self,
+        account: ServiceAccountId,
+        session: SessionId,
+        cause: Cause,
+    ) -> Result<Revocation, StoreError> {
+        self.watch.time(OTHER, self.inner.end_tokens(account, session, cause)).await
     }
 
     async fn stored_key(&self, key: ServiceKeyId) -> Result<Option<StoredKey>, StoreError> {

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::cli::program::{BoxError, Page};
 use crate::cli::service_account::ServiceAccountAdministration;
 use crate::grpc::Administrator;
-use crate::model::{Note, Role, ServiceAccount, ServiceAccountName, ServiceKeyFacts, ServiceKeyId};
+use crate::model::{Note, Position, Role, ServiceAccount, ServiceAccountName, ServiceKeyFacts, ServiceKeyId};
 
 #[async_trait]
 impl ServiceAccountAdministration for Administrator {
@@ -38,11 +38,11 @@ impl ServiceAccountAdministration for Administrator {
         Ok(self.enable_service_account(name).await?)
     }
 
-    async fn disable(&self, name: &ServiceAccountName) -> Result<(), BoxError> {
+    async fn disable(&self, name: &ServiceAccountName) -> Result<Position, BoxError> {
         Ok(self.disable_service_account(name).await?)
     }
 
-    async fn delete(&self, name: &ServiceAccountName) -> Result<(), BoxError> {
+    async fn delete(&self, name: &ServiceAccountName) -> Result<Position, BoxError> {
         Ok(self.delete_service_account(name).await?)
     }
 
@@ -59,7 +59,7 @@ impl ServiceAccountAdministration for Administrator {
         Ok(self.service_keys(name).await?)
     }
 
-    async fn revoke_key(&self, name: &ServiceAccountName, key: ServiceKeyId) -> Result<(), BoxError> {
+    async fn revoke_key(&self, name: &ServiceAccountName, key: ServiceKeyId) -> Result<Position, BoxError> {
         Ok(self.revoke_service_key(name, key).await?)
     }
 }

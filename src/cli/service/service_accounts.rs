@@ -12,7 +12,7 @@ use crate::auth::{
 };
 use crate::cli::program::{BoxError, Page};
 use crate::cli::service_account::ServiceAccountAdministration;
-use crate::model::{Note, Role, ServiceAccount, ServiceAccountName, ServiceKeyFacts, ServiceKeyId};
+use crate::model::{Note, Position, Role, ServiceAccount, ServiceAccountName, ServiceKeyFacts, ServiceKeyId};
 
 fn named(name: &ServiceAccountName) -> ServiceAccountRef {
     ServiceAccountRef::Name(name.clone())
@@ -50,11 +50,11 @@ impl ServiceAccountAdministration for ServiceAccountAdmin {
         Ok(ServiceAccountAdmin::enable(self, &Caller::operator(), &named(name)).await?)
     }
 
-    async fn disable(&self, name: &ServiceAccountName) -> Result<(), BoxError> {
+    async fn disable(&self, name: &ServiceAccountName) -> Result<Position, BoxError> {
         Ok(ServiceAccountAdmin::disable(self, &Caller::operator(), &named(name)).await?)
     }
 
-    async fn delete(&self, name: &ServiceAccountName) -> Result<(), BoxError> {
+    async fn delete(&self, name: &ServiceAccountName) -> Result<Position, BoxError> {
         Ok(ServiceAccountAdmin::delete(self, &Caller::operator(), &named(name)).await?)
     }
 
@@ -75,7 +75,7 @@ impl ServiceAccountAdministration for ServiceAccountAdmin {
         Ok(keys.into_iter().map(Into::into).collect())
     }
 
-    async fn revoke_key(&self, name: &ServiceAccountName, key: ServiceKeyId) -> Result<(), BoxError> {
+    async fn revoke_key(&self, name: &ServiceAccountName, key: ServiceKeyId) -> Result<Position, BoxError> {
         Ok(ServiceAccountAdmin::revoke_key(self, &Caller::operator(), &named(name), key).await?)
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::cli::program::{BoxError, Page};
-use crate::model::{Note, Role, ServiceAccount, ServiceAccountName, ServiceKeyFacts, ServiceKeyId};
+use crate::model::{Note, Position, Role, ServiceAccount, ServiceAccountName, ServiceKeyFacts, ServiceKeyId};
 
 /// The administration of service accounts by an operator. Whoever implements this writes every change to the audit log.
 #[async_trait]
@@ -32,10 +32,10 @@ pub trait ServiceAccountAdministration: Send + Sync {
     async fn enable(&self, name: &ServiceAccountName) -> Result<(), BoxError>;
 
     /// Refuses the account's keys.
-    async fn disable(&self, name: &ServiceAccountName) -> Result<(), BoxError>;
+    async fn disable(&self, name: &ServiceAccountName) -> Result<Position, BoxError>;
 
     /// Forgets the account and its keys.
-    async fn delete(&self, name: &ServiceAccountName) -> Result<(), BoxError>;
+    async fn delete(&self, name: &ServiceAccountName) -> Result<Position, BoxError>;
 
     /// Makes a key, and shows it this once.
     async fn create_key(
@@ -49,5 +49,5 @@ pub trait ServiceAccountAdministration: Send + Sync {
     async fn keys(&self, name: &ServiceAccountName) -> Result<Vec<ServiceKeyFacts>, BoxError>;
 
     /// Refuses a key.
-    async fn revoke_key(&self, name: &ServiceAccountName, key: ServiceKeyId) -> Result<(), BoxError>;
+    async fn revoke_key(&self, name: &ServiceAccountName, key: ServiceKeyId) -> Result<Position, BoxError>;
 }

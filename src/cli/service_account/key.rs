@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
-use super::{Named, done, note};
+use super::{Named, done, note, over};
 use crate::auth::{LONGEST_KEY_TTL, SHORTEST_KEY_TTL};
 use crate::cli::Failure;
 use crate::cli::output::{json_line, rfc3339};
@@ -118,13 +118,10 @@ impl Key {
                 write_all(out, &accounts.keys(&name).await?, json)
             }
             Self::Revoke(Revoke { account: Named { name, place }, id }) => {
-                let accounts = place.load()?.service_accounts(program).await?;
-                accounts.revoke_key(&name, id).await?;
-                done(
-                    out,
-                    &name,
-                    &format!("has lost the key {id}; every replica refuses it from the next call on"),
-                )
+                let loaded = place.load()?;
+                let position = loaded.service_accounts(program).await?.revoke_key(&name, id).await?;
+                let what = format!("has lost the key {id}; every replica refuses it from the next call on");
+                over(out, &name, &what, &loaded, position)
             }
         }
     }

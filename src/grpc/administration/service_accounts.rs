@@ -83,8 +83,8 @@ impl ServiceAccountService for Service {
             let account = account_ref(message.service_account)?;
             Ok(administration.service_accounts.disable(&by, &account).await?)
         });
-        done.await?;
-        Ok(Response::new(v1::DisableServiceAccountResponse {}))
+        let position = done.await?.to_string();
+        Ok(Response::new(v1::DisableServiceAccountResponse { position }))
     }
 
     async fn enable_service_account(
@@ -109,8 +109,8 @@ impl ServiceAccountService for Service {
             let account = account_ref(message.service_account)?;
             Ok(administration.service_accounts.delete(&by, &account).await?)
         });
-        done.await?;
-        Ok(Response::new(v1::DeleteServiceAccountResponse {}))
+        let position = done.await?.to_string();
+        Ok(Response::new(v1::DeleteServiceAccountResponse { position }))
     }
 
     async fn create_key(
@@ -150,7 +150,7 @@ impl ServiceAccountService for Service {
             let key = message::key_id(&message.key_id)?;
             Ok(administration.service_accounts.revoke_key(&by, &account, key).await?)
         });
-        done.await?;
-        Ok(Response::new(v1::RevokeKeyResponse {}))
+        let position = done.await?.to_string();
+        Ok(Response::new(v1::RevokeKeyResponse { position }))
     }
 }

@@ -4,7 +4,7 @@ use crate::auth::{Explanation, SessionEnd};
 use crate::grpc::administration::message;
 use crate::grpc::proto::v1;
 use crate::model::{
-    ClientFacts, CustomClaims, EndCause, ExternalId, Note, Position, Role, ServiceAccount,
+    ClientFacts, CustomClaims, EndCause, Epoch, ExternalId, Note, Position, Role, ServiceAccount,
     ServiceAccountName, ServiceKeyFacts, SessionFacts, UnixMillis, UserFacts, Username,
 };
 
@@ -88,6 +88,8 @@ pub(super) fn service_account(account: Option<v1::ServiceAccount>) -> Result<Ser
         description: read("description", Note::parse(&account.description))?,
         roles: roles(&account.roles)?,
         disabled: account.disabled,
+        // Told to nobody: it is for tokens alone.
+        epoch: Epoch(0),
         created_at: time("created_at", account.created_at)?,
         updated_at: time("updated_at", account.updated_at)?,
     })

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use super::users::names;
 use super::{Administrator, AdministratorError, PAGE, answer, asked, next};
 use crate::grpc::proto::v1;
-use crate::model::{Note, Role, ServiceAccount, ServiceAccountName, ServiceKeyFacts, ServiceKeyId};
+use crate::model::{Note, Position, Role, ServiceAccount, ServiceAccountName, ServiceKeyFacts, ServiceKeyId};
 
 fn named(name: &ServiceAccountName) -> v1::ServiceAccountRef {
     let name = v1::service_account_ref::ServiceAccount::Name(name.as_str().to_owned());
@@ -79,18 +79,24 @@ impl Administrator {
         Ok(())
     }
 
-    /// Refuses every key of a service account.
-    pub async fn disable_service_account(&self, name: &ServiceAccountName) -> Result<(), AdministratorError> {
+    /// Refuses every key of a service account, and its access tokens.
+    pub async fn disable_service_account(
+        &self,
+        name: &ServiceAccountName,
+    ) -> Result<Position, AdministratorError> {
         let request = v1::DisableServiceAccountRequest { service_account: Some(named(name)) };
-        asked(self.service_accounts().disable_service_account(request)).await?;
-        Ok(())
+        let answer = asked(self.service_accounts().disable_service_account(request)).await?;
+        Ok(answer::position(&answer.position)?)
     }
 
     /// Forgets a service account and its keys.
-    pub async fn delete_service_account(&self, name: &ServiceAccountName) -> Result<(), AdministratorError> {
+    pub async fn delete_service_account(
+        &self,
+        name: &ServiceAccountName,
+    ) -> Result<Position, AdministratorError> {
         let request = v1::DeleteServiceAccountRequest { service_account: Some(named(name)) };
-        asked(self.service_accounts().delete_service_account(request)).await?;
-        Ok(())
+        let answer = asked(self.service_accounts().delete_service_account(request)).await?;
+        Ok(answer::position(&answer.position)?)
     }
 
     /// Makes a key, which is told this once.
@@ -122,14 +128,14 @@ impl Administrator {
         Ok(keys?)
     }
 
-    /// Refuses a key from now on.
+    /// Refuses a key from now on, and the access tokens that were got with it.
     pub async fn revoke_service_key(
         &self,
         name: &ServiceAccountName,
         key: ServiceKeyId,
-    ) -> Result<(), AdministratorError> {
+    ) -> Result<Position, AdministratorError> {
         let request = v1::RevokeKeyRequest { service_account: Some(named(name)), key_id: key.to_string() };
-        asked(self.service_accounts().revoke_key(request)).await?;
-        Ok(())
+        let answer = asked(self.service_accounts().revoke_key(request)).await?;
+        Ok(answer::position(&answer.position)?)
     }
 }

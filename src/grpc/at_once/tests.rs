@@ -7,9 +7,9 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::auth::{
-    AuthError, CallContext, ChangePassword, ChangedPassword, InvalidReason, Login, LoginRequest,
-    LogoutRequest, OwnSessions, Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions, RevokedSessions,
-    VerifyRequest,
+    AuthError, CallContext, ChangePassword, ChangedPassword, InvalidReason, IssueServiceToken, Login,
+    LoginRequest, LogoutRequest, OwnSessions, Refresh, RefreshRequest, ResetPassword, RevokeOwnSessions,
+    RevokedSessions, ServiceToken, VerifyRequest,
 };
 use crate::grpc::Allow;
 use crate::model::{ManualClock, Position, UnixMillis};
@@ -37,6 +37,14 @@ impl Authenticate for Stub {
     }
 
     async fn reset_password(&self, _: CallContext, _: ResetPassword) -> Result<Position, AuthError> {
+        Err(Reason::Internal.into())
+    }
+
+    async fn issue_service_token(
+        &self,
+        _: CallContext,
+        _: IssueServiceToken,
+    ) -> Result<ServiceToken, AuthError> {
         Err(Reason::Internal.into())
     }
 

@@ -61,6 +61,7 @@ fn metadata(token: &VerifiedToken) -> Struct {
     let expires = Value { kind: Some(Kind::NumberValue(token.expires_at as f64)) };
     let fields = [
         ("subject", text(&token.subject.to_string())),
+        ("subject_kind", text(token.subject_kind.as_str())),
         ("username", text(&token.username)),
         ("session", text(&token.session.to_string())),
         ("roles", list(&token.roles)),

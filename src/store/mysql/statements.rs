@@ -132,8 +132,10 @@ pub(super) const STATEMENTS: Statements = Statements {
     ),
 
     create_service_account: concat!(
-        "INSERT INTO service_accounts (id, name, description, roles, disabled, created_at, updated_at)
-         SELECT ?, ?, ?, ?, FALSE, t.now, t.now FROM (SELECT ",
+        "INSERT INTO service_accounts (id, name, description, roles, disabled, epoch, created_at, updated_at)
+         SELECT t.id, t.name, t.description, t.roles, FALSE,
+                COALESCE((SELECT MAX(l.epoch) FROM ledger AS l WHERE l.user_id = t.id), 0), t.now, t.now
+         FROM (SELECT ? AS id, ? AS name, ? AS description, ? AS roles, ",
         time!(),
         " AS now) AS t
          ON DUPLICATE KEY UPDATE service_accounts.name = service_accounts.name"
@@ -161,23 +163,28 @@ pub(super) const STATEMENTS: Statements = Statements {
         ") WHERE id = ? AND updated_at = COALESCE(?, updated_at)"
     ),
     lock_service_account: concat!(
-        "SELECT a.updated_at, ",
+        "SELECT a.epoch, a.updated_at, ",
         time!(),
         " AS now FROM service_accounts AS a WHERE a.id = ? FOR UPDATE"
     ),
+    raise_service_account_epoch: "UPDATE service_accounts SET epoch = epoch + 1 WHERE id = ?",
     delete_service_account: "DELETE FROM service_accounts WHERE id = ?",
     create_service_key: "
-        INSERT INTO service_keys (id, account_id, digest, label, created_by, created_at, expires_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?)",
+        INSERT INTO service_keys (id, account_id, digest, session_id, label, created_by, created_at, expires_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     service_keys: concat!(
         "SELECT ",
         service_key_columns!(),
         " FROM service_keys AS k WHERE k.account_id = ? ORDER BY k.created_at, k.id"
     ),
+    service_key_session: "
+        SELECT COALESCE(session_id, id) AS session_id FROM service_keys WHERE id = ? AND account_id = ? FOR UPDATE",
+    renew_service_key_session: "
+        UPDATE service_keys SET session_id = ? WHERE account_id = ? AND COALESCE(session_id, id) = ?",
     delete_service_key: "DELETE FROM service_keys WHERE id = ? AND account_id = ?",
     delete_service_keys: "DELETE FROM service_keys WHERE account_id = ?",
     service_key_to_check: concat!(
-        "SELECT k.digest, ",
+        "SELECT k.digest, COALESCE(k.session_id, k.id) AS session_id, k.expires_at, ",
         service_account_columns!(),
         " FROM service_keys AS k JOIN service_accounts AS a ON a.id = k.account_id
           WHERE k.id = ? AND k.expires_at > ",

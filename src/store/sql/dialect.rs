@@ -150,19 +150,25 @@ pub struct Statements {
     pub service_accounts_after: &'static str,
     /// Description or null, roles or null, disabled or null, time?, id, `updated_at` as it was or null
     pub change_service_account: &'static str,
-    /// Locks the service account until the commit, and says `updated_at` and `now`: time?, id
+    /// Locks the service account until the commit, and says `epoch`, `updated_at` and `now`: time?, id
     pub lock_service_account: &'static str,
     /// id
+    pub raise_service_account_epoch: &'static str,
+    /// id
     pub delete_service_account: &'static str,
-    /// id, account, digest, label, `created_by`, `created_at`, `expires_at`
+    /// id, account, digest, session, label, `created_by`, `created_at`, `expires_at`
     pub create_service_key: &'static str,
     /// The keys of an account, the oldest first: account
     pub service_keys: &'static str,
+    /// Locks a key until the commit, and says `session_id`, the session of its tokens: id, account
+    pub service_key_session: &'static str,
+    /// Gives the tokens that a key is for from now on another session: the new one, account, the old one
+    pub renew_service_key_session: &'static str,
     /// id, account
     pub delete_service_key: &'static str,
     /// The keys of an account: account
     pub delete_service_keys: &'static str,
-    /// The digest of a key that has not expired, with the columns of its account: id, time?
+    /// The digest, `session_id` and `expires_at` of a key that has not expired, with the columns of its account: id, time?
     pub service_key_to_check: &'static str,
 
     /// Inserts the head of an empty ledger unless there is one: mark, the same mark
@@ -252,7 +258,7 @@ macro_rules! user_columns {
 /// The columns of a service account, in a table called `a`.
 macro_rules! service_account_columns {
     () => {
-        "a.id, a.name, a.description, a.roles, a.disabled, a.created_at, a.updated_at"
+        "a.id, a.name, a.description, a.roles, a.disabled, a.epoch, a.created_at, a.updated_at"
     };
 }
 

@@ -174,6 +174,7 @@ pub(super) fn service_account(row: &impl Record) -> Result<ServiceAccount, Failu
         description: note(row, "description")?,
         roles: roles(row)?,
         disabled: flag(row, "disabled")?,
+        epoch: epoch(row)?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
     })
@@ -192,7 +193,8 @@ pub(super) fn service_key(row: &impl Record) -> Result<ServiceKey, Failure> {
 
 pub(super) fn stored_key(row: &impl Record) -> Result<StoredKey, Failure> {
     let digest = ServiceKeyDigest::from_bytes(bytes(row, "digest")?);
-    Ok(StoredKey { digest, account: service_account(row)? })
+    let session = SessionId::from_bytes(bytes(row, "session_id")?);
+    Ok(StoredKey { digest, session, expires_at: time(row, "expires_at")?, account: service_account(row)? })
 }
 
 pub(super) fn token_key(row: &impl Record) -> Result<TokenKey, Failure> {
@@ -348,7 +350,7 @@ fn generation(stored: i64) -> Result<Generation, Failure> {
     u32::try_from(stored).map(Generation).map_err(|_| Failure::Corrupt("a generation out of range"))
 }
 
-fn bytes<const N: usize>(row: &impl Record, column: &'static str) -> Result<[u8; N], Failure> {
+pub(super) fn bytes<const N: usize>(row: &impl Record, column: &'static str) -> Result<[u8; N], Failure> {
     let stored = row.bytes(column)?.ok_or(Failure::Corrupt("an id is missing"))?;
     stored.try_into().map_err(|_| Failure::Corrupt("an id of another length"))
 }

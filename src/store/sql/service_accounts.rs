@@ -7,13 +7,14 @@ use super::dialect::Dialect;
 use super::driver::{Value, Values, values};
 use super::failure::Failure;
 use super::pool::Connection;
-use super::{Mode, SqlStore, rows};
+use super::{Mode, SqlStore, ledger, rows};
 use crate::model::{
-    NewServiceAccount, Note, ServiceAccount, ServiceAccountChange, ServiceAccountId, ServiceAccountName,
-    ServiceKey, ServiceKeyId, UnixMillis,
+    Epoch, NewServiceAccount, Note, Revocation, RevocationScope, ServiceAccount, ServiceAccountChange,
+    ServiceAccountId, ServiceAccountName, ServiceKey, ServiceKeyId, SessionId, UnixMillis,
 };
+use crate::secret;
 use crate::store::{
-    CreateServiceAccountError, KeyCreated, NewServiceKey, ServiceAccountStore, StoreError, StoredKey,
+    Cause, CreateServiceAccountError, KeyCreated, NewServiceKey, ServiceAccountStore, StoreError, StoredKey,
 };
 
 #[async_trait]
@@ -60,9 +61,10 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
         id: ServiceAccountId,
         change: ServiceAccountChange,
         unchanged_since: Option<UnixMillis>,
-    ) -> Result<Option<ServiceAccount>, StoreError> {
-        let change = (id, change, unchanged_since);
-        self.run(Mode::Transaction, change, |(id, change, unchanged_since), connection| {
+        cause: Cause,
+    ) -> Result<Option<(ServiceAccount, Option<Revocation>)>, StoreError> {
+        let change = (id, change, unchanged_since, cause);
+        self.run(Mode::Transaction, change, |(id, change, unchanged_since, cause), connection| {
             Box::pin(async move {
                 let set = vec![
                     change.description.as_ref().map(Note::as_str).into(),
@@ -75,20 +77,30 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
                 if connection.execute(D::STATEMENTS.change_service_account, set).await? == 0 {
                     return Ok(None);
                 }
-                account(connection, D::STATEMENTS.service_account, values![*id]).await
+                let disables = change.disabled == Some(true);
+                if disables {
+                    connection.execute(D::STATEMENTS.raise_service_account_epoch, values![*id]).await?;
+                }
+                let found = account(connection, D::STATEMENTS.service_account, values![*id]).await?;
+                let Some(changed) = found else { return Ok(None) };
+                let ended = match disables {
+                    true => Some(end(connection, of_account(*id, changed.epoch), *cause).await?),
+                    false => None,
+                };
+                Ok(Some((changed, ended)))
             })
         })
         .await
     }
 
-    async fn delete(&self, id: ServiceAccountId) -> Result<bool, StoreError> {
-        self.run(Mode::Transaction, id, |&id, connection| {
+    async fn delete(&self, id: ServiceAccountId, cause: Cause) -> Result<Option<Revocation>, StoreError> {
+        self.run(Mode::Transaction, (id, cause), |&(id, cause), connection| {
             Box::pin(async move {
-                if lock(connection, id).await?.is_none() {
-                    return Ok(false);
-                }
+                let Some(locked) = lock(connection, id).await? else { return Ok(None) };
                 connection.execute(D::STATEMENTS.delete_service_keys, values![id]).await?;
-                Ok(connection.execute(D::STATEMENTS.delete_service_account, values![id]).await? == 1)
+                connection.execute(D::STATEMENTS.delete_service_account, values![id]).await?;
+                let epoch = Epoch(locked.epoch.0.saturating_add(1));
+                end(connection, of_account(id, epoch), cause).await.map(Some)
             })
         })
         .await
@@ -102,11 +114,32 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
         self.run(Mode::Read, account, |&account, connection| Box::pin(keys(connection, account))).await
     }
 
-    async fn revoke_key(&self, account: ServiceAccountId, key: ServiceKeyId) -> Result<bool, StoreError> {
-        self.run(Mode::Statements, (account, key), |&(account, key), connection| {
+    async fn revoke_key(
+        &self,
+        account: ServiceAccountId,
+        key: ServiceKeyId,
+        cause: Cause,
+    ) -> Result<Option<Revocation>, StoreError> {
+        self.run(Mode::Transaction, (account, key, cause), |&(account, key, cause), connection| {
+            Box::pin(delete_key(connection, account, key, cause))
+        })
+        .await
+    }
+
+    async fn end_tokens(
+        &self,
+        account: ServiceAccountId,
+        session: SessionId,
+        cause: Cause,
+    ) -> Result<Revocation, StoreError> {
+        // Drawn before the first try, so that another one sets the same.
+        let next = SessionId::from_bytes(secret::random());
+        let change = (account, session, next, cause);
+        self.run(Mode::Transaction, change, |&(account, session, next, cause), connection| {
             Box::pin(async move {
-                let which = values![key, account];
-                Ok(connection.execute(D::STATEMENTS.delete_service_key, which).await? == 1)
+                let renew = values![next, account, session];
+                connection.execute(D::STATEMENTS.renew_service_key_session, renew).await?;
+                end(connection, of_key(account, session), cause).await
             })
         })
         .await
@@ -156,29 +189,75 @@ async fn create<D: Dialect>(
     Ok((holder.id == *id).then_some(holder))
 }
 
-/// Locks the account until the commit; when it was changed last, and what time it is.
+/// What ends every access token of an account that was made before this epoch.
+const fn of_account(id: ServiceAccountId, epoch: Epoch) -> RevocationScope {
+    RevocationScope::User { user: id.as_subject(), epoch }
+}
+
+/// What ends the access tokens that were got with one key.
+const fn of_key(account: ServiceAccountId, session: SessionId) -> RevocationScope {
+    RevocationScope::Session { session, user: account.as_subject() }
+}
+
+/// Writes a row to the ledger, at the end of the transaction that is open.
+async fn end<D: Dialect>(
+    connection: &mut Connection<D>,
+    scope: RevocationScope,
+    cause: Cause,
+) -> Result<Revocation, Failure> {
+    let written = ledger::append(connection, &[(scope, cause)]).await?.pop();
+    written.ok_or(Failure::Corrupt("the ledger did not take the row"))
+}
+
+/// Forgets a key, and ends its tokens. `None` when there is no such key.
+async fn delete_key<D: Dialect>(
+    connection: &mut Connection<D>,
+    account: ServiceAccountId,
+    key: ServiceKeyId,
+    cause: Cause,
+) -> Result<Option<Revocation>, Failure> {
+    let locked = connection.fetch(D::STATEMENTS.service_key_session, values![key, account]).await?;
+    let Some(locked) = locked.first() else { return Ok(None) };
+    let session = SessionId::from_bytes(rows::bytes(locked, "session_id")?);
+    connection.execute(D::STATEMENTS.delete_service_key, values![key, account]).await?;
+    end(connection, of_key(account, session), cause).await.map(Some)
+}
+
+/// An account that is locked until the commit.
+struct Locked {
+    epoch: Epoch,
+    updated_at: UnixMillis,
+    /// What time it is.
+    now: UnixMillis,
+}
+
 async fn lock<D: Dialect>(
     connection: &mut Connection<D>,
     id: ServiceAccountId,
-) -> Result<Option<(UnixMillis, UnixMillis)>, Failure> {
+) -> Result<Option<Locked>, Failure> {
     let which = vec![connection.time(), Value::from(id)];
     let locked = connection.fetch(D::STATEMENTS.lock_service_account, which).await?;
     let Some(locked) = locked.first() else { return Ok(None) };
-    Ok(Some((rows::time(locked, "updated_at")?, rows::time(locked, "now")?)))
+    let (updated_at, now) = (rows::time(locked, "updated_at")?, rows::time(locked, "now")?);
+    Ok(Some(Locked { epoch: rows::epoch(locked)?, updated_at, now }))
 }
 
 async fn create_key<D: Dialect>(
     key: &NewServiceKey,
     connection: &mut Connection<D>,
 ) -> Result<KeyCreated, Failure> {
-    let NewServiceKey { id, account, digest, label, created_by, ttl, unchanged_since, most } = key;
+    let NewServiceKey { id, account, digest, session, label, created_by, ttl, unchanged_since, most, cause } =
+        key;
     let now = match lock(connection, *account).await? {
-        Some((updated_at, now)) if updated_at == *unchanged_since => now,
+        Some(Locked { updated_at, now, .. }) if updated_at == *unchanged_since => now,
         _ => return Ok(KeyCreated::Changed),
     };
-    let mut kept = 0;
+    let (mut kept, mut replaced) = (0, None);
     for stored in keys(connection, *account).await? {
-        if stored.id == *id || stored.expires_at <= now {
+        if stored.id == *id {
+            replaced = delete_key(connection, *account, *id, *cause).await?;
+        } else if stored.expires_at <= now {
+            // Its tokens have expired before it.
             let which = values![stored.id, *account];
             connection.execute(D::STATEMENTS.delete_service_key, which).await?;
         } else {
@@ -200,11 +279,12 @@ async fn create_key<D: Dialect>(
         *id,
         *account,
         *digest,
+        *session,
         label.as_str(),
         created_by.as_str(),
         made.created_at,
         made.expires_at
     ];
     connection.execute(D::STATEMENTS.create_service_key, new).await?;
-    Ok(KeyCreated::Key(made))
+    Ok(KeyCreated::Key(made, replaced))
 }

@@ -80,8 +80,10 @@ pub(super) const STATEMENTS: Statements = Statements {
         WHERE id = ?6 AND updated_at = coalesce(?7, updated_at)",
 
     create_service_account: "
-        INSERT INTO service_accounts (id, name, description, roles, disabled, created_at, updated_at)
-        SELECT ?1, ?2, ?3, ?4, 0, t.now, t.now FROM (SELECT ?5 AS now) AS t WHERE TRUE
+        INSERT INTO service_accounts (id, name, description, roles, disabled, epoch, created_at, updated_at)
+        SELECT t.id, ?2, ?3, ?4, 0, coalesce((SELECT max(l.epoch) FROM ledger AS l WHERE l.user_id = t.id), 0),
+               t.now, t.now
+        FROM (SELECT ?1 AS id, ?5 AS now) AS t WHERE TRUE
         ON CONFLICT DO NOTHING",
     service_account: concat!(
         "SELECT ",
@@ -103,20 +105,25 @@ pub(super) const STATEMENTS: Statements = Statements {
         SET description = coalesce(?1, description), roles = coalesce(?2, roles), disabled = coalesce(?3, disabled),
             updated_at = max(?4, updated_at + 1)
         WHERE id = ?5 AND updated_at = coalesce(?6, updated_at)",
-    lock_service_account: "SELECT a.updated_at, ?1 AS now FROM service_accounts AS a WHERE a.id = ?2",
+    lock_service_account: "SELECT a.epoch, a.updated_at, ?1 AS now FROM service_accounts AS a WHERE a.id = ?2",
+    raise_service_account_epoch: "UPDATE service_accounts SET epoch = epoch + 1 WHERE id = ?1",
     delete_service_account: "DELETE FROM service_accounts WHERE id = ?1",
     create_service_key: "
-        INSERT INTO service_keys (id, account_id, digest, label, created_by, created_at, expires_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        INSERT INTO service_keys (id, account_id, digest, session_id, label, created_by, created_at, expires_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     service_keys: concat!(
         "SELECT ",
         service_key_columns!(),
         " FROM service_keys AS k WHERE k.account_id = ?1 ORDER BY k.created_at, k.id"
     ),
+    service_key_session:
+        "SELECT coalesce(session_id, id) AS session_id FROM service_keys WHERE id = ?1 AND account_id = ?2",
+    renew_service_key_session: "
+        UPDATE service_keys SET session_id = ?1 WHERE account_id = ?2 AND coalesce(session_id, id) = ?3",
     delete_service_key: "DELETE FROM service_keys WHERE id = ?1 AND account_id = ?2",
     delete_service_keys: "DELETE FROM service_keys WHERE account_id = ?1",
     service_key_to_check: concat!(
-        "SELECT k.digest, ",
+        "SELECT k.digest, coalesce(k.session_id, k.id) AS session_id, k.expires_at, ",
         service_account_columns!(),
         " FROM service_keys AS k JOIN service_accounts AS a ON a.id = k.account_id
           WHERE k.id = ?1 AND k.expires_at > ?2"

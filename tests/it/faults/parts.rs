@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use countersign::auth::{
     AuthError, Authenticate as _, Authenticator, CallContext, LoginRequest, LogoutRequest, LogoutToken,
-    Parts, Policy, RefreshRequest, Verification, VerifyRequest,
+    Parts, Policy, RefreshRequest, ServiceTokens, Verification, VerifyRequest,
 };
 use countersign::config::Algorithm;
 use countersign::model::{ClientFacts, Clock, ManualClock, Monotonic, NewUser, SessionLimit, UserId};
@@ -17,7 +17,7 @@ use countersign::reason::Reason;
 use countersign::revocation::Revocations;
 use countersign::revocation::follower::Follower;
 use countersign::store::redis::{RedisStore, TimeSource};
-use countersign::store::{Ledger, Probe as _, SessionPolicy, SessionStore, UserStore};
+use countersign::store::{Ledger, Probe as _, ServiceAccountStore, SessionPolicy, SessionStore, UserStore};
 use countersign::token::access::AccessTokenIssuer;
 use countersign::token::{KeyDirectory, Keyring, Permissions};
 use countersign_verifier::Rules;
@@ -39,6 +39,7 @@ pub(super) struct World {
     pub(super) redis: Server,
     pub(super) users: Arc<dyn UserStore>,
     pub(super) ledger: Arc<dyn Ledger>,
+    accounts: Arc<dyn ServiceAccountStore>,
     pub(super) user: UserId,
     /// How many sessions the user may have.
     pub(super) limit: SessionLimit,
@@ -66,6 +67,7 @@ impl World {
             limit: SessionLimit::Unlimited,
             users: sql.users,
             ledger: sql.ledger,
+            accounts: sql.accounts,
             clock,
             redis,
             user,
@@ -106,6 +108,7 @@ impl World {
             keys: self.keys.clone(),
             passwords: self.passwords.clone(),
             password_policy: Arc::default(),
+            service_tokens: ServiceTokens::new(self.accounts.clone(), clock.clone()),
             throttle: None,
             clock,
         };

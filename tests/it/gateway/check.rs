@@ -122,6 +122,7 @@ async fn whoever_may_go_on_is_named_in_headers_and_metadata() {
     let (subject, session) = (user_id().to_string(), session_id().to_string());
     let expected = HashMap::from([
         ("x-auth-subject", subject.as_str()),
+        ("x-auth-subject-kind", "user"),
         ("x-auth-username", "ada"),
         ("x-auth-session", session.as_str()),
         ("x-auth-roles", "admin"),
@@ -141,7 +142,8 @@ async fn whoever_may_go_on_is_named_in_headers_and_metadata() {
     let kind = |name: &str| format!("{:?}", metadata.fields[name].kind);
     assert!(kind("subject").contains(&subject) && kind("session").contains(&session));
     assert!(kind("roles").contains("admin") && kind("audiences").contains("web"));
-    assert_eq!(metadata.fields.len(), 7);
+    assert!(kind("subject_kind").contains("user"));
+    assert_eq!(metadata.fields.len(), 8);
 }
 
 #[tokio::test]

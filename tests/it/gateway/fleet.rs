@@ -20,8 +20,9 @@ pub(super) const ADMIN: &str = "ada";
 /// Has no role.
 pub(super) const USER: &str = "grace";
 /// The identity headers with every name that they have.
-pub(super) const IDENTITY: [&str; 7] = [
+pub(super) const IDENTITY: [&str; 8] = [
     "x-auth-subject",
+    "x-auth-subject-kind",
     "x-auth-username",
     "x-auth-session",
     "x-auth-roles",
@@ -119,7 +120,7 @@ pub(super) fn sent(answer: &Answer, name: &str) -> Vec<String> {
 }
 
 /// The client's own identity, in every spelling that servers have been known to take for it.
-pub(super) const SPOOFED: [(&str, &str); 11] = [
+pub(super) const SPOOFED: [(&str, &str); 13] = [
     ("x-auth-subject", "spoofed"),
     ("X-Auth-Roles", "spoofed"),
     ("x-auth-roles", "spoofed, too"),
@@ -128,6 +129,8 @@ pub(super) const SPOOFED: [(&str, &str); 11] = [
     ("x-auth_username", "spoofed"),
     ("x-auth-token_id", "spoofed"),
     ("x.auth.subject", "spoofed"),
+    ("x-auth-subject-kind", "spoofed"),
+    ("x_auth_subject_kind", "spoofed"),
     ("x-auth-external-id", "spoofed"),
     ("X_Auth_External_Id", "spoofed"),
     ("x-auth-external_id", "spoofed"),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::auth::{Authenticator, CallContext, Parts, Policy, UserAdmin};
+use countersign::auth::{Authenticator, CallContext, Parts, Policy, ServiceTokens, UserAdmin};
 use countersign::model::{Actor, Clock, ManualClock, Monotonic, RevocationReason, SessionId, UserId};
 use countersign::password::{HashParameters, HashingPool, PoolOptions};
 use countersign::readiness::Readiness;
@@ -50,6 +50,7 @@ impl Service {
             keys: keys.clone(),
             passwords: Arc::new(hashing(clock.clone())),
             password_policy: Arc::default(),
+            service_tokens: ServiceTokens::new(stores.accounts.clone(), clock.clone()),
             throttle: None,
             clock,
         };

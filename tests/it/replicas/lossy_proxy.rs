@@ -8,10 +8,11 @@ use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
 use countersign::grpc::proto::v1::auth_service_server::{AuthService, AuthServiceServer};
 use countersign::grpc::proto::v1::{
     BatchVerifyAccessTokensRequest, BatchVerifyAccessTokensResponse, ChangePasswordRequest,
-    ChangePasswordResponse, ListOwnSessionsRequest, ListOwnSessionsResponse, LoginRequest, LoginResponse,
-    LogoutRequest, LogoutResponse, RefreshRequest, RefreshResponse, ResetPasswordRequest,
-    ResetPasswordResponse, RevokeOwnSessionsRequest, RevokeOwnSessionsResponse, VerifyAccessTokenRequest,
-    VerifyAccessTokenResponse, VerifyStreamRequest, VerifyStreamResponse,
+    ChangePasswordResponse, IssueServiceTokenRequest, IssueServiceTokenResponse, ListOwnSessionsRequest,
+    ListOwnSessionsResponse, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, RefreshRequest,
+    RefreshResponse, ResetPasswordRequest, ResetPasswordResponse, RevokeOwnSessionsRequest,
+    RevokeOwnSessionsResponse, VerifyAccessTokenRequest, VerifyAccessTokenResponse, VerifyStreamRequest,
+    VerifyStreamResponse,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -126,6 +127,13 @@ impl AuthService for Cutter {
         request: Request<ResetPasswordRequest>,
     ) -> Result<Response<ResetPasswordResponse>, Status> {
         self.replica.clone().reset_password(request).await
+    }
+
+    async fn issue_service_token(
+        &self,
+        request: Request<IssueServiceTokenRequest>,
+    ) -> Result<Response<IssueServiceTokenResponse>, Status> {
+        self.replica.clone().issue_service_token(request).await
     }
 
     async fn list_own_sessions(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::auth::{Authenticator, Parts, Policy};
+use countersign::auth::{Authenticator, Parts, Policy, ServiceTokens};
 use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
 use countersign::grpc::{self, GrpcOptions, Health, Peer, Published};
 use countersign::listener::{self, Limits};
@@ -247,6 +247,7 @@ pub(crate) fn parts(
         keys: keys.clone(),
         passwords: Arc::new(HashingPool::start(hashing, clock.clone()).unwrap()),
         password_policy: Arc::default(),
+        service_tokens: ServiceTokens::new(store.clone(), clock.clone()),
         throttle: None,
         clock,
     }

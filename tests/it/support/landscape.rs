@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use countersign::model::ManualClock;
-use countersign::store::{Ledger, Probe, SessionStore, UserStore};
+use countersign::store::{Ledger, Probe, ServiceAccountStore, SessionStore, UserStore};
 
 mod redis;
 mod sql;
@@ -16,6 +16,7 @@ pub(crate) use self::sql::{Embedded, Whole};
 pub(crate) struct Opened {
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) accounts: Arc<dyn ServiceAccountStore>,
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) probes: Vec<Arc<dyn Probe>>,
 }

@@ -9,7 +9,7 @@ use countersign::auth::{
     SessionSummary, TokenPair, Verification, VerifiedToken, Verify, VerifyRequest,
 };
 use countersign::model::{Epoch, Position, SessionId, UnixMillis, UserId};
-use countersign_verifier::Memo;
+use countersign_verifier::{Memo, SubjectKind};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -137,6 +137,14 @@ impl Authenticate for Stub {
         Err(countersign::reason::Reason::Internal.into())
     }
 
+    async fn issue_service_token(
+        &self,
+        _: CallContext,
+        _: countersign::auth::IssueServiceToken,
+    ) -> Result<countersign::auth::ServiceToken, AuthError> {
+        Err(countersign::reason::Reason::Internal.into())
+    }
+
     async fn list_own_sessions(
         &self,
         _: CallContext,
@@ -183,6 +191,7 @@ pub(crate) fn verified() -> Arc<VerifiedToken> {
     let custom = json!({"tenant": "acme", "limits": {"seats": [1, 2.5, null, true]}});
     Arc::new(VerifiedToken {
         subject: user_id(),
+        subject_kind: SubjectKind::User,
         username: "ada".to_owned(),
         external_id: None,
         session: session_id(),

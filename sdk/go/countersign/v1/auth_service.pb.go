@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -254,6 +255,144 @@ func (x *ResetPasswordResponse) GetPosition() string {
 	return ""
 }
 
+// What a service account shows.
+type IssueServiceTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A key of the account: `ServiceAccountService.CreateKey`. Required.
+	ServiceKey string `protobuf:"bytes,1,opt,name=service_key,json=serviceKey,proto3" json:"service_key,omitempty"`
+	// As in `LoginRequest`.
+	Audiences     []string `protobuf:"bytes,2,rep,name=audiences,proto3" json:"audiences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IssueServiceTokenRequest) Reset() {
+	*x = IssueServiceTokenRequest{}
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IssueServiceTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IssueServiceTokenRequest) ProtoMessage() {}
+
+func (x *IssueServiceTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IssueServiceTokenRequest.ProtoReflect.Descriptor instead.
+func (*IssueServiceTokenRequest) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *IssueServiceTokenRequest) GetServiceKey() string {
+	if x != nil {
+		return x.ServiceKey
+	}
+	return ""
+}
+
+func (x *IssueServiceTokenRequest) GetAudiences() []string {
+	if x != nil {
+		return x.Audiences
+	}
+	return nil
+}
+
+// A token of a service account.
+type IssueServiceTokenResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Goes with each request, as `Authorization: Bearer ...` (RFC 6750 section 2.1). A JWT (RFC 9068).
+	AccessToken string `protobuf:"bytes,1,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
+	// `Bearer` (RFC 6750).
+	TokenType string `protobuf:"bytes,2,opt,name=token_type,json=tokenType,proto3" json:"token_type,omitempty"`
+	// From when on the token is refused, by the server's clock.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// For how long the token is accepted from now on, in seconds, so that a client need not trust its own clock. At least 0. A
+	// number in JSON, as in RFC 6749 section 5.1.
+	ExpiresIn int32 `protobuf:"varint,4,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
+	// Whose it is: the claim `sub`. A UUID in lower case.
+	ServiceAccountId string `protobuf:"bytes,5,opt,name=service_account_id,json=serviceAccountId,proto3" json:"service_account_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *IssueServiceTokenResponse) Reset() {
+	*x = IssueServiceTokenResponse{}
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IssueServiceTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IssueServiceTokenResponse) ProtoMessage() {}
+
+func (x *IssueServiceTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IssueServiceTokenResponse.ProtoReflect.Descriptor instead.
+func (*IssueServiceTokenResponse) Descriptor() ([]byte, []int) {
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *IssueServiceTokenResponse) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
+	}
+	return ""
+}
+
+func (x *IssueServiceTokenResponse) GetTokenType() string {
+	if x != nil {
+		return x.TokenType
+	}
+	return ""
+}
+
+func (x *IssueServiceTokenResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *IssueServiceTokenResponse) GetExpiresIn() int32 {
+	if x != nil {
+		return x.ExpiresIn
+	}
+	return 0
+}
+
+func (x *IssueServiceTokenResponse) GetServiceAccountId() string {
+	if x != nil {
+		return x.ServiceAccountId
+	}
+	return ""
+}
+
 // Whose sessions to list.
 type ListOwnSessionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -265,7 +404,7 @@ type ListOwnSessionsRequest struct {
 
 func (x *ListOwnSessionsRequest) Reset() {
 	*x = ListOwnSessionsRequest{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[4]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -277,7 +416,7 @@ func (x *ListOwnSessionsRequest) String() string {
 func (*ListOwnSessionsRequest) ProtoMessage() {}
 
 func (x *ListOwnSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[4]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -290,7 +429,7 @@ func (x *ListOwnSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListOwnSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{4}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListOwnSessionsRequest) GetRefreshToken() string {
@@ -313,7 +452,7 @@ type ListOwnSessionsResponse struct {
 
 func (x *ListOwnSessionsResponse) Reset() {
 	*x = ListOwnSessionsResponse{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[5]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -325,7 +464,7 @@ func (x *ListOwnSessionsResponse) String() string {
 func (*ListOwnSessionsResponse) ProtoMessage() {}
 
 func (x *ListOwnSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[5]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -338,7 +477,7 @@ func (x *ListOwnSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListOwnSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{5}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListOwnSessionsResponse) GetCurrentSessionId() string {
@@ -371,7 +510,7 @@ type RevokeOwnSessionsRequest struct {
 
 func (x *RevokeOwnSessionsRequest) Reset() {
 	*x = RevokeOwnSessionsRequest{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[6]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -383,7 +522,7 @@ func (x *RevokeOwnSessionsRequest) String() string {
 func (*RevokeOwnSessionsRequest) ProtoMessage() {}
 
 func (x *RevokeOwnSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[6]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -396,7 +535,7 @@ func (x *RevokeOwnSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeOwnSessionsRequest.ProtoReflect.Descriptor instead.
 func (*RevokeOwnSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{6}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RevokeOwnSessionsRequest) GetRefreshToken() string {
@@ -434,7 +573,7 @@ type RevokeOwnSessionsResponse struct {
 
 func (x *RevokeOwnSessionsResponse) Reset() {
 	*x = RevokeOwnSessionsResponse{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[7]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -446,7 +585,7 @@ func (x *RevokeOwnSessionsResponse) String() string {
 func (*RevokeOwnSessionsResponse) ProtoMessage() {}
 
 func (x *RevokeOwnSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[7]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -459,7 +598,7 @@ func (x *RevokeOwnSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeOwnSessionsResponse.ProtoReflect.Descriptor instead.
 func (*RevokeOwnSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{7}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RevokeOwnSessionsResponse) GetRevoked() int32 {
@@ -496,7 +635,7 @@ type LoginRequest struct {
 
 func (x *LoginRequest) Reset() {
 	*x = LoginRequest{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[8]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +647,7 @@ func (x *LoginRequest) String() string {
 func (*LoginRequest) ProtoMessage() {}
 
 func (x *LoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[8]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +660,7 @@ func (x *LoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginRequest.ProtoReflect.Descriptor instead.
 func (*LoginRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{8}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LoginRequest) GetUsername() string {
@@ -565,7 +704,7 @@ type LoginResponse struct {
 
 func (x *LoginResponse) Reset() {
 	*x = LoginResponse{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[9]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +716,7 @@ func (x *LoginResponse) String() string {
 func (*LoginResponse) ProtoMessage() {}
 
 func (x *LoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[9]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +729,7 @@ func (x *LoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginResponse.ProtoReflect.Descriptor instead.
 func (*LoginResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{9}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LoginResponse) GetTokens() *Tokens {
@@ -618,7 +757,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[10]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +769,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[10]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +782,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{10}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RefreshRequest) GetRefreshToken() string {
@@ -665,7 +804,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[11]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +816,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[11]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +829,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{11}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RefreshResponse) GetTokens() *Tokens {
@@ -719,7 +858,7 @@ type LogoutRequest struct {
 
 func (x *LogoutRequest) Reset() {
 	*x = LogoutRequest{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[12]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +870,7 @@ func (x *LogoutRequest) String() string {
 func (*LogoutRequest) ProtoMessage() {}
 
 func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[12]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +883,7 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{12}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LogoutRequest) GetToken() isLogoutRequest_Token {
@@ -811,7 +950,7 @@ type LogoutResponse struct {
 
 func (x *LogoutResponse) Reset() {
 	*x = LogoutResponse{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[13]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -823,7 +962,7 @@ func (x *LogoutResponse) String() string {
 func (*LogoutResponse) ProtoMessage() {}
 
 func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[13]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -836,7 +975,7 @@ func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
 func (*LogoutResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{13}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LogoutResponse) GetPosition() string {
@@ -868,7 +1007,7 @@ type VerifyAccessTokenRequest struct {
 
 func (x *VerifyAccessTokenRequest) Reset() {
 	*x = VerifyAccessTokenRequest{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[14]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +1019,7 @@ func (x *VerifyAccessTokenRequest) String() string {
 func (*VerifyAccessTokenRequest) ProtoMessage() {}
 
 func (x *VerifyAccessTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[14]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +1032,7 @@ func (x *VerifyAccessTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAccessTokenRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAccessTokenRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{14}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *VerifyAccessTokenRequest) GetAccessToken() string {
@@ -944,7 +1083,7 @@ type VerifyAccessTokenResponse struct {
 
 func (x *VerifyAccessTokenResponse) Reset() {
 	*x = VerifyAccessTokenResponse{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[15]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -956,7 +1095,7 @@ func (x *VerifyAccessTokenResponse) String() string {
 func (*VerifyAccessTokenResponse) ProtoMessage() {}
 
 func (x *VerifyAccessTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[15]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -969,7 +1108,7 @@ func (x *VerifyAccessTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAccessTokenResponse.ProtoReflect.Descriptor instead.
 func (*VerifyAccessTokenResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{15}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *VerifyAccessTokenResponse) GetResult() isVerifyAccessTokenResponse_Result {
@@ -1039,7 +1178,7 @@ type BatchVerifyAccessTokensRequest struct {
 
 func (x *BatchVerifyAccessTokensRequest) Reset() {
 	*x = BatchVerifyAccessTokensRequest{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[16]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1190,7 @@ func (x *BatchVerifyAccessTokensRequest) String() string {
 func (*BatchVerifyAccessTokensRequest) ProtoMessage() {}
 
 func (x *BatchVerifyAccessTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[16]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1203,7 @@ func (x *BatchVerifyAccessTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchVerifyAccessTokensRequest.ProtoReflect.Descriptor instead.
 func (*BatchVerifyAccessTokensRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{16}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BatchVerifyAccessTokensRequest) GetAccessTokens() []string {
@@ -1109,7 +1248,7 @@ type BatchVerifyAccessTokensResponse struct {
 
 func (x *BatchVerifyAccessTokensResponse) Reset() {
 	*x = BatchVerifyAccessTokensResponse{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[17]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1260,7 @@ func (x *BatchVerifyAccessTokensResponse) String() string {
 func (*BatchVerifyAccessTokensResponse) ProtoMessage() {}
 
 func (x *BatchVerifyAccessTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[17]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1273,7 @@ func (x *BatchVerifyAccessTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchVerifyAccessTokensResponse.ProtoReflect.Descriptor instead.
 func (*BatchVerifyAccessTokensResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{17}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BatchVerifyAccessTokensResponse) GetVerifications() []*AccessTokenVerification {
@@ -1167,7 +1306,7 @@ type AccessTokenVerification struct {
 
 func (x *AccessTokenVerification) Reset() {
 	*x = AccessTokenVerification{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[18]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1318,7 @@ func (x *AccessTokenVerification) String() string {
 func (*AccessTokenVerification) ProtoMessage() {}
 
 func (x *AccessTokenVerification) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[18]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1331,7 @@ func (x *AccessTokenVerification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessTokenVerification.ProtoReflect.Descriptor instead.
 func (*AccessTokenVerification) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{18}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AccessTokenVerification) GetResult() isAccessTokenVerification_Result {
@@ -1255,7 +1394,7 @@ type VerifyStreamRequest struct {
 
 func (x *VerifyStreamRequest) Reset() {
 	*x = VerifyStreamRequest{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[19]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1267,7 +1406,7 @@ func (x *VerifyStreamRequest) String() string {
 func (*VerifyStreamRequest) ProtoMessage() {}
 
 func (x *VerifyStreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[19]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1280,7 +1419,7 @@ func (x *VerifyStreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyStreamRequest.ProtoReflect.Descriptor instead.
 func (*VerifyStreamRequest) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{19}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *VerifyStreamRequest) GetAccessToken() string {
@@ -1329,7 +1468,7 @@ type VerifyStreamResponse struct {
 
 func (x *VerifyStreamResponse) Reset() {
 	*x = VerifyStreamResponse{}
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[20]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1341,7 +1480,7 @@ func (x *VerifyStreamResponse) String() string {
 func (*VerifyStreamResponse) ProtoMessage() {}
 
 func (x *VerifyStreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_countersign_v1_auth_service_proto_msgTypes[20]
+	mi := &file_countersign_v1_auth_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1354,7 +1493,7 @@ func (x *VerifyStreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyStreamResponse.ProtoReflect.Descriptor instead.
 func (*VerifyStreamResponse) Descriptor() ([]byte, []int) {
-	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{20}
+	return file_countersign_v1_auth_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *VerifyStreamResponse) GetResult() isVerifyStreamResponse_Result {
@@ -1411,7 +1550,7 @@ var File_countersign_v1_auth_service_proto protoreflect.FileDescriptor
 
 const file_countersign_v1_auth_service_proto_rawDesc = "" +
 	"\n" +
-	"!countersign/v1/auth_service.proto\x12\x0ecountersign.v1\x1a\x1ccountersign/v1/session.proto\x1a\x1bcountersign/v1/tokens.proto\x1a!countersign/v1/verification.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\"\x8a\x01\n" +
+	"!countersign/v1/auth_service.proto\x12\x0ecountersign.v1\x1a\x1ccountersign/v1/session.proto\x1a\x1bcountersign/v1/tokens.proto\x1a!countersign/v1/verification.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x01\n" +
 	"\x15ChangePasswordRequest\x12#\n" +
 	"\rrefresh_token\x18\x01 \x01(\tR\frefreshToken\x12)\n" +
 	"\x10current_password\x18\x02 \x01(\tR\x0fcurrentPassword\x12!\n" +
@@ -1425,7 +1564,20 @@ const file_countersign_v1_auth_service_proto_rawDesc = "" +
 	"resetToken\x12!\n" +
 	"\fnew_password\x18\x02 \x01(\tR\vnewPassword\"3\n" +
 	"\x15ResetPasswordResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\tR\bposition\"=\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"Y\n" +
+	"\x18IssueServiceTokenRequest\x12\x1f\n" +
+	"\vservice_key\x18\x01 \x01(\tR\n" +
+	"serviceKey\x12\x1c\n" +
+	"\taudiences\x18\x02 \x03(\tR\taudiences\"\xe5\x01\n" +
+	"\x19IssueServiceTokenResponse\x12!\n" +
+	"\faccess_token\x18\x01 \x01(\tR\vaccessToken\x12\x1d\n" +
+	"\n" +
+	"token_type\x18\x02 \x01(\tR\ttokenType\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1d\n" +
+	"\n" +
+	"expires_in\x18\x04 \x01(\x05R\texpiresIn\x12,\n" +
+	"\x12service_account_id\x18\x05 \x01(\tR\x10serviceAccountId\"=\n" +
 	"\x16ListOwnSessionsRequest\x12#\n" +
 	"\rrefresh_token\x18\x01 \x01(\tR\frefreshToken\"|\n" +
 	"\x17ListOwnSessionsResponse\x12,\n" +
@@ -1491,7 +1643,7 @@ const file_countersign_v1_auth_service_proto_rawDesc = "" +
 	"\bverified\x18\x01 \x01(\v2\x1d.countersign.v1.VerifiedTokenH\x00R\bverified\x128\n" +
 	"\ainvalid\x18\x02 \x01(\v2\x1c.countersign.v1.InvalidTokenH\x00R\ainvalid\x12L\n" +
 	"\x14revocation_staleness\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x13revocationStalenessB\b\n" +
-	"\x06result2\xee\b\n" +
+	"\x06result2\xd8\t\n" +
 	"\vAuthService\x12_\n" +
 	"\x05Login\x12\x1c.countersign.v1.LoginRequest\x1a\x1d.countersign.v1.LoginResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/auth/login\x12g\n" +
 	"\aRefresh\x12\x1e.countersign.v1.RefreshRequest\x1a\x1f.countersign.v1.RefreshResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/auth/refresh\x12c\n" +
@@ -1500,7 +1652,8 @@ const file_countersign_v1_auth_service_proto_rawDesc = "" +
 	"\x17BatchVerifyAccessTokens\x12..countersign.v1.BatchVerifyAccessTokensRequest\x1a/.countersign.v1.BatchVerifyAccessTokensResponse\x12]\n" +
 	"\fVerifyStream\x12#.countersign.v1.VerifyStreamRequest\x1a$.countersign.v1.VerifyStreamResponse(\x010\x01\x12}\n" +
 	"\x0eChangePassword\x12%.countersign.v1.ChangePasswordRequest\x1a&.countersign.v1.ChangePasswordResponse\"\x1c\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/auth/password\x12\x80\x01\n" +
-	"\rResetPassword\x12$.countersign.v1.ResetPasswordRequest\x1a%.countersign.v1.ResetPasswordResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/auth/password/reset\x12b\n" +
+	"\rResetPassword\x12$.countersign.v1.ResetPasswordRequest\x1a%.countersign.v1.ResetPasswordResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/auth/password/reset\x12h\n" +
+	"\x11IssueServiceToken\x12(.countersign.v1.IssueServiceTokenRequest\x1a).countersign.v1.IssueServiceTokenResponse\x12b\n" +
 	"\x0fListOwnSessions\x12&.countersign.v1.ListOwnSessionsRequest\x1a'.countersign.v1.ListOwnSessionsResponse\x12h\n" +
 	"\x11RevokeOwnSessions\x12(.countersign.v1.RevokeOwnSessionsRequest\x1a).countersign.v1.RevokeOwnSessionsResponseBX\n" +
 	"\x12dev.countersign.v1P\x01Z/countersign.dev/go/countersign/v1;countersignv1\xaa\x02\x0eCountersign.V1b\x06proto3"
@@ -1517,83 +1670,89 @@ func file_countersign_v1_auth_service_proto_rawDescGZIP() []byte {
 	return file_countersign_v1_auth_service_proto_rawDescData
 }
 
-var file_countersign_v1_auth_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_countersign_v1_auth_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_countersign_v1_auth_service_proto_goTypes = []any{
 	(*ChangePasswordRequest)(nil),           // 0: countersign.v1.ChangePasswordRequest
 	(*ChangePasswordResponse)(nil),          // 1: countersign.v1.ChangePasswordResponse
 	(*ResetPasswordRequest)(nil),            // 2: countersign.v1.ResetPasswordRequest
 	(*ResetPasswordResponse)(nil),           // 3: countersign.v1.ResetPasswordResponse
-	(*ListOwnSessionsRequest)(nil),          // 4: countersign.v1.ListOwnSessionsRequest
-	(*ListOwnSessionsResponse)(nil),         // 5: countersign.v1.ListOwnSessionsResponse
-	(*RevokeOwnSessionsRequest)(nil),        // 6: countersign.v1.RevokeOwnSessionsRequest
-	(*RevokeOwnSessionsResponse)(nil),       // 7: countersign.v1.RevokeOwnSessionsResponse
-	(*LoginRequest)(nil),                    // 8: countersign.v1.LoginRequest
-	(*LoginResponse)(nil),                   // 9: countersign.v1.LoginResponse
-	(*RefreshRequest)(nil),                  // 10: countersign.v1.RefreshRequest
-	(*RefreshResponse)(nil),                 // 11: countersign.v1.RefreshResponse
-	(*LogoutRequest)(nil),                   // 12: countersign.v1.LogoutRequest
-	(*LogoutResponse)(nil),                  // 13: countersign.v1.LogoutResponse
-	(*VerifyAccessTokenRequest)(nil),        // 14: countersign.v1.VerifyAccessTokenRequest
-	(*VerifyAccessTokenResponse)(nil),       // 15: countersign.v1.VerifyAccessTokenResponse
-	(*BatchVerifyAccessTokensRequest)(nil),  // 16: countersign.v1.BatchVerifyAccessTokensRequest
-	(*BatchVerifyAccessTokensResponse)(nil), // 17: countersign.v1.BatchVerifyAccessTokensResponse
-	(*AccessTokenVerification)(nil),         // 18: countersign.v1.AccessTokenVerification
-	(*VerifyStreamRequest)(nil),             // 19: countersign.v1.VerifyStreamRequest
-	(*VerifyStreamResponse)(nil),            // 20: countersign.v1.VerifyStreamResponse
-	(*Tokens)(nil),                          // 21: countersign.v1.Tokens
-	(*SessionInfo)(nil),                     // 22: countersign.v1.SessionInfo
-	(*Session)(nil),                         // 23: countersign.v1.Session
-	(*Client)(nil),                          // 24: countersign.v1.Client
-	(*durationpb.Duration)(nil),             // 25: google.protobuf.Duration
-	(*VerifiedToken)(nil),                   // 26: countersign.v1.VerifiedToken
-	(*InvalidToken)(nil),                    // 27: countersign.v1.InvalidToken
+	(*IssueServiceTokenRequest)(nil),        // 4: countersign.v1.IssueServiceTokenRequest
+	(*IssueServiceTokenResponse)(nil),       // 5: countersign.v1.IssueServiceTokenResponse
+	(*ListOwnSessionsRequest)(nil),          // 6: countersign.v1.ListOwnSessionsRequest
+	(*ListOwnSessionsResponse)(nil),         // 7: countersign.v1.ListOwnSessionsResponse
+	(*RevokeOwnSessionsRequest)(nil),        // 8: countersign.v1.RevokeOwnSessionsRequest
+	(*RevokeOwnSessionsResponse)(nil),       // 9: countersign.v1.RevokeOwnSessionsResponse
+	(*LoginRequest)(nil),                    // 10: countersign.v1.LoginRequest
+	(*LoginResponse)(nil),                   // 11: countersign.v1.LoginResponse
+	(*RefreshRequest)(nil),                  // 12: countersign.v1.RefreshRequest
+	(*RefreshResponse)(nil),                 // 13: countersign.v1.RefreshResponse
+	(*LogoutRequest)(nil),                   // 14: countersign.v1.LogoutRequest
+	(*LogoutResponse)(nil),                  // 15: countersign.v1.LogoutResponse
+	(*VerifyAccessTokenRequest)(nil),        // 16: countersign.v1.VerifyAccessTokenRequest
+	(*VerifyAccessTokenResponse)(nil),       // 17: countersign.v1.VerifyAccessTokenResponse
+	(*BatchVerifyAccessTokensRequest)(nil),  // 18: countersign.v1.BatchVerifyAccessTokensRequest
+	(*BatchVerifyAccessTokensResponse)(nil), // 19: countersign.v1.BatchVerifyAccessTokensResponse
+	(*AccessTokenVerification)(nil),         // 20: countersign.v1.AccessTokenVerification
+	(*VerifyStreamRequest)(nil),             // 21: countersign.v1.VerifyStreamRequest
+	(*VerifyStreamResponse)(nil),            // 22: countersign.v1.VerifyStreamResponse
+	(*Tokens)(nil),                          // 23: countersign.v1.Tokens
+	(*SessionInfo)(nil),                     // 24: countersign.v1.SessionInfo
+	(*timestamppb.Timestamp)(nil),           // 25: google.protobuf.Timestamp
+	(*Session)(nil),                         // 26: countersign.v1.Session
+	(*Client)(nil),                          // 27: countersign.v1.Client
+	(*durationpb.Duration)(nil),             // 28: google.protobuf.Duration
+	(*VerifiedToken)(nil),                   // 29: countersign.v1.VerifiedToken
+	(*InvalidToken)(nil),                    // 30: countersign.v1.InvalidToken
 }
 var file_countersign_v1_auth_service_proto_depIdxs = []int32{
-	21, // 0: countersign.v1.ChangePasswordResponse.tokens:type_name -> countersign.v1.Tokens
-	22, // 1: countersign.v1.ChangePasswordResponse.session:type_name -> countersign.v1.SessionInfo
-	23, // 2: countersign.v1.ListOwnSessionsResponse.sessions:type_name -> countersign.v1.Session
-	24, // 3: countersign.v1.LoginRequest.client:type_name -> countersign.v1.Client
-	21, // 4: countersign.v1.LoginResponse.tokens:type_name -> countersign.v1.Tokens
-	22, // 5: countersign.v1.LoginResponse.session:type_name -> countersign.v1.SessionInfo
-	21, // 6: countersign.v1.RefreshResponse.tokens:type_name -> countersign.v1.Tokens
-	25, // 7: countersign.v1.VerifyAccessTokenRequest.max_staleness:type_name -> google.protobuf.Duration
-	26, // 8: countersign.v1.VerifyAccessTokenResponse.verified:type_name -> countersign.v1.VerifiedToken
-	27, // 9: countersign.v1.VerifyAccessTokenResponse.invalid:type_name -> countersign.v1.InvalidToken
-	25, // 10: countersign.v1.VerifyAccessTokenResponse.revocation_staleness:type_name -> google.protobuf.Duration
-	25, // 11: countersign.v1.BatchVerifyAccessTokensRequest.max_staleness:type_name -> google.protobuf.Duration
-	18, // 12: countersign.v1.BatchVerifyAccessTokensResponse.verifications:type_name -> countersign.v1.AccessTokenVerification
-	25, // 13: countersign.v1.BatchVerifyAccessTokensResponse.revocation_staleness:type_name -> google.protobuf.Duration
-	26, // 14: countersign.v1.AccessTokenVerification.verified:type_name -> countersign.v1.VerifiedToken
-	27, // 15: countersign.v1.AccessTokenVerification.invalid:type_name -> countersign.v1.InvalidToken
-	25, // 16: countersign.v1.VerifyStreamRequest.max_staleness:type_name -> google.protobuf.Duration
-	26, // 17: countersign.v1.VerifyStreamResponse.verified:type_name -> countersign.v1.VerifiedToken
-	27, // 18: countersign.v1.VerifyStreamResponse.invalid:type_name -> countersign.v1.InvalidToken
-	25, // 19: countersign.v1.VerifyStreamResponse.revocation_staleness:type_name -> google.protobuf.Duration
-	8,  // 20: countersign.v1.AuthService.Login:input_type -> countersign.v1.LoginRequest
-	10, // 21: countersign.v1.AuthService.Refresh:input_type -> countersign.v1.RefreshRequest
-	12, // 22: countersign.v1.AuthService.Logout:input_type -> countersign.v1.LogoutRequest
-	14, // 23: countersign.v1.AuthService.VerifyAccessToken:input_type -> countersign.v1.VerifyAccessTokenRequest
-	16, // 24: countersign.v1.AuthService.BatchVerifyAccessTokens:input_type -> countersign.v1.BatchVerifyAccessTokensRequest
-	19, // 25: countersign.v1.AuthService.VerifyStream:input_type -> countersign.v1.VerifyStreamRequest
-	0,  // 26: countersign.v1.AuthService.ChangePassword:input_type -> countersign.v1.ChangePasswordRequest
-	2,  // 27: countersign.v1.AuthService.ResetPassword:input_type -> countersign.v1.ResetPasswordRequest
-	4,  // 28: countersign.v1.AuthService.ListOwnSessions:input_type -> countersign.v1.ListOwnSessionsRequest
-	6,  // 29: countersign.v1.AuthService.RevokeOwnSessions:input_type -> countersign.v1.RevokeOwnSessionsRequest
-	9,  // 30: countersign.v1.AuthService.Login:output_type -> countersign.v1.LoginResponse
-	11, // 31: countersign.v1.AuthService.Refresh:output_type -> countersign.v1.RefreshResponse
-	13, // 32: countersign.v1.AuthService.Logout:output_type -> countersign.v1.LogoutResponse
-	15, // 33: countersign.v1.AuthService.VerifyAccessToken:output_type -> countersign.v1.VerifyAccessTokenResponse
-	17, // 34: countersign.v1.AuthService.BatchVerifyAccessTokens:output_type -> countersign.v1.BatchVerifyAccessTokensResponse
-	20, // 35: countersign.v1.AuthService.VerifyStream:output_type -> countersign.v1.VerifyStreamResponse
-	1,  // 36: countersign.v1.AuthService.ChangePassword:output_type -> countersign.v1.ChangePasswordResponse
-	3,  // 37: countersign.v1.AuthService.ResetPassword:output_type -> countersign.v1.ResetPasswordResponse
-	5,  // 38: countersign.v1.AuthService.ListOwnSessions:output_type -> countersign.v1.ListOwnSessionsResponse
-	7,  // 39: countersign.v1.AuthService.RevokeOwnSessions:output_type -> countersign.v1.RevokeOwnSessionsResponse
-	30, // [30:40] is the sub-list for method output_type
-	20, // [20:30] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	23, // 0: countersign.v1.ChangePasswordResponse.tokens:type_name -> countersign.v1.Tokens
+	24, // 1: countersign.v1.ChangePasswordResponse.session:type_name -> countersign.v1.SessionInfo
+	25, // 2: countersign.v1.IssueServiceTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	26, // 3: countersign.v1.ListOwnSessionsResponse.sessions:type_name -> countersign.v1.Session
+	27, // 4: countersign.v1.LoginRequest.client:type_name -> countersign.v1.Client
+	23, // 5: countersign.v1.LoginResponse.tokens:type_name -> countersign.v1.Tokens
+	24, // 6: countersign.v1.LoginResponse.session:type_name -> countersign.v1.SessionInfo
+	23, // 7: countersign.v1.RefreshResponse.tokens:type_name -> countersign.v1.Tokens
+	28, // 8: countersign.v1.VerifyAccessTokenRequest.max_staleness:type_name -> google.protobuf.Duration
+	29, // 9: countersign.v1.VerifyAccessTokenResponse.verified:type_name -> countersign.v1.VerifiedToken
+	30, // 10: countersign.v1.VerifyAccessTokenResponse.invalid:type_name -> countersign.v1.InvalidToken
+	28, // 11: countersign.v1.VerifyAccessTokenResponse.revocation_staleness:type_name -> google.protobuf.Duration
+	28, // 12: countersign.v1.BatchVerifyAccessTokensRequest.max_staleness:type_name -> google.protobuf.Duration
+	20, // 13: countersign.v1.BatchVerifyAccessTokensResponse.verifications:type_name -> countersign.v1.AccessTokenVerification
+	28, // 14: countersign.v1.BatchVerifyAccessTokensResponse.revocation_staleness:type_name -> google.protobuf.Duration
+	29, // 15: countersign.v1.AccessTokenVerification.verified:type_name -> countersign.v1.VerifiedToken
+	30, // 16: countersign.v1.AccessTokenVerification.invalid:type_name -> countersign.v1.InvalidToken
+	28, // 17: countersign.v1.VerifyStreamRequest.max_staleness:type_name -> google.protobuf.Duration
+	29, // 18: countersign.v1.VerifyStreamResponse.verified:type_name -> countersign.v1.VerifiedToken
+	30, // 19: countersign.v1.VerifyStreamResponse.invalid:type_name -> countersign.v1.InvalidToken
+	28, // 20: countersign.v1.VerifyStreamResponse.revocation_staleness:type_name -> google.protobuf.Duration
+	10, // 21: countersign.v1.AuthService.Login:input_type -> countersign.v1.LoginRequest
+	12, // 22: countersign.v1.AuthService.Refresh:input_type -> countersign.v1.RefreshRequest
+	14, // 23: countersign.v1.AuthService.Logout:input_type -> countersign.v1.LogoutRequest
+	16, // 24: countersign.v1.AuthService.VerifyAccessToken:input_type -> countersign.v1.VerifyAccessTokenRequest
+	18, // 25: countersign.v1.AuthService.BatchVerifyAccessTokens:input_type -> countersign.v1.BatchVerifyAccessTokensRequest
+	21, // 26: countersign.v1.AuthService.VerifyStream:input_type -> countersign.v1.VerifyStreamRequest
+	0,  // 27: countersign.v1.AuthService.ChangePassword:input_type -> countersign.v1.ChangePasswordRequest
+	2,  // 28: countersign.v1.AuthService.ResetPassword:input_type -> countersign.v1.ResetPasswordRequest
+	4,  // 29: countersign.v1.AuthService.IssueServiceToken:input_type -> countersign.v1.IssueServiceTokenRequest
+	6,  // 30: countersign.v1.AuthService.ListOwnSessions:input_type -> countersign.v1.ListOwnSessionsRequest
+	8,  // 31: countersign.v1.AuthService.RevokeOwnSessions:input_type -> countersign.v1.RevokeOwnSessionsRequest
+	11, // 32: countersign.v1.AuthService.Login:output_type -> countersign.v1.LoginResponse
+	13, // 33: countersign.v1.AuthService.Refresh:output_type -> countersign.v1.RefreshResponse
+	15, // 34: countersign.v1.AuthService.Logout:output_type -> countersign.v1.LogoutResponse
+	17, // 35: countersign.v1.AuthService.VerifyAccessToken:output_type -> countersign.v1.VerifyAccessTokenResponse
+	19, // 36: countersign.v1.AuthService.BatchVerifyAccessTokens:output_type -> countersign.v1.BatchVerifyAccessTokensResponse
+	22, // 37: countersign.v1.AuthService.VerifyStream:output_type -> countersign.v1.VerifyStreamResponse
+	1,  // 38: countersign.v1.AuthService.ChangePassword:output_type -> countersign.v1.ChangePasswordResponse
+	3,  // 39: countersign.v1.AuthService.ResetPassword:output_type -> countersign.v1.ResetPasswordResponse
+	5,  // 40: countersign.v1.AuthService.IssueServiceToken:output_type -> countersign.v1.IssueServiceTokenResponse
+	7,  // 41: countersign.v1.AuthService.ListOwnSessions:output_type -> countersign.v1.ListOwnSessionsResponse
+	9,  // 42: countersign.v1.AuthService.RevokeOwnSessions:output_type -> countersign.v1.RevokeOwnSessionsResponse
+	32, // [32:43] is the sub-list for method output_type
+	21, // [21:32] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_countersign_v1_auth_service_proto_init() }
@@ -1604,19 +1763,19 @@ func file_countersign_v1_auth_service_proto_init() {
 	file_countersign_v1_session_proto_init()
 	file_countersign_v1_tokens_proto_init()
 	file_countersign_v1_verification_proto_init()
-	file_countersign_v1_auth_service_proto_msgTypes[12].OneofWrappers = []any{
+	file_countersign_v1_auth_service_proto_msgTypes[14].OneofWrappers = []any{
 		(*LogoutRequest_RefreshToken)(nil),
 		(*LogoutRequest_AccessToken)(nil),
 	}
-	file_countersign_v1_auth_service_proto_msgTypes[15].OneofWrappers = []any{
+	file_countersign_v1_auth_service_proto_msgTypes[17].OneofWrappers = []any{
 		(*VerifyAccessTokenResponse_Verified)(nil),
 		(*VerifyAccessTokenResponse_Invalid)(nil),
 	}
-	file_countersign_v1_auth_service_proto_msgTypes[18].OneofWrappers = []any{
+	file_countersign_v1_auth_service_proto_msgTypes[20].OneofWrappers = []any{
 		(*AccessTokenVerification_Verified)(nil),
 		(*AccessTokenVerification_Invalid)(nil),
 	}
-	file_countersign_v1_auth_service_proto_msgTypes[20].OneofWrappers = []any{
+	file_countersign_v1_auth_service_proto_msgTypes[22].OneofWrappers = []any{
 		(*VerifyStreamResponse_Verified)(nil),
 		(*VerifyStreamResponse_Invalid)(nil),
 	}
@@ -1626,7 +1785,7 @@ func file_countersign_v1_auth_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_countersign_v1_auth_service_proto_rawDesc), len(file_countersign_v1_auth_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const (
 	AuthService_VerifyStream_FullMethodName            = "/countersign.v1.AuthService/VerifyStream"
 	AuthService_ChangePassword_FullMethodName          = "/countersign.v1.AuthService/ChangePassword"
 	AuthService_ResetPassword_FullMethodName           = "/countersign.v1.AuthService/ResetPassword"
+	AuthService_IssueServiceToken_FullMethodName       = "/countersign.v1.AuthService/IssueServiceToken"
 	AuthService_ListOwnSessions_FullMethodName         = "/countersign.v1.AuthService/ListOwnSessions"
 	AuthService_RevokeOwnSessions_FullMethodName       = "/countersign.v1.AuthService/RevokeOwnSessions"
 )
@@ -79,6 +80,18 @@ type AuthServiceClient interface {
 	//
 	// UNAUTHENTICATED `RESET_TOKEN_INVALID`; INVALID_ARGUMENT `PASSWORD_REJECTED`: the token is as good as before.
 	ResetPassword(ctx context.Context, in *ResetPasswordRequest, opts ...grpc.CallOption) (*ResetPasswordResponse, error)
+	// Gives an access token to a service account that shows one of its keys, for calls to other services: every Verify
+	// understands it, and answers with `subject_kind = SUBJECT_KIND_SERVICE`. There is no refresh token: whoever wants another
+	// token shows the key again. At the HTTP edge this is `POST /oauth2/token` with `grant_type=client_credentials`
+	// (RFC 6749 section 4.4).
+	//
+	// The token is refused from the moment on at which the key is revoked, or the account disabled or deleted, as any token is
+	// whose session has ended; and it lives no longer than the key. `Logout` with it ends every token that was got with the same
+	// key before, and the key is as good as it was.
+	//
+	// UNAUTHENTICATED `SERVICE_KEY_INVALID`; RESOURCE_EXHAUSTED `RATE_LIMIT_EXCEEDED`: too many keys that are none came from
+	// the caller's address.
+	IssueServiceToken(ctx context.Context, in *IssueServiceTokenRequest, opts ...grpc.CallOption) (*IssueServiceTokenResponse, error)
 	// Lists the sessions of the user of a refresh token that are alive: where else they are logged in.
 	ListOwnSessions(ctx context.Context, in *ListOwnSessionsRequest, opts ...grpc.CallOption) (*ListOwnSessionsResponse, error)
 	// Ends sessions of the user of a refresh token. When it has answered, their end is durable, and this replica accepts
@@ -177,6 +190,16 @@ func (c *authServiceClient) ResetPassword(ctx context.Context, in *ResetPassword
 	return out, nil
 }
 
+func (c *authServiceClient) IssueServiceToken(ctx context.Context, in *IssueServiceTokenRequest, opts ...grpc.CallOption) (*IssueServiceTokenResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(IssueServiceTokenResponse)
+	err := c.cc.Invoke(ctx, AuthService_IssueServiceToken_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *authServiceClient) ListOwnSessions(ctx context.Context, in *ListOwnSessionsRequest, opts ...grpc.CallOption) (*ListOwnSessionsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListOwnSessionsResponse)
@@ -245,6 +268,18 @@ type AuthServiceServer interface {
 	//
 	// UNAUTHENTICATED `RESET_TOKEN_INVALID`; INVALID_ARGUMENT `PASSWORD_REJECTED`: the token is as good as before.
 	ResetPassword(context.Context, *ResetPasswordRequest) (*ResetPasswordResponse, error)
+	// Gives an access token to a service account that shows one of its keys, for calls to other services: every Verify
+	// understands it, and answers with `subject_kind = SUBJECT_KIND_SERVICE`. There is no refresh token: whoever wants another
+	// token shows the key again. At the HTTP edge this is `POST /oauth2/token` with `grant_type=client_credentials`
+	// (RFC 6749 section 4.4).
+	//
+	// The token is refused from the moment on at which the key is revoked, or the account disabled or deleted, as any token is
+	// whose session has ended; and it lives no longer than the key. `Logout` with it ends every token that was got with the same
+	// key before, and the key is as good as it was.
+	//
+	// UNAUTHENTICATED `SERVICE_KEY_INVALID`; RESOURCE_EXHAUSTED `RATE_LIMIT_EXCEEDED`: too many keys that are none came from
+	// the caller's address.
+	IssueServiceToken(context.Context, *IssueServiceTokenRequest) (*IssueServiceTokenResponse, error)
 	// Lists the sessions of the user of a refresh token that are alive: where else they are logged in.
 	ListOwnSessions(context.Context, *ListOwnSessionsRequest) (*ListOwnSessionsResponse, error)
 	// Ends sessions of the user of a refresh token. When it has answered, their end is durable, and this replica accepts
@@ -283,6 +318,9 @@ func (UnimplementedAuthServiceServer) ChangePassword(context.Context, *ChangePas
 }
 func (UnimplementedAuthServiceServer) ResetPassword(context.Context, *ResetPasswordRequest) (*ResetPasswordResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResetPassword not implemented")
+}
+func (UnimplementedAuthServiceServer) IssueServiceToken(context.Context, *IssueServiceTokenRequest) (*IssueServiceTokenResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method IssueServiceToken not implemented")
 }
 func (UnimplementedAuthServiceServer) ListOwnSessions(context.Context, *ListOwnSessionsRequest) (*ListOwnSessionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListOwnSessions not implemented")
@@ -444,6 +482,24 @@ func _AuthService_ResetPassword_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuthService_IssueServiceToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(IssueServiceTokenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).IssueServiceToken(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_IssueServiceToken_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).IssueServiceToken(ctx, req.(*IssueServiceTokenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AuthService_ListOwnSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListOwnSessionsRequest)
 	if err := dec(in); err != nil {
@@ -514,6 +570,10 @@ var AuthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResetPassword",
 			Handler:    _AuthService_ResetPassword_Handler,
+		},
+		{
+			MethodName: "IssueServiceToken",
+			Handler:    _AuthService_IssueServiceToken_Handler,
 		},
 		{
 			MethodName: "ListOwnSessions",

@@ -848,7 +848,11 @@ func (x *DisableServiceAccountRequest) GetServiceAccount() *ServiceAccountRef {
 
 // The account's keys are refused.
 type DisableServiceAccountResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the ledger tells of the end of the access tokens. A service that passes it on as `at_least` to a Verify is not
+	// answered by a replica that does not know of it yet. Use it at once: it is good for as long as the ledger keeps what it
+	// names.
+	Position      string `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -881,6 +885,13 @@ func (x *DisableServiceAccountResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DisableServiceAccountResponse.ProtoReflect.Descriptor instead.
 func (*DisableServiceAccountResponse) Descriptor() ([]byte, []int) {
 	return file_countersign_v1_service_account_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DisableServiceAccountResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
 }
 
 // Which account's keys to take again.
@@ -1014,7 +1025,11 @@ func (x *DeleteServiceAccountRequest) GetServiceAccount() *ServiceAccountRef {
 
 // The account and its keys are forgotten.
 type DeleteServiceAccountResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the ledger tells of the end of the access tokens. A service that passes it on as `at_least` to a Verify is not
+	// answered by a replica that does not know of it yet. Use it at once: it is good for as long as the ledger keeps what it
+	// names.
+	Position      string `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1047,6 +1062,13 @@ func (x *DeleteServiceAccountResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DeleteServiceAccountResponse.ProtoReflect.Descriptor instead.
 func (*DeleteServiceAccountResponse) Descriptor() ([]byte, []int) {
 	return file_countersign_v1_service_account_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *DeleteServiceAccountResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
 }
 
 // What key to make.
@@ -1327,7 +1349,11 @@ func (x *RevokeKeyRequest) GetKeyId() string {
 
 // The key is refused.
 type RevokeKeyResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the ledger tells of the end of the access tokens. A service that passes it on as `at_least` to a Verify is not
+	// answered by a replica that does not know of it yet. Use it at once: it is good for as long as the ledger keeps what it
+	// names.
+	Position      string `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1360,6 +1386,13 @@ func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use RevokeKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeKeyResponse) Descriptor() ([]byte, []int) {
 	return file_countersign_v1_service_account_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *RevokeKeyResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
 }
 
 var File_countersign_v1_service_account_service_proto protoreflect.FileDescriptor
@@ -1423,14 +1456,16 @@ const file_countersign_v1_service_account_service_proto_rawDesc = "" +
 	"\x1cUpdateServiceAccountResponse\x12G\n" +
 	"\x0fservice_account\x18\x01 \x01(\v2\x1e.countersign.v1.ServiceAccountR\x0eserviceAccount\"j\n" +
 	"\x1cDisableServiceAccountRequest\x12J\n" +
-	"\x0fservice_account\x18\x01 \x01(\v2!.countersign.v1.ServiceAccountRefR\x0eserviceAccount\"\x1f\n" +
-	"\x1dDisableServiceAccountResponse\"i\n" +
+	"\x0fservice_account\x18\x01 \x01(\v2!.countersign.v1.ServiceAccountRefR\x0eserviceAccount\";\n" +
+	"\x1dDisableServiceAccountResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"i\n" +
 	"\x1bEnableServiceAccountRequest\x12J\n" +
 	"\x0fservice_account\x18\x01 \x01(\v2!.countersign.v1.ServiceAccountRefR\x0eserviceAccount\"\x1e\n" +
 	"\x1cEnableServiceAccountResponse\"i\n" +
 	"\x1bDeleteServiceAccountRequest\x12J\n" +
-	"\x0fservice_account\x18\x01 \x01(\v2!.countersign.v1.ServiceAccountRefR\x0eserviceAccount\"\x1e\n" +
-	"\x1cDeleteServiceAccountResponse\"\xc0\x01\n" +
+	"\x0fservice_account\x18\x01 \x01(\v2!.countersign.v1.ServiceAccountRefR\x0eserviceAccount\":\n" +
+	"\x1cDeleteServiceAccountResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"\xc0\x01\n" +
 	"\x10CreateKeyRequest\x12J\n" +
 	"\x0fservice_account\x18\x01 \x01(\v2!.countersign.v1.ServiceAccountRefR\x0eserviceAccount\x12+\n" +
 	"\x03ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x14\n" +
@@ -1446,8 +1481,9 @@ const file_countersign_v1_service_account_service_proto_rawDesc = "" +
 	"\x04keys\x18\x01 \x03(\v2\x1a.countersign.v1.ServiceKeyR\x04keys\"u\n" +
 	"\x10RevokeKeyRequest\x12J\n" +
 	"\x0fservice_account\x18\x01 \x01(\v2!.countersign.v1.ServiceAccountRefR\x0eserviceAccount\x12\x15\n" +
-	"\x06key_id\x18\x02 \x01(\tR\x05keyId\"\x13\n" +
-	"\x11RevokeKeyResponse2\xba\r\n" +
+	"\x06key_id\x18\x02 \x01(\tR\x05keyId\"/\n" +
+	"\x11RevokeKeyResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition2\xba\r\n" +
 	"\x15ServiceAccountService\x12\x92\x01\n" +
 	"\x14CreateServiceAccount\x12+.countersign.v1.CreateServiceAccountRequest\x1a,.countersign.v1.CreateServiceAccountResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/service-accounts\x12\xab\x01\n" +
 	"\x11GetServiceAccount\x12(.countersign.v1.GetServiceAccountRequest\x1a).countersign.v1.GetServiceAccountResponse\"A\x82\xd3\xe4\x93\x02;\x129/v1/service-accounts/{service_account.service_account_id}\x12\x8c\x01\n" +

@@ -35,7 +35,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Service accounts: programs that call administrative methods, with a key in `authorization: Bearer csgn_sk_...`. Served
+// Service accounts: programs that call administrative methods, with a key in `authorization: Bearer csgn_sk_...`, and other
+// services, with an access token that they get for the key (`AuthService.IssueServiceToken`). Served
 // over gRPC only, and closed: a caller has an access token or a service key with the role `countersign:admin`, for methods
 // that change nothing `countersign:auditor`, or is named by a rule of the operator.
 //
@@ -66,11 +67,11 @@ type ServiceAccountServiceClient interface {
 	//
 	// NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`; ABORTED `ETAG_MISMATCH`.
 	UpdateServiceAccount(ctx context.Context, in *UpdateServiceAccountRequest, opts ...grpc.CallOption) (*UpdateServiceAccountResponse, error)
-	// Refuses every key of the account. Idempotent. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`.
+	// Refuses every key of the account, and every access token that it got. Idempotent. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`.
 	DisableServiceAccount(ctx context.Context, in *DisableServiceAccountRequest, opts ...grpc.CallOption) (*DisableServiceAccountResponse, error)
 	// Takes the keys of a disabled account again. Idempotent. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`.
 	EnableServiceAccount(ctx context.Context, in *EnableServiceAccountRequest, opts ...grpc.CallOption) (*EnableServiceAccountResponse, error)
-	// Forgets the account and its keys; the name is free again. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, also for an account
+	// Forgets the account and its keys, and refuses every access token that it got; the name is free again. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, also for an account
 	// that an earlier call has deleted.
 	DeleteServiceAccount(ctx context.Context, in *DeleteServiceAccountRequest, opts ...grpc.CallOption) (*DeleteServiceAccountResponse, error)
 	// Makes a key of an account. It is shown this once: the database holds a digest. An account has at most 20 keys that have
@@ -83,7 +84,7 @@ type ServiceAccountServiceClient interface {
 	CreateKey(ctx context.Context, in *CreateKeyRequest, opts ...grpc.CallOption) (*CreateKeyResponse, error)
 	// Lists the keys of an account, the oldest first, without what they are. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`.
 	ListKeys(ctx context.Context, in *ListKeysRequest, opts ...grpc.CallOption) (*ListKeysResponse, error)
-	// Refuses a key from now on. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, `SERVICE_KEY_NOT_FOUND`, also for a key that an
+	// Refuses a key from now on, and every access token that was got with it. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, `SERVICE_KEY_NOT_FOUND`, also for a key that an
 	// earlier call has revoked.
 	RevokeKey(ctx context.Context, in *RevokeKeyRequest, opts ...grpc.CallOption) (*RevokeKeyResponse, error)
 }
@@ -200,7 +201,8 @@ func (c *serviceAccountServiceClient) RevokeKey(ctx context.Context, in *RevokeK
 // All implementations must embed UnimplementedServiceAccountServiceServer
 // for forward compatibility.
 //
-// Service accounts: programs that call administrative methods, with a key in `authorization: Bearer csgn_sk_...`. Served
+// Service accounts: programs that call administrative methods, with a key in `authorization: Bearer csgn_sk_...`, and other
+// services, with an access token that they get for the key (`AuthService.IssueServiceToken`). Served
 // over gRPC only, and closed: a caller has an access token or a service key with the role `countersign:admin`, for methods
 // that change nothing `countersign:auditor`, or is named by a rule of the operator.
 //
@@ -231,11 +233,11 @@ type ServiceAccountServiceServer interface {
 	//
 	// NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`; ABORTED `ETAG_MISMATCH`.
 	UpdateServiceAccount(context.Context, *UpdateServiceAccountRequest) (*UpdateServiceAccountResponse, error)
-	// Refuses every key of the account. Idempotent. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`.
+	// Refuses every key of the account, and every access token that it got. Idempotent. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`.
 	DisableServiceAccount(context.Context, *DisableServiceAccountRequest) (*DisableServiceAccountResponse, error)
 	// Takes the keys of a disabled account again. Idempotent. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`.
 	EnableServiceAccount(context.Context, *EnableServiceAccountRequest) (*EnableServiceAccountResponse, error)
-	// Forgets the account and its keys; the name is free again. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, also for an account
+	// Forgets the account and its keys, and refuses every access token that it got; the name is free again. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, also for an account
 	// that an earlier call has deleted.
 	DeleteServiceAccount(context.Context, *DeleteServiceAccountRequest) (*DeleteServiceAccountResponse, error)
 	// Makes a key of an account. It is shown this once: the database holds a digest. An account has at most 20 keys that have
@@ -248,7 +250,7 @@ type ServiceAccountServiceServer interface {
 	CreateKey(context.Context, *CreateKeyRequest) (*CreateKeyResponse, error)
 	// Lists the keys of an account, the oldest first, without what they are. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`.
 	ListKeys(context.Context, *ListKeysRequest) (*ListKeysResponse, error)
-	// Refuses a key from now on. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, `SERVICE_KEY_NOT_FOUND`, also for a key that an
+	// Refuses a key from now on, and every access token that was got with it. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, `SERVICE_KEY_NOT_FOUND`, also for a key that an
 	// earlier call has revoked.
 	RevokeKey(context.Context, *RevokeKeyRequest) (*RevokeKeyResponse, error)
 	mustEmbedUnimplementedServiceAccountServiceServer()

@@ -23,6 +23,60 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What the subject of a token is.
+type SubjectKind int32
+
+const (
+	// A server that knows of users alone.
+	SubjectKind_SUBJECT_KIND_UNSPECIFIED SubjectKind = 0
+	// A user, who has logged in.
+	SubjectKind_SUBJECT_KIND_USER SubjectKind = 1
+	// A service account: a program that speaks for itself. Its tokens have the claim `client_id`, which is their `sub`
+	// (RFC 9068 section 2.2).
+	SubjectKind_SUBJECT_KIND_SERVICE SubjectKind = 2
+)
+
+// Enum value maps for SubjectKind.
+var (
+	SubjectKind_name = map[int32]string{
+		0: "SUBJECT_KIND_UNSPECIFIED",
+		1: "SUBJECT_KIND_USER",
+		2: "SUBJECT_KIND_SERVICE",
+	}
+	SubjectKind_value = map[string]int32{
+		"SUBJECT_KIND_UNSPECIFIED": 0,
+		"SUBJECT_KIND_USER":        1,
+		"SUBJECT_KIND_SERVICE":     2,
+	}
+)
+
+func (x SubjectKind) Enum() *SubjectKind {
+	p := new(SubjectKind)
+	*p = x
+	return p
+}
+
+func (x SubjectKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SubjectKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_countersign_v1_verification_proto_enumTypes[0].Descriptor()
+}
+
+func (SubjectKind) Type() protoreflect.EnumType {
+	return &file_countersign_v1_verification_proto_enumTypes[0]
+}
+
+func (x SubjectKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SubjectKind.Descriptor instead.
+func (SubjectKind) EnumDescriptor() ([]byte, []int) {
+	return file_countersign_v1_verification_proto_rawDescGZIP(), []int{0}
+}
+
 // What is wrong with an access token. All of them mean the same to whoever holds the token: get a new one.
 type InvalidReason int32
 
@@ -89,11 +143,11 @@ func (x InvalidReason) String() string {
 }
 
 func (InvalidReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_countersign_v1_verification_proto_enumTypes[0].Descriptor()
+	return file_countersign_v1_verification_proto_enumTypes[1].Descriptor()
 }
 
 func (InvalidReason) Type() protoreflect.EnumType {
-	return &file_countersign_v1_verification_proto_enumTypes[0]
+	return &file_countersign_v1_verification_proto_enumTypes[1]
 }
 
 func (x InvalidReason) Number() protoreflect.EnumNumber {
@@ -102,17 +156,18 @@ func (x InvalidReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use InvalidReason.Descriptor instead.
 func (InvalidReason) EnumDescriptor() ([]byte, []int) {
-	return file_countersign_v1_verification_proto_rawDescGZIP(), []int{0}
+	return file_countersign_v1_verification_proto_rawDescGZIP(), []int{1}
 }
 
 // Who a token speaks for.
 type VerifiedToken struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The user: the claim `sub` (RFC 7519 section 4.1.2). A UUID in lower case, never reused.
+	// The user, or the service account: the claim `sub` (RFC 7519 section 4.1.2). A UUID in lower case, never reused.
 	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
-	// What the user was called when the token was made, normalized.
+	// What the user or the service account was called when the token was made; a user's name is normalized.
 	Username string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
-	// The session that the token belongs to: the claim `sid`. 22 characters of base64url.
+	// The session that the token belongs to: the claim `sid`. 22 characters of base64url. The tokens that a service account
+	// got with one key have one session.
 	SessionId string `protobuf:"bytes,3,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// What the user may do: the claim `roles` (RFC 9068 section 2.2.3.1), as it was when the token was made.
 	Roles []string `protobuf:"bytes,4,rep,name=roles,proto3" json:"roles,omitempty"`
@@ -132,7 +187,9 @@ type VerifiedToken struct {
 	CustomClaims *structpb.Struct `protobuf:"bytes,11,opt,name=custom_claims,json=customClaims,proto3" json:"custom_claims,omitempty"`
 	// What the user is called in another system: the claim `ext`, as it was when the token was made. Empty when there is
 	// none.
-	ExternalId    string `protobuf:"bytes,12,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	ExternalId string `protobuf:"bytes,12,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// What the subject is. A service that expects a person must look here.
+	SubjectKind   SubjectKind `protobuf:"varint,13,opt,name=subject_kind,json=subjectKind,proto3,enum=countersign.v1.SubjectKind" json:"subject_kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -251,6 +308,13 @@ func (x *VerifiedToken) GetExternalId() string {
 	return ""
 }
 
+func (x *VerifiedToken) GetSubjectKind() SubjectKind {
+	if x != nil {
+		return x.SubjectKind
+	}
+	return SubjectKind_SUBJECT_KIND_UNSPECIFIED
+}
+
 // Why a token must be refused.
 type InvalidToken struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -301,7 +365,7 @@ var File_countersign_v1_verification_proto protoreflect.FileDescriptor
 
 const file_countersign_v1_verification_proto_rawDesc = "" +
 	"\n" +
-	"!countersign/v1/verification.proto\x12\x0ecountersign.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x03\n" +
+	"!countersign/v1/verification.proto\x12\x0ecountersign.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x04\n" +
 	"\rVerifiedToken\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x1a\n" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x1d\n" +
@@ -318,9 +382,14 @@ const file_countersign_v1_verification_proto_rawDesc = "" +
 	" \x03(\tR\x03amr\x12<\n" +
 	"\rcustom_claims\x18\v \x01(\v2\x17.google.protobuf.StructR\fcustomClaims\x12\x1f\n" +
 	"\vexternal_id\x18\f \x01(\tR\n" +
-	"externalId\"E\n" +
+	"externalId\x12>\n" +
+	"\fsubject_kind\x18\r \x01(\x0e2\x1b.countersign.v1.SubjectKindR\vsubjectKind\"E\n" +
 	"\fInvalidToken\x125\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x1d.countersign.v1.InvalidReasonR\x06reason*\xcc\x02\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1d.countersign.v1.InvalidReasonR\x06reason*\\\n" +
+	"\vSubjectKind\x12\x1c\n" +
+	"\x18SUBJECT_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11SUBJECT_KIND_USER\x10\x01\x12\x18\n" +
+	"\x14SUBJECT_KIND_SERVICE\x10\x02*\xcc\x02\n" +
 	"\rInvalidReason\x12\x1e\n" +
 	"\x1aINVALID_REASON_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16INVALID_REASON_EXPIRED\x10\x01\x12 \n" +
@@ -346,26 +415,28 @@ func file_countersign_v1_verification_proto_rawDescGZIP() []byte {
 	return file_countersign_v1_verification_proto_rawDescData
 }
 
-var file_countersign_v1_verification_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_countersign_v1_verification_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_countersign_v1_verification_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_countersign_v1_verification_proto_goTypes = []any{
-	(InvalidReason)(0),            // 0: countersign.v1.InvalidReason
-	(*VerifiedToken)(nil),         // 1: countersign.v1.VerifiedToken
-	(*InvalidToken)(nil),          // 2: countersign.v1.InvalidToken
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 4: google.protobuf.Struct
+	(SubjectKind)(0),              // 0: countersign.v1.SubjectKind
+	(InvalidReason)(0),            // 1: countersign.v1.InvalidReason
+	(*VerifiedToken)(nil),         // 2: countersign.v1.VerifiedToken
+	(*InvalidToken)(nil),          // 3: countersign.v1.InvalidToken
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 5: google.protobuf.Struct
 }
 var file_countersign_v1_verification_proto_depIdxs = []int32{
-	3, // 0: countersign.v1.VerifiedToken.issued_at:type_name -> google.protobuf.Timestamp
-	3, // 1: countersign.v1.VerifiedToken.expires_at:type_name -> google.protobuf.Timestamp
-	3, // 2: countersign.v1.VerifiedToken.auth_time:type_name -> google.protobuf.Timestamp
-	4, // 3: countersign.v1.VerifiedToken.custom_claims:type_name -> google.protobuf.Struct
-	0, // 4: countersign.v1.InvalidToken.reason:type_name -> countersign.v1.InvalidReason
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	4, // 0: countersign.v1.VerifiedToken.issued_at:type_name -> google.protobuf.Timestamp
+	4, // 1: countersign.v1.VerifiedToken.expires_at:type_name -> google.protobuf.Timestamp
+	4, // 2: countersign.v1.VerifiedToken.auth_time:type_name -> google.protobuf.Timestamp
+	5, // 3: countersign.v1.VerifiedToken.custom_claims:type_name -> google.protobuf.Struct
+	0, // 4: countersign.v1.VerifiedToken.subject_kind:type_name -> countersign.v1.SubjectKind
+	1, // 5: countersign.v1.InvalidToken.reason:type_name -> countersign.v1.InvalidReason
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_countersign_v1_verification_proto_init() }
@@ -378,7 +449,7 @@ func file_countersign_v1_verification_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_countersign_v1_verification_proto_rawDesc), len(file_countersign_v1_verification_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,

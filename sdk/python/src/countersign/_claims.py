@@ -49,7 +49,7 @@ class Claims:
 def parse_claims(payload: bytes) -> Claims | None:
     """Reads the payload of a token strictly.
 
-    Every claim but nbf and ext must be there and of its one type (RFC 9068 section 2.2).
+    Every claim but nbf, ext and client_id must be there and of its one type (RFC 9068 section 2.2).
     """
     members = parse_object(payload)
     if members is None:
@@ -57,6 +57,10 @@ def parse_claims(payload: bytes) -> Claims | None:
     try:
         issuer = _text(members.pop("iss"))
         subject = _text(members.pop("sub"))
+        # A service account is its own client, and nobody else has one (RFC 9068 section 2.2).
+        is_service = "client_id" in members
+        if is_service and members.pop("client_id") != subject:
+            return None
         audiences = _audiences(members.pop("aud"))
         expires_at = _date(members.pop("exp"))
         issued_at = _date(members.pop("iat"))
@@ -88,6 +92,7 @@ def parse_claims(payload: bytes) -> Claims | None:
         epoch=epoch,
         session_expires_at=session_expires_at,
         custom_claims=MappingProxyType(members),
+        subject_kind="service" if is_service else "user",
     )
     return Claims(issuer, token, user_id, session_id, not_before)
 

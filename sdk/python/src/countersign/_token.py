@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 class InvalidReason(str, enum.Enum):
@@ -42,9 +42,9 @@ class Token:
     """
 
     subject: str
-    """The user's id, a UUID (claim ``sub``)."""
+    """The id of the user or the service account, a UUID (claim ``sub``)."""
     username: str
-    """The user's name when the token was made."""
+    """The subject's name when the token was made."""
     external_id: str | None
     """What the user is called in another system (claim ``ext``), where that is known."""
     session_id: str
@@ -69,6 +69,8 @@ class Token:
     """When the session ends whatever happens."""
     custom_claims: Mapping[str, Any]
     """The operator's own claims."""
+    subject_kind: Literal["user", "service"] = "user"
+    """Whether the subject is a user or a service account (RFC 6749 section 4.4). Whoever expects a person must look here."""
 
     def has_role(self, role: str) -> bool:
         """Whether ``role`` is one of the token's roles."""

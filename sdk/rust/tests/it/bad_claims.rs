@@ -184,6 +184,8 @@ fn who_a_token_speaks_of_has_one_spelling(world: &World) {
         ));
         cases.extend(refused(signer, "amr", [json!("pwd"), json!([1]), json!({})]));
         cases.extend(refused(signer, "ext", [json!(4711), json!(""), json!(["4711"]), json!("47\u{0}")]));
+        let of_another = json!("018f4e5c-0000-7000-8000-0000000000ff");
+        cases.extend(refused(signer, "client_id", [of_another, json!("shop"), json!(""), json!(1)]));
         cases.extend(refused(signer, "epoch", [json!("3"), json!(3.0), json!(-1), json!([3]), json!(1e30)]));
         world.check(&signer.valid(), cases);
     }

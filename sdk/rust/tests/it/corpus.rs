@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use countersign_verifier::{
-    Algorithm, Epoch, InvalidReason, KeyId, KeySet, RevocationIndex, Rules, SessionId, UnixMillis, UserId,
-    VerifiedToken, VerifyingKey, verify,
+    Algorithm, Epoch, InvalidReason, KeyId, KeySet, RevocationIndex, Rules, SessionId, SubjectKind,
+    UnixMillis, UserId, VerifiedToken, VerifyingKey, verify,
 };
 use serde_json::{Value, json};
 
@@ -115,6 +115,9 @@ fn expectation(answer: &Result<VerifiedToken, InvalidReason>) -> Value {
             if let Some(id) = &token.external_id {
                 identity["external_id"] = json!(id);
             }
+            if token.subject_kind == SubjectKind::Service {
+                identity["subject_kind"] = json!(token.subject_kind.as_str());
+            }
             json!({"verified": identity})
         }
     }
@@ -207,6 +210,8 @@ fn of_the_question(world: &World) -> Vec<Value> {
         }
         let token = signer.with_claim("ext", json!("4711"));
         add("the user of another system", usual(), &token, None);
+        let token = signer.with_claim("client_id", json!(USER.to_string()));
+        add("a service account", usual(), &token, None);
         let token = signer.valid();
         for (audiences, expected) in [
             (&["billing"][..], None),

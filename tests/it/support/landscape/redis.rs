@@ -98,7 +98,13 @@ impl<S: database::Server, R: Shared> Landscape for Beside<S, R> {
         while redis.check().await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Opened { users: sql.clone(), ledger: sql.clone(), sessions: redis.clone(), probes: vec![sql, redis] }
+        Opened {
+            users: sql.clone(),
+            ledger: sql.clone(),
+            accounts: sql.clone(),
+            sessions: redis.clone(),
+            probes: vec![sql, redis],
+        }
     }
 
     async fn save(&self) {

@@ -22,7 +22,13 @@ const RESTORE: &[&str] = &["DELETE FROM sessions", "INSERT INTO sessions SELECT 
 
 fn opened<D: Dialect>(store: SqlStore<D>) -> Opened {
     let store = Arc::new(store);
-    Opened { users: store.clone(), ledger: store.clone(), sessions: store.clone(), probes: vec![store] }
+    Opened {
+        users: store.clone(),
+        ledger: store.clone(),
+        accounts: store.clone(),
+        sessions: store.clone(),
+        probes: vec![store],
+    }
 }
 
 /// SQLite.

@@ -27,9 +27,10 @@ from countersign.v1 import tokens_pb2 as countersign_dot_v1_dot_tokens__pb2
 from countersign.v1 import verification_pb2 as countersign_dot_v1_dot_verification__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!countersign/v1/auth_service.proto\x12\x0e\x63ountersign.v1\x1a\x1c\x63ountersign/v1/session.proto\x1a\x1b\x63ountersign/v1/tokens.proto\x1a!countersign/v1/verification.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\"^\n\x15\x43hangePasswordRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\x12\x18\n\x10\x63urrent_password\x18\x02 \x01(\t\x12\x14\n\x0cnew_password\x18\x03 \x01(\t\"\x80\x01\n\x16\x43hangePasswordResponse\x12&\n\x06tokens\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Tokens\x12,\n\x07session\x18\x02 \x01(\x0b\x32\x1b.countersign.v1.SessionInfo\x12\x10\n\x08position\x18\x03 \x01(\t\"A\n\x14ResetPasswordRequest\x12\x13\n\x0breset_token\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\")\n\x15ResetPasswordResponse\x12\x10\n\x08position\x18\x01 \x01(\t\"/\n\x16ListOwnSessionsRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"`\n\x17ListOwnSessionsResponse\x12\x1a\n\x12\x63urrent_session_id\x18\x01 \x01(\t\x12)\n\x08sessions\x18\x02 \x03(\x0b\x32\x17.countersign.v1.Session\"V\n\x18RevokeOwnSessionsRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\x12\x13\n\x0bsession_ids\x18\x02 \x03(\t\x12\x0e\n\x06others\x18\x03 \x01(\x08\">\n\x19RevokeOwnSessionsResponse\x12\x0f\n\x07revoked\x18\x01 \x01(\x05\x12\x10\n\x08position\x18\x02 \x01(\t\"m\n\x0cLoginRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x11\n\taudiences\x18\x03 \x03(\t\x12&\n\x06\x63lient\x18\x04 \x01(\x0b\x32\x16.countersign.v1.Client\"e\n\rLoginResponse\x12&\n\x06tokens\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Tokens\x12,\n\x07session\x18\x02 \x01(\x0b\x32\x1b.countersign.v1.SessionInfo\"\'\n\x0eRefreshRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"9\n\x0fRefreshResponse\x12&\n\x06tokens\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Tokens\"]\n\rLogoutRequest\x12\x17\n\rrefresh_token\x18\x01 \x01(\tH\x00\x12\x16\n\x0c\x61\x63\x63\x65ss_token\x18\x02 \x01(\tH\x00\x12\x12\n\neverywhere\x18\x03 \x01(\x08\x42\x07\n\x05token\"\"\n\x0eLogoutResponse\x12\x10\n\x08position\x18\x01 \x01(\t\"\x87\x01\n\x18VerifyAccessTokenRequest\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x11\n\taudiences\x18\x02 \x03(\t\x12\x30\n\rmax_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x61t_least\x18\x04 \x01(\t\"\xc2\x01\n\x19VerifyAccessTokenResponse\x12\x31\n\x08verified\x18\x01 \x01(\x0b\x32\x1d.countersign.v1.VerifiedTokenH\x00\x12/\n\x07invalid\x18\x02 \x01(\x0b\x32\x1c.countersign.v1.InvalidTokenH\x00\x12\x37\n\x14revocation_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\n\x06result\"\x8e\x01\n\x1e\x42\x61tchVerifyAccessTokensRequest\x12\x15\n\raccess_tokens\x18\x01 \x03(\t\x12\x11\n\taudiences\x18\x02 \x03(\t\x12\x30\n\rmax_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x61t_least\x18\x04 \x01(\t\"\x9a\x01\n\x1f\x42\x61tchVerifyAccessTokensResponse\x12>\n\rverifications\x18\x01 \x03(\x0b\x32\'.countersign.v1.AccessTokenVerification\x12\x37\n\x14revocation_staleness\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x87\x01\n\x17\x41\x63\x63\x65ssTokenVerification\x12\x31\n\x08verified\x18\x01 \x01(\x0b\x32\x1d.countersign.v1.VerifiedTokenH\x00\x12/\n\x07invalid\x18\x02 \x01(\x0b\x32\x1c.countersign.v1.InvalidTokenH\x00\x42\x08\n\x06result\"\x82\x01\n\x13VerifyStreamRequest\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x11\n\taudiences\x18\x02 \x03(\t\x12\x30\n\rmax_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x61t_least\x18\x04 \x01(\t\"\xbd\x01\n\x14VerifyStreamResponse\x12\x31\n\x08verified\x18\x01 \x01(\x0b\x32\x1d.countersign.v1.VerifiedTokenH\x00\x12/\n\x07invalid\x18\x02 \x01(\x0b\x32\x1c.countersign.v1.InvalidTokenH\x00\x12\x37\n\x14revocation_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\n\x06result2\xee\x08\n\x0b\x41uthService\x12_\n\x05Login\x12\x1c.countersign.v1.LoginRequest\x1a\x1d.countersign.v1.LoginResponse\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/auth/login:\x01*\x12g\n\x07Refresh\x12\x1e.countersign.v1.RefreshRequest\x1a\x1f.countersign.v1.RefreshResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth/refresh:\x01*\x12\x63\n\x06Logout\x12\x1d.countersign.v1.LogoutRequest\x1a\x1e.countersign.v1.LogoutResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth/logout:\x01*\x12\x84\x01\n\x11VerifyAccessToken\x12(.countersign.v1.VerifyAccessTokenRequest\x1a).countersign.v1.VerifyAccessTokenResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth/verify:\x01*\x12z\n\x17\x42\x61tchVerifyAccessTokens\x12..countersign.v1.BatchVerifyAccessTokensRequest\x1a/.countersign.v1.BatchVerifyAccessTokensResponse\x12]\n\x0cVerifyStream\x12#.countersign.v1.VerifyStreamRequest\x1a$.countersign.v1.VerifyStreamResponse(\x01\x30\x01\x12}\n\x0e\x43hangePassword\x12%.countersign.v1.ChangePasswordRequest\x1a&.countersign.v1.ChangePasswordResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/auth/password:\x01*\x12\x80\x01\n\rResetPassword\x12$.countersign.v1.ResetPasswordRequest\x1a%.countersign.v1.ResetPasswordResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/auth/password/reset:\x01*\x12\x62\n\x0fListOwnSessions\x12&.countersign.v1.ListOwnSessionsRequest\x1a\'.countersign.v1.ListOwnSessionsResponse\x12h\n\x11RevokeOwnSessions\x12(.countersign.v1.RevokeOwnSessionsRequest\x1a).countersign.v1.RevokeOwnSessionsResponseBX\n\x12\x64\x65v.countersign.v1P\x01Z/countersign.dev/go/countersign/v1;countersignv1\xaa\x02\x0e\x43ountersign.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!countersign/v1/auth_service.proto\x12\x0e\x63ountersign.v1\x1a\x1c\x63ountersign/v1/session.proto\x1a\x1b\x63ountersign/v1/tokens.proto\x1a!countersign/v1/verification.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"^\n\x15\x43hangePasswordRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\x12\x18\n\x10\x63urrent_password\x18\x02 \x01(\t\x12\x14\n\x0cnew_password\x18\x03 \x01(\t\"\x80\x01\n\x16\x43hangePasswordResponse\x12&\n\x06tokens\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Tokens\x12,\n\x07session\x18\x02 \x01(\x0b\x32\x1b.countersign.v1.SessionInfo\x12\x10\n\x08position\x18\x03 \x01(\t\"A\n\x14ResetPasswordRequest\x12\x13\n\x0breset_token\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\")\n\x15ResetPasswordResponse\x12\x10\n\x08position\x18\x01 \x01(\t\"B\n\x18IssueServiceTokenRequest\x12\x13\n\x0bservice_key\x18\x01 \x01(\t\x12\x11\n\taudiences\x18\x02 \x03(\t\"\xa5\x01\n\x19IssueServiceTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nexpires_in\x18\x04 \x01(\x05\x12\x1a\n\x12service_account_id\x18\x05 \x01(\t\"/\n\x16ListOwnSessionsRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"`\n\x17ListOwnSessionsResponse\x12\x1a\n\x12\x63urrent_session_id\x18\x01 \x01(\t\x12)\n\x08sessions\x18\x02 \x03(\x0b\x32\x17.countersign.v1.Session\"V\n\x18RevokeOwnSessionsRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\x12\x13\n\x0bsession_ids\x18\x02 \x03(\t\x12\x0e\n\x06others\x18\x03 \x01(\x08\">\n\x19RevokeOwnSessionsResponse\x12\x0f\n\x07revoked\x18\x01 \x01(\x05\x12\x10\n\x08position\x18\x02 \x01(\t\"m\n\x0cLoginRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x11\n\taudiences\x18\x03 \x03(\t\x12&\n\x06\x63lient\x18\x04 \x01(\x0b\x32\x16.countersign.v1.Client\"e\n\rLoginResponse\x12&\n\x06tokens\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Tokens\x12,\n\x07session\x18\x02 \x01(\x0b\x32\x1b.countersign.v1.SessionInfo\"\'\n\x0eRefreshRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"9\n\x0fRefreshResponse\x12&\n\x06tokens\x18\x01 \x01(\x0b\x32\x16.countersign.v1.Tokens\"]\n\rLogoutRequest\x12\x17\n\rrefresh_token\x18\x01 \x01(\tH\x00\x12\x16\n\x0c\x61\x63\x63\x65ss_token\x18\x02 \x01(\tH\x00\x12\x12\n\neverywhere\x18\x03 \x01(\x08\x42\x07\n\x05token\"\"\n\x0eLogoutResponse\x12\x10\n\x08position\x18\x01 \x01(\t\"\x87\x01\n\x18VerifyAccessTokenRequest\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x11\n\taudiences\x18\x02 \x03(\t\x12\x30\n\rmax_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x61t_least\x18\x04 \x01(\t\"\xc2\x01\n\x19VerifyAccessTokenResponse\x12\x31\n\x08verified\x18\x01 \x01(\x0b\x32\x1d.countersign.v1.VerifiedTokenH\x00\x12/\n\x07invalid\x18\x02 \x01(\x0b\x32\x1c.countersign.v1.InvalidTokenH\x00\x12\x37\n\x14revocation_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\n\x06result\"\x8e\x01\n\x1e\x42\x61tchVerifyAccessTokensRequest\x12\x15\n\raccess_tokens\x18\x01 \x03(\t\x12\x11\n\taudiences\x18\x02 \x03(\t\x12\x30\n\rmax_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x61t_least\x18\x04 \x01(\t\"\x9a\x01\n\x1f\x42\x61tchVerifyAccessTokensResponse\x12>\n\rverifications\x18\x01 \x03(\x0b\x32\'.countersign.v1.AccessTokenVerification\x12\x37\n\x14revocation_staleness\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x87\x01\n\x17\x41\x63\x63\x65ssTokenVerification\x12\x31\n\x08verified\x18\x01 \x01(\x0b\x32\x1d.countersign.v1.VerifiedTokenH\x00\x12/\n\x07invalid\x18\x02 \x01(\x0b\x32\x1c.countersign.v1.InvalidTokenH\x00\x42\x08\n\x06result\"\x82\x01\n\x13VerifyStreamRequest\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x11\n\taudiences\x18\x02 \x03(\t\x12\x30\n\rmax_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x61t_least\x18\x04 \x01(\t\"\xbd\x01\n\x14VerifyStreamResponse\x12\x31\n\x08verified\x18\x01 \x01(\x0b\x32\x1d.countersign.v1.VerifiedTokenH\x00\x12/\n\x07invalid\x18\x02 \x01(\x0b\x32\x1c.countersign.v1.InvalidTokenH\x00\x12\x37\n\x14revocation_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\n\x06result2\xd8\t\n\x0b\x41uthService\x12_\n\x05Login\x12\x1c.countersign.v1.LoginRequest\x1a\x1d.countersign.v1.LoginResponse\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/auth/login:\x01*\x12g\n\x07Refresh\x12\x1e.countersign.v1.RefreshRequest\x1a\x1f.countersign.v1.RefreshResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/auth/refresh:\x01*\x12\x63\n\x06Logout\x12\x1d.countersign.v1.LogoutRequest\x1a\x1e.countersign.v1.LogoutResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth/logout:\x01*\x12\x84\x01\n\x11VerifyAccessToken\x12(.countersign.v1.VerifyAccessTokenRequest\x1a).countersign.v1.VerifyAccessTokenResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/auth/verify:\x01*\x12z\n\x17\x42\x61tchVerifyAccessTokens\x12..countersign.v1.BatchVerifyAccessTokensRequest\x1a/.countersign.v1.BatchVerifyAccessTokensResponse\x12]\n\x0cVerifyStream\x12#.countersign.v1.VerifyStreamRequest\x1a$.countersign.v1.VerifyStreamResponse(\x01\x30\x01\x12}\n\x0e\x43hangePassword\x12%.countersign.v1.ChangePasswordRequest\x1a&.countersign.v1.ChangePasswordResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/auth/password:\x01*\x12\x80\x01\n\rResetPassword\x12$.countersign.v1.ResetPasswordRequest\x1a%.countersign.v1.ResetPasswordResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/auth/password/reset:\x01*\x12h\n\x11IssueServiceToken\x12(.countersign.v1.IssueServiceTokenRequest\x1a).countersign.v1.IssueServiceTokenResponse\x12\x62\n\x0fListOwnSessions\x12&.countersign.v1.ListOwnSessionsRequest\x1a\'.countersign.v1.ListOwnSessionsResponse\x12h\n\x11RevokeOwnSessions\x12(.countersign.v1.RevokeOwnSessionsRequest\x1a).countersign.v1.RevokeOwnSessionsResponseBX\n\x12\x64\x65v.countersign.v1P\x01Z/countersign.dev/go/countersign/v1;countersignv1\xaa\x02\x0e\x43ountersign.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,48 +50,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHSERVICE'].methods_by_name['ChangePassword']._serialized_options = b'\202\323\344\223\002\026\"\021/v1/auth/password:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['ResetPassword']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['ResetPassword']._serialized_options = b'\202\323\344\223\002\034\"\027/v1/auth/password/reset:\001*'
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=209
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=303
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=306
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=434
-  _globals['_RESETPASSWORDREQUEST']._serialized_start=436
-  _globals['_RESETPASSWORDREQUEST']._serialized_end=501
-  _globals['_RESETPASSWORDRESPONSE']._serialized_start=503
-  _globals['_RESETPASSWORDRESPONSE']._serialized_end=544
-  _globals['_LISTOWNSESSIONSREQUEST']._serialized_start=546
-  _globals['_LISTOWNSESSIONSREQUEST']._serialized_end=593
-  _globals['_LISTOWNSESSIONSRESPONSE']._serialized_start=595
-  _globals['_LISTOWNSESSIONSRESPONSE']._serialized_end=691
-  _globals['_REVOKEOWNSESSIONSREQUEST']._serialized_start=693
-  _globals['_REVOKEOWNSESSIONSREQUEST']._serialized_end=779
-  _globals['_REVOKEOWNSESSIONSRESPONSE']._serialized_start=781
-  _globals['_REVOKEOWNSESSIONSRESPONSE']._serialized_end=843
-  _globals['_LOGINREQUEST']._serialized_start=845
-  _globals['_LOGINREQUEST']._serialized_end=954
-  _globals['_LOGINRESPONSE']._serialized_start=956
-  _globals['_LOGINRESPONSE']._serialized_end=1057
-  _globals['_REFRESHREQUEST']._serialized_start=1059
-  _globals['_REFRESHREQUEST']._serialized_end=1098
-  _globals['_REFRESHRESPONSE']._serialized_start=1100
-  _globals['_REFRESHRESPONSE']._serialized_end=1157
-  _globals['_LOGOUTREQUEST']._serialized_start=1159
-  _globals['_LOGOUTREQUEST']._serialized_end=1252
-  _globals['_LOGOUTRESPONSE']._serialized_start=1254
-  _globals['_LOGOUTRESPONSE']._serialized_end=1288
-  _globals['_VERIFYACCESSTOKENREQUEST']._serialized_start=1291
-  _globals['_VERIFYACCESSTOKENREQUEST']._serialized_end=1426
-  _globals['_VERIFYACCESSTOKENRESPONSE']._serialized_start=1429
-  _globals['_VERIFYACCESSTOKENRESPONSE']._serialized_end=1623
-  _globals['_BATCHVERIFYACCESSTOKENSREQUEST']._serialized_start=1626
-  _globals['_BATCHVERIFYACCESSTOKENSREQUEST']._serialized_end=1768
-  _globals['_BATCHVERIFYACCESSTOKENSRESPONSE']._serialized_start=1771
-  _globals['_BATCHVERIFYACCESSTOKENSRESPONSE']._serialized_end=1925
-  _globals['_ACCESSTOKENVERIFICATION']._serialized_start=1928
-  _globals['_ACCESSTOKENVERIFICATION']._serialized_end=2063
-  _globals['_VERIFYSTREAMREQUEST']._serialized_start=2066
-  _globals['_VERIFYSTREAMREQUEST']._serialized_end=2196
-  _globals['_VERIFYSTREAMRESPONSE']._serialized_start=2199
-  _globals['_VERIFYSTREAMRESPONSE']._serialized_end=2388
-  _globals['_AUTHSERVICE']._serialized_start=2391
-  _globals['_AUTHSERVICE']._serialized_end=3525
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=242
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=336
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=339
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=467
+  _globals['_RESETPASSWORDREQUEST']._serialized_start=469
+  _globals['_RESETPASSWORDREQUEST']._serialized_end=534
+  _globals['_RESETPASSWORDRESPONSE']._serialized_start=536
+  _globals['_RESETPASSWORDRESPONSE']._serialized_end=577
+  _globals['_ISSUESERVICETOKENREQUEST']._serialized_start=579
+  _globals['_ISSUESERVICETOKENREQUEST']._serialized_end=645
+  _globals['_ISSUESERVICETOKENRESPONSE']._serialized_start=648
+  _globals['_ISSUESERVICETOKENRESPONSE']._serialized_end=813
+  _globals['_LISTOWNSESSIONSREQUEST']._serialized_start=815
+  _globals['_LISTOWNSESSIONSREQUEST']._serialized_end=862
+  _globals['_LISTOWNSESSIONSRESPONSE']._serialized_start=864
+  _globals['_LISTOWNSESSIONSRESPONSE']._serialized_end=960
+  _globals['_REVOKEOWNSESSIONSREQUEST']._serialized_start=962
+  _globals['_REVOKEOWNSESSIONSREQUEST']._serialized_end=1048
+  _globals['_REVOKEOWNSESSIONSRESPONSE']._serialized_start=1050
+  _globals['_REVOKEOWNSESSIONSRESPONSE']._serialized_end=1112
+  _globals['_LOGINREQUEST']._serialized_start=1114
+  _globals['_LOGINREQUEST']._serialized_end=1223
+  _globals['_LOGINRESPONSE']._serialized_start=1225
+  _globals['_LOGINRESPONSE']._serialized_end=1326
+  _globals['_REFRESHREQUEST']._serialized_start=1328
+  _globals['_REFRESHREQUEST']._serialized_end=1367
+  _globals['_REFRESHRESPONSE']._serialized_start=1369
+  _globals['_REFRESHRESPONSE']._serialized_end=1426
+  _globals['_LOGOUTREQUEST']._serialized_start=1428
+  _globals['_LOGOUTREQUEST']._serialized_end=1521
+  _globals['_LOGOUTRESPONSE']._serialized_start=1523
+  _globals['_LOGOUTRESPONSE']._serialized_end=1557
+  _globals['_VERIFYACCESSTOKENREQUEST']._serialized_start=1560
+  _globals['_VERIFYACCESSTOKENREQUEST']._serialized_end=1695
+  _globals['_VERIFYACCESSTOKENRESPONSE']._serialized_start=1698
+  _globals['_VERIFYACCESSTOKENRESPONSE']._serialized_end=1892
+  _globals['_BATCHVERIFYACCESSTOKENSREQUEST']._serialized_start=1895
+  _globals['_BATCHVERIFYACCESSTOKENSREQUEST']._serialized_end=2037
+  _globals['_BATCHVERIFYACCESSTOKENSRESPONSE']._serialized_start=2040
+  _globals['_BATCHVERIFYACCESSTOKENSRESPONSE']._serialized_end=2194
+  _globals['_ACCESSTOKENVERIFICATION']._serialized_start=2197
+  _globals['_ACCESSTOKENVERIFICATION']._serialized_end=2332
+  _globals['_VERIFYSTREAMREQUEST']._serialized_start=2335
+  _globals['_VERIFYSTREAMREQUEST']._serialized_end=2465
+  _globals['_VERIFYSTREAMRESPONSE']._serialized_start=2468
+  _globals['_VERIFYSTREAMRESPONSE']._serialized_end=2657
+  _globals['_AUTHSERVICE']._serialized_start=2660
+  _globals['_AUTHSERVICE']._serialized_end=3900
 # @@protoc_insertion_point(module_scope)

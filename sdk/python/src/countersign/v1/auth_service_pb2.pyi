@@ -5,6 +5,7 @@ from countersign.v1 import tokens_pb2 as _tokens_pb2
 from countersign.v1 import verification_pb2 as _verification_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -46,6 +47,28 @@ class ResetPasswordResponse(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     position: str
     def __init__(self, position: _Optional[str] = ...) -> None: ...
+
+class IssueServiceTokenRequest(_message.Message):
+    __slots__ = ("service_key", "audiences")
+    SERVICE_KEY_FIELD_NUMBER: _ClassVar[int]
+    AUDIENCES_FIELD_NUMBER: _ClassVar[int]
+    service_key: str
+    audiences: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, service_key: _Optional[str] = ..., audiences: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class IssueServiceTokenResponse(_message.Message):
+    __slots__ = ("access_token", "token_type", "expires_at", "expires_in", "service_account_id")
+    ACCESS_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_TYPE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_IN_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    access_token: str
+    token_type: str
+    expires_at: _timestamp_pb2.Timestamp
+    expires_in: int
+    service_account_id: str
+    def __init__(self, access_token: _Optional[str] = ..., token_type: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_in: _Optional[int] = ..., service_account_id: _Optional[str] = ...) -> None: ...
 
 class ListOwnSessionsRequest(_message.Message):
     __slots__ = ("refresh_token",)

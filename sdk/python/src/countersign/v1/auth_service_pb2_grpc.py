@@ -82,6 +82,11 @@ class AuthServiceStub(object):
                 request_serializer=countersign_dot_v1_dot_auth__service__pb2.ResetPasswordRequest.SerializeToString,
                 response_deserializer=countersign_dot_v1_dot_auth__service__pb2.ResetPasswordResponse.FromString,
                 _registered_method=True)
+        self.IssueServiceToken = channel.unary_unary(
+                '/countersign.v1.AuthService/IssueServiceToken',
+                request_serializer=countersign_dot_v1_dot_auth__service__pb2.IssueServiceTokenRequest.SerializeToString,
+                response_deserializer=countersign_dot_v1_dot_auth__service__pb2.IssueServiceTokenResponse.FromString,
+                _registered_method=True)
         self.ListOwnSessions = channel.unary_unary(
                 '/countersign.v1.AuthService/ListOwnSessions',
                 request_serializer=countersign_dot_v1_dot_auth__service__pb2.ListOwnSessionsRequest.SerializeToString,
@@ -180,6 +185,23 @@ class AuthServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssueServiceToken(self, request, context):
+        """Gives an access token to a service account that shows one of its keys, for calls to other services: every Verify
+        understands it, and answers with `subject_kind = SUBJECT_KIND_SERVICE`. There is no refresh token: whoever wants another
+        token shows the key again. At the HTTP edge this is `POST /oauth2/token` with `grant_type=client_credentials`
+        (RFC 6749 section 4.4).
+
+        The token is refused from the moment on at which the key is revoked, or the account disabled or deleted, as any token is
+        whose session has ended; and it lives no longer than the key. `Logout` with it ends every token that was got with the same
+        key before, and the key is as good as it was.
+
+        UNAUTHENTICATED `SERVICE_KEY_INVALID`; RESOURCE_EXHAUSTED `RATE_LIMIT_EXCEEDED`: too many keys that are none came from
+        the caller's address.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListOwnSessions(self, request, context):
         """Lists the sessions of the user of a refresh token that are alive: where else they are logged in.
         """
@@ -237,6 +259,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.ResetPassword,
                     request_deserializer=countersign_dot_v1_dot_auth__service__pb2.ResetPasswordRequest.FromString,
                     response_serializer=countersign_dot_v1_dot_auth__service__pb2.ResetPasswordResponse.SerializeToString,
+            ),
+            'IssueServiceToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueServiceToken,
+                    request_deserializer=countersign_dot_v1_dot_auth__service__pb2.IssueServiceTokenRequest.FromString,
+                    response_serializer=countersign_dot_v1_dot_auth__service__pb2.IssueServiceTokenResponse.SerializeToString,
             ),
             'ListOwnSessions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOwnSessions,
@@ -473,6 +500,33 @@ class AuthService(object):
             '/countersign.v1.AuthService/ResetPassword',
             countersign_dot_v1_dot_auth__service__pb2.ResetPasswordRequest.SerializeToString,
             countersign_dot_v1_dot_auth__service__pb2.ResetPasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueServiceToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/countersign.v1.AuthService/IssueServiceToken',
+            countersign_dot_v1_dot_auth__service__pb2.IssueServiceTokenRequest.SerializeToString,
+            countersign_dot_v1_dot_auth__service__pb2.IssueServiceTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -19,6 +19,7 @@ class AuthServiceStub:
     VerifyStream: grpc.StreamStreamMultiCallable[auth_service_pb2.VerifyStreamRequest, auth_service_pb2.VerifyStreamResponse]
     ChangePassword: grpc.UnaryUnaryMultiCallable[auth_service_pb2.ChangePasswordRequest, auth_service_pb2.ChangePasswordResponse]
     ResetPassword: grpc.UnaryUnaryMultiCallable[auth_service_pb2.ResetPasswordRequest, auth_service_pb2.ResetPasswordResponse]
+    IssueServiceToken: grpc.UnaryUnaryMultiCallable[auth_service_pb2.IssueServiceTokenRequest, auth_service_pb2.IssueServiceTokenResponse]
     ListOwnSessions: grpc.UnaryUnaryMultiCallable[auth_service_pb2.ListOwnSessionsRequest, auth_service_pb2.ListOwnSessionsResponse]
     RevokeOwnSessions: grpc.UnaryUnaryMultiCallable[auth_service_pb2.RevokeOwnSessionsRequest, auth_service_pb2.RevokeOwnSessionsResponse]
 
@@ -32,6 +33,7 @@ class AuthServiceAsyncStub:
     VerifyStream: grpc.aio.StreamStreamMultiCallable[auth_service_pb2.VerifyStreamRequest, auth_service_pb2.VerifyStreamResponse]
     ChangePassword: grpc.aio.UnaryUnaryMultiCallable[auth_service_pb2.ChangePasswordRequest, auth_service_pb2.ChangePasswordResponse]
     ResetPassword: grpc.aio.UnaryUnaryMultiCallable[auth_service_pb2.ResetPasswordRequest, auth_service_pb2.ResetPasswordResponse]
+    IssueServiceToken: grpc.aio.UnaryUnaryMultiCallable[auth_service_pb2.IssueServiceTokenRequest, auth_service_pb2.IssueServiceTokenResponse]
     ListOwnSessions: grpc.aio.UnaryUnaryMultiCallable[auth_service_pb2.ListOwnSessionsRequest, auth_service_pb2.ListOwnSessionsResponse]
     RevokeOwnSessions: grpc.aio.UnaryUnaryMultiCallable[auth_service_pb2.RevokeOwnSessionsRequest, auth_service_pb2.RevokeOwnSessionsResponse]
 
@@ -44,6 +46,7 @@ class AuthServiceServicer:
     def VerifyStream(self, request_iterator: Union[Iterator[auth_service_pb2.VerifyStreamRequest], AsyncIterator[auth_service_pb2.VerifyStreamRequest]], context: Any) -> Any: ...
     def ChangePassword(self, request: auth_service_pb2.ChangePasswordRequest, context: Any) -> Any: ...
     def ResetPassword(self, request: auth_service_pb2.ResetPasswordRequest, context: Any) -> Any: ...
+    def IssueServiceToken(self, request: auth_service_pb2.IssueServiceTokenRequest, context: Any) -> Any: ...
     def ListOwnSessions(self, request: auth_service_pb2.ListOwnSessionsRequest, context: Any) -> Any: ...
     def RevokeOwnSessions(self, request: auth_service_pb2.RevokeOwnSessionsRequest, context: Any) -> Any: ...
 

@@ -133,8 +133,10 @@ class DisableServiceAccountRequest(_message.Message):
     def __init__(self, service_account: _Optional[_Union[ServiceAccountRef, _Mapping]] = ...) -> None: ...
 
 class DisableServiceAccountResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("position",)
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    position: str
+    def __init__(self, position: _Optional[str] = ...) -> None: ...
 
 class EnableServiceAccountRequest(_message.Message):
     __slots__ = ("service_account",)
@@ -153,8 +155,10 @@ class DeleteServiceAccountRequest(_message.Message):
     def __init__(self, service_account: _Optional[_Union[ServiceAccountRef, _Mapping]] = ...) -> None: ...
 
 class DeleteServiceAccountResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("position",)
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    position: str
+    def __init__(self, position: _Optional[str] = ...) -> None: ...
 
 class CreateKeyRequest(_message.Message):
     __slots__ = ("service_account", "ttl", "label", "request_id")
@@ -197,5 +201,7 @@ class RevokeKeyRequest(_message.Message):
     def __init__(self, service_account: _Optional[_Union[ServiceAccountRef, _Mapping]] = ..., key_id: _Optional[str] = ...) -> None: ...
 
 class RevokeKeyResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("position",)
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    position: str
+    def __init__(self, position: _Optional[str] = ...) -> None: ...

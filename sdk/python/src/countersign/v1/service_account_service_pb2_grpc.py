@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ServiceAccountServiceStub(object):
-    """Service accounts: programs that call administrative methods, with a key in `authorization: Bearer csgn_sk_...`. Served
+    """Service accounts: programs that call administrative methods, with a key in `authorization: Bearer csgn_sk_...`, and other
+    services, with an access token that they get for the key (`AuthService.IssueServiceToken`). Served
     over gRPC only, and closed: a caller has an access token or a service key with the role `countersign:admin`, for methods
     that change nothing `countersign:auditor`, or is named by a rule of the operator.
 
@@ -103,7 +104,8 @@ class ServiceAccountServiceStub(object):
 
 
 class ServiceAccountServiceServicer(object):
-    """Service accounts: programs that call administrative methods, with a key in `authorization: Bearer csgn_sk_...`. Served
+    """Service accounts: programs that call administrative methods, with a key in `authorization: Bearer csgn_sk_...`, and other
+    services, with an access token that they get for the key (`AuthService.IssueServiceToken`). Served
     over gRPC only, and closed: a caller has an access token or a service key with the role `countersign:admin`, for methods
     that change nothing `countersign:auditor`, or is named by a rule of the operator.
 
@@ -156,7 +158,7 @@ class ServiceAccountServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DisableServiceAccount(self, request, context):
-        """Refuses every key of the account. Idempotent. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`.
+        """Refuses every key of the account, and every access token that it got. Idempotent. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,7 +172,7 @@ class ServiceAccountServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteServiceAccount(self, request, context):
-        """Forgets the account and its keys; the name is free again. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, also for an account
+        """Forgets the account and its keys, and refuses every access token that it got; the name is free again. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, also for an account
         that an earlier call has deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -198,7 +200,7 @@ class ServiceAccountServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RevokeKey(self, request, context):
-        """Refuses a key from now on. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, `SERVICE_KEY_NOT_FOUND`, also for a key that an
+        """Refuses a key from now on, and every access token that was got with it. NOT_FOUND `SERVICE_ACCOUNT_NOT_FOUND`, `SERVICE_KEY_NOT_FOUND`, also for a key that an
         earlier call has revoked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -267,7 +269,8 @@ def add_ServiceAccountServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ServiceAccountService(object):
-    """Service accounts: programs that call administrative methods, with a key in `authorization: Bearer csgn_sk_...`. Served
+    """Service accounts: programs that call administrative methods, with a key in `authorization: Bearer csgn_sk_...`, and other
+    services, with an access token that they get for the key (`AuthService.IssueServiceToken`). Served
     over gRPC only, and closed: a caller has an access token or a service key with the role `countersign:admin`, for methods
     that change nothing `countersign:auditor`, or is named by a rule of the operator.
 

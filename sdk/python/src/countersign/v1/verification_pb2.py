@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!countersign/v1/verification.proto\x12\x0e\x63ountersign.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xda\x02\n\rVerifiedToken\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x11\n\taudiences\x18\x05 \x03(\t\x12\x10\n\x08token_id\x18\x06 \x01(\t\x12-\n\tissued_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tauth_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03\x61mr\x18\n \x03(\t\x12.\n\rcustom_claims\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x0b\x65xternal_id\x18\x0c \x01(\t\"=\n\x0cInvalidToken\x12-\n\x06reason\x18\x01 \x01(\x0e\x32\x1d.countersign.v1.InvalidReason*\xcc\x02\n\rInvalidReason\x12\x1e\n\x1aINVALID_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16INVALID_REASON_EXPIRED\x10\x01\x12 \n\x1cINVALID_REASON_NOT_YET_VALID\x10\x02\x12\x1c\n\x18INVALID_REASON_MALFORMED\x10\x03\x12 \n\x1cINVALID_REASON_BAD_SIGNATURE\x10\x04\x12\x1e\n\x1aINVALID_REASON_UNKNOWN_KEY\x10\x05\x12!\n\x1dINVALID_REASON_WRONG_AUDIENCE\x10\x06\x12\x1f\n\x1bINVALID_REASON_WRONG_ISSUER\x10\x07\x12\x1d\n\x19INVALID_REASON_WRONG_TYPE\x10\x08\x12\x1a\n\x16INVALID_REASON_REVOKED\x10\tBX\n\x12\x64\x65v.countersign.v1P\x01Z/countersign.dev/go/countersign/v1;countersignv1\xaa\x02\x0e\x43ountersign.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!countersign/v1/verification.proto\x12\x0e\x63ountersign.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x03\n\rVerifiedToken\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x11\n\taudiences\x18\x05 \x03(\t\x12\x10\n\x08token_id\x18\x06 \x01(\t\x12-\n\tissued_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tauth_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03\x61mr\x18\n \x03(\t\x12.\n\rcustom_claims\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x0b\x65xternal_id\x18\x0c \x01(\t\x12\x31\n\x0csubject_kind\x18\r \x01(\x0e\x32\x1b.countersign.v1.SubjectKind\"=\n\x0cInvalidToken\x12-\n\x06reason\x18\x01 \x01(\x0e\x32\x1d.countersign.v1.InvalidReason*\\\n\x0bSubjectKind\x12\x1c\n\x18SUBJECT_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11SUBJECT_KIND_USER\x10\x01\x12\x18\n\x14SUBJECT_KIND_SERVICE\x10\x02*\xcc\x02\n\rInvalidReason\x12\x1e\n\x1aINVALID_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16INVALID_REASON_EXPIRED\x10\x01\x12 \n\x1cINVALID_REASON_NOT_YET_VALID\x10\x02\x12\x1c\n\x18INVALID_REASON_MALFORMED\x10\x03\x12 \n\x1cINVALID_REASON_BAD_SIGNATURE\x10\x04\x12\x1e\n\x1aINVALID_REASON_UNKNOWN_KEY\x10\x05\x12!\n\x1dINVALID_REASON_WRONG_AUDIENCE\x10\x06\x12\x1f\n\x1bINVALID_REASON_WRONG_ISSUER\x10\x07\x12\x1d\n\x19INVALID_REASON_WRONG_TYPE\x10\x08\x12\x1a\n\x16INVALID_REASON_REVOKED\x10\tBX\n\x12\x64\x65v.countersign.v1P\x01Z/countersign.dev/go/countersign/v1;countersignv1\xaa\x02\x0e\x43ountersign.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'countersign.v1.verification
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022dev.countersign.v1P\001Z/countersign.dev/go/countersign/v1;countersignv1\252\002\016Countersign.V1'
-  _globals['_INVALIDREASON']._serialized_start=529
-  _globals['_INVALIDREASON']._serialized_end=861
+  _globals['_SUBJECTKIND']._serialized_start=579
+  _globals['_SUBJECTKIND']._serialized_end=671
+  _globals['_INVALIDREASON']._serialized_start=674
+  _globals['_INVALIDREASON']._serialized_end=1006
   _globals['_VERIFIEDTOKEN']._serialized_start=117
-  _globals['_VERIFIEDTOKEN']._serialized_end=463
-  _globals['_INVALIDTOKEN']._serialized_start=465
-  _globals['_INVALIDTOKEN']._serialized_end=526
+  _globals['_VERIFIEDTOKEN']._serialized_end=514
+  _globals['_INVALIDTOKEN']._serialized_start=516
+  _globals['_INVALIDTOKEN']._serialized_end=577
 # @@protoc_insertion_point(module_scope)

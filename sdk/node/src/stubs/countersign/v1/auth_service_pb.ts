@@ -11,15 +11,15 @@ import { file_countersign_v1_tokens } from "./tokens_pb.js";
 import type { InvalidToken, VerifiedToken } from "./verification_pb.js";
 import { file_countersign_v1_verification } from "./verification_pb.js";
 import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file countersign/v1/auth_service.proto.
  */
 export const file_countersign_v1_auth_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFjb3VudGVyc2lnbi92MS9hdXRoX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxIl4KFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJEhgKEGN1cnJlbnRfcGFzc3dvcmQYAiABKAkSFAoMbmV3X3Bhc3N3b3JkGAMgASgJIoABChZDaGFuZ2VQYXNzd29yZFJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucxIsCgdzZXNzaW9uGAIgASgLMhsuY291bnRlcnNpZ24udjEuU2Vzc2lvbkluZm8SEAoIcG9zaXRpb24YAyABKAkiQQoUUmVzZXRQYXNzd29yZFJlcXVlc3QSEwoLcmVzZXRfdG9rZW4YASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJIikKFVJlc2V0UGFzc3dvcmRSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSIvChZMaXN0T3duU2Vzc2lvbnNSZXF1ZXN0EhUKDXJlZnJlc2hfdG9rZW4YASABKAkiYAoXTGlzdE93blNlc3Npb25zUmVzcG9uc2USGgoSY3VycmVudF9zZXNzaW9uX2lkGAEgASgJEikKCHNlc3Npb25zGAIgAygLMhcuY291bnRlcnNpZ24udjEuU2Vzc2lvbiJWChhSZXZva2VPd25TZXNzaW9uc1JlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCRITCgtzZXNzaW9uX2lkcxgCIAMoCRIOCgZvdGhlcnMYAyABKAgiPgoZUmV2b2tlT3duU2Vzc2lvbnNSZXNwb25zZRIPCgdyZXZva2VkGAEgASgFEhAKCHBvc2l0aW9uGAIgASgJIm0KDExvZ2luUmVxdWVzdBIQCgh1c2VybmFtZRgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCglhdWRpZW5jZXMYAyADKAkSJgoGY2xpZW50GAQgASgLMhYuY291bnRlcnNpZ24udjEuQ2xpZW50ImUKDUxvZ2luUmVzcG9uc2USJgoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zEiwKB3Nlc3Npb24YAiABKAsyGy5jb3VudGVyc2lnbi52MS5TZXNzaW9uSW5mbyInCg5SZWZyZXNoUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJIjkKD1JlZnJlc2hSZXNwb25zZRImCgZ0b2tlbnMYASABKAsyFi5jb3VudGVyc2lnbi52MS5Ub2tlbnMiXQoNTG9nb3V0UmVxdWVzdBIXCg1yZWZyZXNoX3Rva2VuGAEgASgJSAASFgoMYWNjZXNzX3Rva2VuGAIgASgJSAASEgoKZXZlcnl3aGVyZRgDIAEoCEIHCgV0b2tlbiIiCg5Mb2dvdXRSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSKHAQoYVmVyaWZ5QWNjZXNzVG9rZW5SZXF1ZXN0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIRCglhdWRpZW5jZXMYAiADKAkSMAoNbWF4X3N0YWxlbmVzcxgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCghhdF9sZWFzdBgEIAEoCSLCAQoZVmVyaWZ5QWNjZXNzVG9rZW5SZXNwb25zZRIxCgh2ZXJpZmllZBgBIAEoCzIdLmNvdW50ZXJzaWduLnYxLlZlcmlmaWVkVG9rZW5IABIvCgdpbnZhbGlkGAIgASgLMhwuY291bnRlcnNpZ24udjEuSW52YWxpZFRva2VuSAASNwoUcmV2b2NhdGlvbl9zdGFsZW5lc3MYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCAoGcmVzdWx0Io4BCh5CYXRjaFZlcmlmeUFjY2Vzc1Rva2Vuc1JlcXVlc3QSFQoNYWNjZXNzX3Rva2VucxgBIAMoCRIRCglhdWRpZW5jZXMYAiADKAkSMAoNbWF4X3N0YWxlbmVzcxgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCghhdF9sZWFzdBgEIAEoCSKaAQofQmF0Y2hWZXJpZnlBY2Nlc3NUb2tlbnNSZXNwb25zZRI+Cg12ZXJpZmljYXRpb25zGAEgAygLMicuY291bnRlcnNpZ24udjEuQWNjZXNzVG9rZW5WZXJpZmljYXRpb24SNwoUcmV2b2NhdGlvbl9zdGFsZW5lc3MYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24ihwEKF0FjY2Vzc1Rva2VuVmVyaWZpY2F0aW9uEjEKCHZlcmlmaWVkGAEgASgLMh0uY291bnRlcnNpZ24udjEuVmVyaWZpZWRUb2tlbkgAEi8KB2ludmFsaWQYAiABKAsyHC5jb3VudGVyc2lnbi52MS5JbnZhbGlkVG9rZW5IAEIICgZyZXN1bHQiggEKE1ZlcmlmeVN0cmVhbVJlcXVlc3QSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhEKCWF1ZGllbmNlcxgCIAMoCRIwCg1tYXhfc3RhbGVuZXNzGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCGF0X2xlYXN0GAQgASgJIr0BChRWZXJpZnlTdHJlYW1SZXNwb25zZRIxCgh2ZXJpZmllZBgBIAEoCzIdLmNvdW50ZXJzaWduLnYxLlZlcmlmaWVkVG9rZW5IABIvCgdpbnZhbGlkGAIgASgLMhwuY291bnRlcnNpZ24udjEuSW52YWxpZFRva2VuSAASNwoUcmV2b2NhdGlvbl9zdGFsZW5lc3MYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CCAoGcmVzdWx0Mu4ICgtBdXRoU2VydmljZRJfCgVMb2dpbhIcLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVxdWVzdBodLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVzcG9uc2UiGYLT5JMCEzoBKiIOL3YxL2F1dGgvbG9naW4SZwoHUmVmcmVzaBIeLmNvdW50ZXJzaWduLnYxLlJlZnJlc2hSZXF1ZXN0Gh8uY291bnRlcnNpZ24udjEuUmVmcmVzaFJlc3BvbnNlIhuC0+STAhU6ASoiEC92MS9hdXRoL3JlZnJlc2gSYwoGTG9nb3V0Eh0uY291bnRlcnNpZ24udjEuTG9nb3V0UmVxdWVzdBoeLmNvdW50ZXJzaWduLnYxLkxvZ291dFJlc3BvbnNlIhqC0+STAhQ6ASoiDy92MS9hdXRoL2xvZ291dBKEAQoRVmVyaWZ5QWNjZXNzVG9rZW4SKC5jb3VudGVyc2lnbi52MS5WZXJpZnlBY2Nlc3NUb2tlblJlcXVlc3QaKS5jb3VudGVyc2lnbi52MS5WZXJpZnlBY2Nlc3NUb2tlblJlc3BvbnNlIhqC0+STAhQ6ASoiDy92MS9hdXRoL3ZlcmlmeRJ6ChdCYXRjaFZlcmlmeUFjY2Vzc1Rva2VucxIuLmNvdW50ZXJzaWduLnYxLkJhdGNoVmVyaWZ5QWNjZXNzVG9rZW5zUmVxdWVzdBovLmNvdW50ZXJzaWduLnYxLkJhdGNoVmVyaWZ5QWNjZXNzVG9rZW5zUmVzcG9uc2USXQoMVmVyaWZ5U3RyZWFtEiMuY291bnRlcnNpZ24udjEuVmVyaWZ5U3RyZWFtUmVxdWVzdBokLmNvdW50ZXJzaWduLnYxLlZlcmlmeVN0cmVhbVJlc3BvbnNlKAEwARJ9Cg5DaGFuZ2VQYXNzd29yZBIlLmNvdW50ZXJzaWduLnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBomLmNvdW50ZXJzaWduLnYxLkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiHILT5JMCFjoBKiIRL3YxL2F1dGgvcGFzc3dvcmQSgAEKDVJlc2V0UGFzc3dvcmQSJC5jb3VudGVyc2lnbi52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBolLmNvdW50ZXJzaWduLnYxLlJlc2V0UGFzc3dvcmRSZXNwb25zZSIigtPkkwIcOgEqIhcvdjEvYXV0aC9wYXNzd29yZC9yZXNldBJiCg9MaXN0T3duU2Vzc2lvbnMSJi5jb3VudGVyc2lnbi52MS5MaXN0T3duU2Vzc2lvbnNSZXF1ZXN0GicuY291bnRlcnNpZ24udjEuTGlzdE93blNlc3Npb25zUmVzcG9uc2USaAoRUmV2b2tlT3duU2Vzc2lvbnMSKC5jb3VudGVyc2lnbi52MS5SZXZva2VPd25TZXNzaW9uc1JlcXVlc3QaKS5jb3VudGVyc2lnbi52MS5SZXZva2VPd25TZXNzaW9uc1Jlc3BvbnNlQlgKEmRldi5jb3VudGVyc2lnbi52MVABWi9jb3VudGVyc2lnbi5kZXYvZ28vY291bnRlcnNpZ24vdjE7Y291bnRlcnNpZ252MaoCDkNvdW50ZXJzaWduLlYxYgZwcm90bzM", [file_countersign_v1_session, file_countersign_v1_tokens, file_countersign_v1_verification, file_google_api_annotations, file_google_protobuf_duration]);
+  fileDesc("CiFjb3VudGVyc2lnbi92MS9hdXRoX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxIl4KFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJEhgKEGN1cnJlbnRfcGFzc3dvcmQYAiABKAkSFAoMbmV3X3Bhc3N3b3JkGAMgASgJIoABChZDaGFuZ2VQYXNzd29yZFJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucxIsCgdzZXNzaW9uGAIgASgLMhsuY291bnRlcnNpZ24udjEuU2Vzc2lvbkluZm8SEAoIcG9zaXRpb24YAyABKAkiQQoUUmVzZXRQYXNzd29yZFJlcXVlc3QSEwoLcmVzZXRfdG9rZW4YASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJIikKFVJlc2V0UGFzc3dvcmRSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCSJCChhJc3N1ZVNlcnZpY2VUb2tlblJlcXVlc3QSEwoLc2VydmljZV9rZXkYASABKAkSEQoJYXVkaWVuY2VzGAIgAygJIqUBChlJc3N1ZVNlcnZpY2VUb2tlblJlc3BvbnNlEhQKDGFjY2Vzc190b2tlbhgBIAEoCRISCgp0b2tlbl90eXBlGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmV4cGlyZXNfaW4YBCABKAUSGgoSc2VydmljZV9hY2NvdW50X2lkGAUgASgJIi8KFkxpc3RPd25TZXNzaW9uc1JlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCSJgChdMaXN0T3duU2Vzc2lvbnNSZXNwb25zZRIaChJjdXJyZW50X3Nlc3Npb25faWQYASABKAkSKQoIc2Vzc2lvbnMYAiADKAsyFy5jb3VudGVyc2lnbi52MS5TZXNzaW9uIlYKGFJldm9rZU93blNlc3Npb25zUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJEhMKC3Nlc3Npb25faWRzGAIgAygJEg4KBm90aGVycxgDIAEoCCI+ChlSZXZva2VPd25TZXNzaW9uc1Jlc3BvbnNlEg8KB3Jldm9rZWQYASABKAUSEAoIcG9zaXRpb24YAiABKAkibQoMTG9naW5SZXF1ZXN0EhAKCHVzZXJuYW1lGAEgASgJEhAKCHBhc3N3b3JkGAIgASgJEhEKCWF1ZGllbmNlcxgDIAMoCRImCgZjbGllbnQYBCABKAsyFi5jb3VudGVyc2lnbi52MS5DbGllbnQiZQoNTG9naW5SZXNwb25zZRImCgZ0b2tlbnMYASABKAsyFi5jb3VudGVyc2lnbi52MS5Ub2tlbnMSLAoHc2Vzc2lvbhgCIAEoCzIbLmNvdW50ZXJzaWduLnYxLlNlc3Npb25JbmZvIicKDlJlZnJlc2hSZXF1ZXN0EhUKDXJlZnJlc2hfdG9rZW4YASABKAkiOQoPUmVmcmVzaFJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucyJdCg1Mb2dvdXRSZXF1ZXN0EhcKDXJlZnJlc2hfdG9rZW4YASABKAlIABIWCgxhY2Nlc3NfdG9rZW4YAiABKAlIABISCgpldmVyeXdoZXJlGAMgASgIQgcKBXRva2VuIiIKDkxvZ291dFJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJIocBChhWZXJpZnlBY2Nlc3NUb2tlblJlcXVlc3QSFAoMYWNjZXNzX3Rva2VuGAEgASgJEhEKCWF1ZGllbmNlcxgCIAMoCRIwCg1tYXhfc3RhbGVuZXNzGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCGF0X2xlYXN0GAQgASgJIsIBChlWZXJpZnlBY2Nlc3NUb2tlblJlc3BvbnNlEjEKCHZlcmlmaWVkGAEgASgLMh0uY291bnRlcnNpZ24udjEuVmVyaWZpZWRUb2tlbkgAEi8KB2ludmFsaWQYAiABKAsyHC5jb3VudGVyc2lnbi52MS5JbnZhbGlkVG9rZW5IABI3ChRyZXZvY2F0aW9uX3N0YWxlbmVzcxgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIICgZyZXN1bHQijgEKHkJhdGNoVmVyaWZ5QWNjZXNzVG9rZW5zUmVxdWVzdBIVCg1hY2Nlc3NfdG9rZW5zGAEgAygJEhEKCWF1ZGllbmNlcxgCIAMoCRIwCg1tYXhfc3RhbGVuZXNzGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCGF0X2xlYXN0GAQgASgJIpoBCh9CYXRjaFZlcmlmeUFjY2Vzc1Rva2Vuc1Jlc3BvbnNlEj4KDXZlcmlmaWNhdGlvbnMYASADKAsyJy5jb3VudGVyc2lnbi52MS5BY2Nlc3NUb2tlblZlcmlmaWNhdGlvbhI3ChRyZXZvY2F0aW9uX3N0YWxlbmVzcxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKHAQoXQWNjZXNzVG9rZW5WZXJpZmljYXRpb24SMQoIdmVyaWZpZWQYASABKAsyHS5jb3VudGVyc2lnbi52MS5WZXJpZmllZFRva2VuSAASLwoHaW52YWxpZBgCIAEoCzIcLmNvdW50ZXJzaWduLnYxLkludmFsaWRUb2tlbkgAQggKBnJlc3VsdCKCAQoTVmVyaWZ5U3RyZWFtUmVxdWVzdBIUCgxhY2Nlc3NfdG9rZW4YASABKAkSEQoJYXVkaWVuY2VzGAIgAygJEjAKDW1heF9zdGFsZW5lc3MYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoIYXRfbGVhc3QYBCABKAkivQEKFFZlcmlmeVN0cmVhbVJlc3BvbnNlEjEKCHZlcmlmaWVkGAEgASgLMh0uY291bnRlcnNpZ24udjEuVmVyaWZpZWRUb2tlbkgAEi8KB2ludmFsaWQYAiABKAsyHC5jb3VudGVyc2lnbi52MS5JbnZhbGlkVG9rZW5IABI3ChRyZXZvY2F0aW9uX3N0YWxlbmVzcxgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIICgZyZXN1bHQy2AkKC0F1dGhTZXJ2aWNlEl8KBUxvZ2luEhwuY291bnRlcnNpZ24udjEuTG9naW5SZXF1ZXN0Gh0uY291bnRlcnNpZ24udjEuTG9naW5SZXNwb25zZSIZgtPkkwITOgEqIg4vdjEvYXV0aC9sb2dpbhJnCgdSZWZyZXNoEh4uY291bnRlcnNpZ24udjEuUmVmcmVzaFJlcXVlc3QaHy5jb3VudGVyc2lnbi52MS5SZWZyZXNoUmVzcG9uc2UiG4LT5JMCFToBKiIQL3YxL2F1dGgvcmVmcmVzaBJjCgZMb2dvdXQSHS5jb3VudGVyc2lnbi52MS5Mb2dvdXRSZXF1ZXN0Gh4uY291bnRlcnNpZ24udjEuTG9nb3V0UmVzcG9uc2UiGoLT5JMCFDoBKiIPL3YxL2F1dGgvbG9nb3V0EoQBChFWZXJpZnlBY2Nlc3NUb2tlbhIoLmNvdW50ZXJzaWduLnYxLlZlcmlmeUFjY2Vzc1Rva2VuUmVxdWVzdBopLmNvdW50ZXJzaWduLnYxLlZlcmlmeUFjY2Vzc1Rva2VuUmVzcG9uc2UiGoLT5JMCFDoBKiIPL3YxL2F1dGgvdmVyaWZ5EnoKF0JhdGNoVmVyaWZ5QWNjZXNzVG9rZW5zEi4uY291bnRlcnNpZ24udjEuQmF0Y2hWZXJpZnlBY2Nlc3NUb2tlbnNSZXF1ZXN0Gi8uY291bnRlcnNpZ24udjEuQmF0Y2hWZXJpZnlBY2Nlc3NUb2tlbnNSZXNwb25zZRJdCgxWZXJpZnlTdHJlYW0SIy5jb3VudGVyc2lnbi52MS5WZXJpZnlTdHJlYW1SZXF1ZXN0GiQuY291bnRlcnNpZ24udjEuVmVyaWZ5U3RyZWFtUmVzcG9uc2UoATABEn0KDkNoYW5nZVBhc3N3b3JkEiUuY291bnRlcnNpZ24udjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GiYuY291bnRlcnNpZ24udjEuQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSIcgtPkkwIWOgEqIhEvdjEvYXV0aC9wYXNzd29yZBKAAQoNUmVzZXRQYXNzd29yZBIkLmNvdW50ZXJzaWduLnYxLlJlc2V0UGFzc3dvcmRSZXF1ZXN0GiUuY291bnRlcnNpZ24udjEuUmVzZXRQYXNzd29yZFJlc3BvbnNlIiKC0+STAhw6ASoiFy92MS9hdXRoL3Bhc3N3b3JkL3Jlc2V0EmgKEUlzc3VlU2VydmljZVRva2VuEiguY291bnRlcnNpZ24udjEuSXNzdWVTZXJ2aWNlVG9rZW5SZXF1ZXN0GikuY291bnRlcnNpZ24udjEuSXNzdWVTZXJ2aWNlVG9rZW5SZXNwb25zZRJiCg9MaXN0T3duU2Vzc2lvbnMSJi5jb3VudGVyc2lnbi52MS5MaXN0T3duU2Vzc2lvbnNSZXF1ZXN0GicuY291bnRlcnNpZ24udjEuTGlzdE93blNlc3Npb25zUmVzcG9uc2USaAoRUmV2b2tlT3duU2Vzc2lvbnMSKC5jb3VudGVyc2lnbi52MS5SZXZva2VPd25TZXNzaW9uc1JlcXVlc3QaKS5jb3VudGVyc2lnbi52MS5SZXZva2VPd25TZXNzaW9uc1Jlc3BvbnNlQlgKEmRldi5jb3VudGVyc2lnbi52MVABWi9jb3VudGVyc2lnbi5kZXYvZ28vY291bnRlcnNpZ24vdjE7Y291bnRlcnNpZ252MaoCDkNvdW50ZXJzaWduLlYxYgZwcm90bzM", [file_countersign_v1_session, file_countersign_v1_tokens, file_countersign_v1_verification, file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Who wants another password.
@@ -143,6 +143,84 @@ export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*
   messageDesc(file_countersign_v1_auth_service, 3);
 
 /**
+ * What a service account shows.
+ *
+ * @generated from message countersign.v1.IssueServiceTokenRequest
+ */
+export type IssueServiceTokenRequest = Message<"countersign.v1.IssueServiceTokenRequest"> & {
+  /**
+   * A key of the account: `ServiceAccountService.CreateKey`. Required.
+   *
+   * @generated from field: string service_key = 1;
+   */
+  serviceKey: string;
+
+  /**
+   * As in `LoginRequest`.
+   *
+   * @generated from field: repeated string audiences = 2;
+   */
+  audiences: string[];
+};
+
+/**
+ * Describes the message countersign.v1.IssueServiceTokenRequest.
+ * Use `create(IssueServiceTokenRequestSchema)` to create a new message.
+ */
+export const IssueServiceTokenRequestSchema: GenMessage<IssueServiceTokenRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 4);
+
+/**
+ * A token of a service account.
+ *
+ * @generated from message countersign.v1.IssueServiceTokenResponse
+ */
+export type IssueServiceTokenResponse = Message<"countersign.v1.IssueServiceTokenResponse"> & {
+  /**
+   * Goes with each request, as `Authorization: Bearer ...` (RFC 6750 section 2.1). A JWT (RFC 9068).
+   *
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * `Bearer` (RFC 6750).
+   *
+   * @generated from field: string token_type = 2;
+   */
+  tokenType: string;
+
+  /**
+   * From when on the token is refused, by the server's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * For how long the token is accepted from now on, in seconds, so that a client need not trust its own clock. At least 0. A
+   * number in JSON, as in RFC 6749 section 5.1.
+   *
+   * @generated from field: int32 expires_in = 4;
+   */
+  expiresIn: number;
+
+  /**
+   * Whose it is: the claim `sub`. A UUID in lower case.
+   *
+   * @generated from field: string service_account_id = 5;
+   */
+  serviceAccountId: string;
+};
+
+/**
+ * Describes the message countersign.v1.IssueServiceTokenResponse.
+ * Use `create(IssueServiceTokenResponseSchema)` to create a new message.
+ */
+export const IssueServiceTokenResponseSchema: GenMessage<IssueServiceTokenResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 5);
+
+/**
  * Whose sessions to list.
  *
  * @generated from message countersign.v1.ListOwnSessionsRequest
@@ -161,7 +239,7 @@ export type ListOwnSessionsRequest = Message<"countersign.v1.ListOwnSessionsRequ
  * Use `create(ListOwnSessionsRequestSchema)` to create a new message.
  */
 export const ListOwnSessionsRequestSchema: GenMessage<ListOwnSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 4);
+  messageDesc(file_countersign_v1_auth_service, 6);
 
 /**
  * Where the user is logged in.
@@ -189,7 +267,7 @@ export type ListOwnSessionsResponse = Message<"countersign.v1.ListOwnSessionsRes
  * Use `create(ListOwnSessionsResponseSchema)` to create a new message.
  */
 export const ListOwnSessionsResponseSchema: GenMessage<ListOwnSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 5);
+  messageDesc(file_countersign_v1_auth_service, 7);
 
 /**
  * Which of their own sessions a user wants to end.
@@ -225,7 +303,7 @@ export type RevokeOwnSessionsRequest = Message<"countersign.v1.RevokeOwnSessions
  * Use `create(RevokeOwnSessionsRequestSchema)` to create a new message.
  */
 export const RevokeOwnSessionsRequestSchema: GenMessage<RevokeOwnSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 6);
+  messageDesc(file_countersign_v1_auth_service, 8);
 
 /**
  * How many have ended.
@@ -254,7 +332,7 @@ export type RevokeOwnSessionsResponse = Message<"countersign.v1.RevokeOwnSession
  * Use `create(RevokeOwnSessionsResponseSchema)` to create a new message.
  */
 export const RevokeOwnSessionsResponseSchema: GenMessage<RevokeOwnSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 7);
+  messageDesc(file_countersign_v1_auth_service, 9);
 
 /**
  * Who wants to log in.
@@ -299,7 +377,7 @@ export type LoginRequest = Message<"countersign.v1.LoginRequest"> & {
  * Use `create(LoginRequestSchema)` to create a new message.
  */
 export const LoginRequestSchema: GenMessage<LoginRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 8);
+  messageDesc(file_countersign_v1_auth_service, 10);
 
 /**
  * A session has begun.
@@ -327,7 +405,7 @@ export type LoginResponse = Message<"countersign.v1.LoginResponse"> & {
  * Use `create(LoginResponseSchema)` to create a new message.
  */
 export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 9);
+  messageDesc(file_countersign_v1_auth_service, 11);
 
 /**
  * A refresh token to exchange.
@@ -348,7 +426,7 @@ export type RefreshRequest = Message<"countersign.v1.RefreshRequest"> & {
  * Use `create(RefreshRequestSchema)` to create a new message.
  */
 export const RefreshRequestSchema: GenMessage<RefreshRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 10);
+  messageDesc(file_countersign_v1_auth_service, 12);
 
 /**
  * The session goes on.
@@ -370,7 +448,7 @@ export type RefreshResponse = Message<"countersign.v1.RefreshResponse"> & {
  * Use `create(RefreshResponseSchema)` to create a new message.
  */
 export const RefreshResponseSchema: GenMessage<RefreshResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 11);
+  messageDesc(file_countersign_v1_auth_service, 13);
 
 /**
  * What to end.
@@ -415,7 +493,7 @@ export type LogoutRequest = Message<"countersign.v1.LogoutRequest"> & {
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 12);
+  messageDesc(file_countersign_v1_auth_service, 14);
 
 /**
  * The session has ended, or there was none.
@@ -439,7 +517,7 @@ export type LogoutResponse = Message<"countersign.v1.LogoutResponse"> & {
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 13);
+  messageDesc(file_countersign_v1_auth_service, 15);
 
 /**
  * An access token that came with a request.
@@ -486,7 +564,7 @@ export type VerifyAccessTokenRequest = Message<"countersign.v1.VerifyAccessToken
  * Use `create(VerifyAccessTokenRequestSchema)` to create a new message.
  */
 export const VerifyAccessTokenRequestSchema: GenMessage<VerifyAccessTokenRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 14);
+  messageDesc(file_countersign_v1_auth_service, 16);
 
 /**
  * What is known of the token. The identity exists only in the arm `verified`, so that a caller who forgets to
@@ -532,7 +610,7 @@ export type VerifyAccessTokenResponse = Message<"countersign.v1.VerifyAccessToke
  * Use `create(VerifyAccessTokenResponseSchema)` to create a new message.
  */
 export const VerifyAccessTokenResponseSchema: GenMessage<VerifyAccessTokenResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 15);
+  messageDesc(file_countersign_v1_auth_service, 17);
 
 /**
  * Access tokens that came with requests, all to be held to the same.
@@ -574,7 +652,7 @@ export type BatchVerifyAccessTokensRequest = Message<"countersign.v1.BatchVerify
  * Use `create(BatchVerifyAccessTokensRequestSchema)` to create a new message.
  */
 export const BatchVerifyAccessTokensRequestSchema: GenMessage<BatchVerifyAccessTokensRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 16);
+  messageDesc(file_countersign_v1_auth_service, 18);
 
 /**
  * What is known of the tokens.
@@ -603,7 +681,7 @@ export type BatchVerifyAccessTokensResponse = Message<"countersign.v1.BatchVerif
  * Use `create(BatchVerifyAccessTokensResponseSchema)` to create a new message.
  */
 export const BatchVerifyAccessTokensResponseSchema: GenMessage<BatchVerifyAccessTokensResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 17);
+  messageDesc(file_countersign_v1_auth_service, 19);
 
 /**
  * What is known of one token.
@@ -640,7 +718,7 @@ export type AccessTokenVerification = Message<"countersign.v1.AccessTokenVerific
  * Use `create(AccessTokenVerificationSchema)` to create a new message.
  */
 export const AccessTokenVerificationSchema: GenMessage<AccessTokenVerification> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 18);
+  messageDesc(file_countersign_v1_auth_service, 20);
 
 /**
  * An access token that came with a request.
@@ -682,7 +760,7 @@ export type VerifyStreamRequest = Message<"countersign.v1.VerifyStreamRequest"> 
  * Use `create(VerifyStreamRequestSchema)` to create a new message.
  */
 export const VerifyStreamRequestSchema: GenMessage<VerifyStreamRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 19);
+  messageDesc(file_countersign_v1_auth_service, 21);
 
 /**
  * What is known of the token.
@@ -726,7 +804,7 @@ export type VerifyStreamResponse = Message<"countersign.v1.VerifyStreamResponse"
  * Use `create(VerifyStreamResponseSchema)` to create a new message.
  */
 export const VerifyStreamResponseSchema: GenMessage<VerifyStreamResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 20);
+  messageDesc(file_countersign_v1_auth_service, 22);
 
 /**
  * Logs users in, keeps them logged in, logs them out, and says who a request comes from.
@@ -839,6 +917,26 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof ResetPasswordRequestSchema;
     output: typeof ResetPasswordResponseSchema;
+  },
+  /**
+   * Gives an access token to a service account that shows one of its keys, for calls to other services: every Verify
+   * understands it, and answers with `subject_kind = SUBJECT_KIND_SERVICE`. There is no refresh token: whoever wants another
+   * token shows the key again. At the HTTP edge this is `POST /oauth2/token` with `grant_type=client_credentials`
+   * (RFC 6749 section 4.4).
+   *
+   * The token is refused from the moment on at which the key is revoked, or the account disabled or deleted, as any token is
+   * whose session has ended; and it lives no longer than the key. `Logout` with it ends every token that was got with the same
+   * key before, and the key is as good as it was.
+   *
+   * UNAUTHENTICATED `SERVICE_KEY_INVALID`; RESOURCE_EXHAUSTED `RATE_LIMIT_EXCEEDED`: too many keys that are none came from
+   * the caller's address.
+   *
+   * @generated from rpc countersign.v1.AuthService.IssueServiceToken
+   */
+  issueServiceToken: {
+    methodKind: "unary";
+    input: typeof IssueServiceTokenRequestSchema;
+    output: typeof IssueServiceTokenResponseSchema;
   },
   /**
    * Lists the sessions of the user of a refresh token that are alive: where else they are logged in.

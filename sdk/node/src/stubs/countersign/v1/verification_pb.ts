@@ -12,7 +12,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/verification.proto.
  */
 export const file_countersign_v1_verification: GenFile = /*@__PURE__*/
-  fileDesc("CiFjb3VudGVyc2lnbi92MS92ZXJpZmljYXRpb24ucHJvdG8SDmNvdW50ZXJzaWduLnYxItoCCg1WZXJpZmllZFRva2VuEg8KB3N1YmplY3QYASABKAkSEAoIdXNlcm5hbWUYAiABKAkSEgoKc2Vzc2lvbl9pZBgDIAEoCRINCgVyb2xlcxgEIAMoCRIRCglhdWRpZW5jZXMYBSADKAkSEAoIdG9rZW5faWQYBiABKAkSLQoJaXNzdWVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglhdXRoX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA2FtchgKIAMoCRIuCg1jdXN0b21fY2xhaW1zGAsgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBITCgtleHRlcm5hbF9pZBgMIAEoCSI9CgxJbnZhbGlkVG9rZW4SLQoGcmVhc29uGAEgASgOMh0uY291bnRlcnNpZ24udjEuSW52YWxpZFJlYXNvbirMAgoNSW52YWxpZFJlYXNvbhIeChpJTlZBTElEX1JFQVNPTl9VTlNQRUNJRklFRBAAEhoKFklOVkFMSURfUkVBU09OX0VYUElSRUQQARIgChxJTlZBTElEX1JFQVNPTl9OT1RfWUVUX1ZBTElEEAISHAoYSU5WQUxJRF9SRUFTT05fTUFMRk9STUVEEAMSIAocSU5WQUxJRF9SRUFTT05fQkFEX1NJR05BVFVSRRAEEh4KGklOVkFMSURfUkVBU09OX1VOS05PV05fS0VZEAUSIQodSU5WQUxJRF9SRUFTT05fV1JPTkdfQVVESUVOQ0UQBhIfChtJTlZBTElEX1JFQVNPTl9XUk9OR19JU1NVRVIQBxIdChlJTlZBTElEX1JFQVNPTl9XUk9OR19UWVBFEAgSGgoWSU5WQUxJRF9SRUFTT05fUkVWT0tFRBAJQlgKEmRldi5jb3VudGVyc2lnbi52MVABWi9jb3VudGVyc2lnbi5kZXYvZ28vY291bnRlcnNpZ24vdjE7Y291bnRlcnNpZ252MaoCDkNvdW50ZXJzaWduLlYxYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiFjb3VudGVyc2lnbi92MS92ZXJpZmljYXRpb24ucHJvdG8SDmNvdW50ZXJzaWduLnYxIo0DCg1WZXJpZmllZFRva2VuEg8KB3N1YmplY3QYASABKAkSEAoIdXNlcm5hbWUYAiABKAkSEgoKc2Vzc2lvbl9pZBgDIAEoCRINCgVyb2xlcxgEIAMoCRIRCglhdWRpZW5jZXMYBSADKAkSEAoIdG9rZW5faWQYBiABKAkSLQoJaXNzdWVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglhdXRoX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA2FtchgKIAMoCRIuCg1jdXN0b21fY2xhaW1zGAsgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBITCgtleHRlcm5hbF9pZBgMIAEoCRIxCgxzdWJqZWN0X2tpbmQYDSABKA4yGy5jb3VudGVyc2lnbi52MS5TdWJqZWN0S2luZCI9CgxJbnZhbGlkVG9rZW4SLQoGcmVhc29uGAEgASgOMh0uY291bnRlcnNpZ24udjEuSW52YWxpZFJlYXNvbipcCgtTdWJqZWN0S2luZBIcChhTVUJKRUNUX0tJTkRfVU5TUEVDSUZJRUQQABIVChFTVUJKRUNUX0tJTkRfVVNFUhABEhgKFFNVQkpFQ1RfS0lORF9TRVJWSUNFEAIqzAIKDUludmFsaWRSZWFzb24SHgoaSU5WQUxJRF9SRUFTT05fVU5TUEVDSUZJRUQQABIaChZJTlZBTElEX1JFQVNPTl9FWFBJUkVEEAESIAocSU5WQUxJRF9SRUFTT05fTk9UX1lFVF9WQUxJRBACEhwKGElOVkFMSURfUkVBU09OX01BTEZPUk1FRBADEiAKHElOVkFMSURfUkVBU09OX0JBRF9TSUdOQVRVUkUQBBIeChpJTlZBTElEX1JFQVNPTl9VTktOT1dOX0tFWRAFEiEKHUlOVkFMSURfUkVBU09OX1dST05HX0FVRElFTkNFEAYSHwobSU5WQUxJRF9SRUFTT05fV1JPTkdfSVNTVUVSEAcSHQoZSU5WQUxJRF9SRUFTT05fV1JPTkdfVFlQRRAIEhoKFklOVkFMSURfUkVBU09OX1JFVk9LRUQQCUJYChJkZXYuY291bnRlcnNpZ24udjFQAVovY291bnRlcnNpZ24uZGV2L2dvL2NvdW50ZXJzaWduL3YxO2NvdW50ZXJzaWdudjGqAg5Db3VudGVyc2lnbi5WMWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Who a token speaks for.
@@ -21,21 +21,22 @@ export const file_countersign_v1_verification: GenFile = /*@__PURE__*/
  */
 export type VerifiedToken = Message<"countersign.v1.VerifiedToken"> & {
   /**
-   * The user: the claim `sub` (RFC 7519 section 4.1.2). A UUID in lower case, never reused.
+   * The user, or the service account: the claim `sub` (RFC 7519 section 4.1.2). A UUID in lower case, never reused.
    *
    * @generated from field: string subject = 1;
    */
   subject: string;
 
   /**
-   * What the user was called when the token was made, normalized.
+   * What the user or the service account was called when the token was made; a user's name is normalized.
    *
    * @generated from field: string username = 2;
    */
   username: string;
 
   /**
-   * The session that the token belongs to: the claim `sid`. 22 characters of base64url.
+   * The session that the token belongs to: the claim `sid`. 22 characters of base64url. The tokens that a service account
+   * got with one key have one session.
    *
    * @generated from field: string session_id = 3;
    */
@@ -104,6 +105,13 @@ export type VerifiedToken = Message<"countersign.v1.VerifiedToken"> & {
    * @generated from field: string external_id = 12;
    */
   externalId: string;
+
+  /**
+   * What the subject is. A service that expects a person must look here.
+   *
+   * @generated from field: countersign.v1.SubjectKind subject_kind = 13;
+   */
+  subjectKind: SubjectKind;
 };
 
 /**
@@ -133,6 +141,41 @@ export type InvalidToken = Message<"countersign.v1.InvalidToken"> & {
  */
 export const InvalidTokenSchema: GenMessage<InvalidToken> = /*@__PURE__*/
   messageDesc(file_countersign_v1_verification, 1);
+
+/**
+ * What the subject of a token is.
+ *
+ * @generated from enum countersign.v1.SubjectKind
+ */
+export enum SubjectKind {
+  /**
+   * A server that knows of users alone.
+   *
+   * @generated from enum value: SUBJECT_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A user, who has logged in.
+   *
+   * @generated from enum value: SUBJECT_KIND_USER = 1;
+   */
+  USER = 1,
+
+  /**
+   * A service account: a program that speaks for itself. Its tokens have the claim `client_id`, which is their `sub`
+   * (RFC 9068 section 2.2).
+   *
+   * @generated from enum value: SUBJECT_KIND_SERVICE = 2;
+   */
+  SERVICE = 2,
+}
+
+/**
+ * Describes the enum countersign.v1.SubjectKind.
+ */
+export const SubjectKindSchema: GenEnum<SubjectKind> = /*@__PURE__*/
+  enumDesc(file_countersign_v1_verification, 0);
 
 /**
  * What is wrong with an access token. All of them mean the same to whoever holds the token: get a new one.
@@ -216,5 +259,5 @@ export enum InvalidReason {
  * Describes the enum countersign.v1.InvalidReason.
  */
 export const InvalidReasonSchema: GenEnum<InvalidReason> = /*@__PURE__*/
-  enumDesc(file_countersign_v1_verification, 0);
+  enumDesc(file_countersign_v1_verification, 1);
 
