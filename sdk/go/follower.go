@@ -44,6 +44,8 @@ type conversation struct {
 	// positions are the pings that ask for a position and were not answered yet, the earliest first.
 	positions []sentPosition
 	nonce     uint64
+	// latestPart is when the last part of a snapshot came.
+	latestPart time.Duration
 	// wall and monotonic are the time when the stream began.
 	wall      time.Time
 	monotonic time.Duration
@@ -62,7 +64,7 @@ type sentPosition struct {
 // start says what a new stream begins with.
 func (f *follower) start() (*countersignv1.WatchStart, *conversation) {
 	wall, monotonic := f.clock.Now()
-	return &countersignv1.WatchStart{Resume: f.position}, &conversation{wall: wall, monotonic: monotonic}
+	return &countersignv1.WatchStart{Resume: f.position}, &conversation{latestPart: monotonic, wall: wall, monotonic: monotonic}
 }
 
 // end forgets the position where the next stream must begin with a snapshot.
@@ -79,7 +81,8 @@ func (f *follower) ping(c *conversation) (ping *countersignv1.WatchPing, sent fu
 	if err := f.lookAtTheClock(wall, monotonic); err != nil {
 		return nil, nil, err
 	}
-	if len(c.pings) > 0 && monotonic-c.pings[0].sent > f.patience {
+	// For as long as a snapshot comes the server owes no answer: it stands behind it, and a large one takes longer.
+	if len(c.pings) > 0 && monotonic-max(c.pings[0].sent, c.latestPart) > f.patience {
 		return nil, nil, errSilent
 	}
 	c.nonce++
@@ -143,6 +146,9 @@ func (f *follower) trust(told *countersignv1.WatchKeySet) error {
 
 // revoke only ever adds: what was learned from another server stays true, and is forgotten in its time.
 func (f *follower) revoke(told *countersignv1.WatchRevoked, c *conversation) error {
+	if f.position == nil {
+		_, c.latestPart = f.clock.Now()
+	}
 	for _, session := range told.GetSessions() {
 		if len(session.GetSessionId()) != len(id{}) || session.GetForgetAt() == nil {
 			return fmt.Errorf("%w: a session without a name or an end", errNonsense)

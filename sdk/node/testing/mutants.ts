@@ -212,6 +212,13 @@ const MUTANTS: readonly Mutant[] = [
     "heartbeat-for-more-than-was-sent",
   ),
   m(
+    "a snapshot may take its time",
+    "follower",
+    "Math.max(oldest.sent, conversation.latestPart)",
+    "oldest.sent",
+    "a-large-snapshot",
+  ),
+  m(
     "silence ends the stream",
     "follower",
     "monotonic - Math.max(oldest.sent, conversation.latestPart) > this.#patience",

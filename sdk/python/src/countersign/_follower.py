@@ -48,12 +48,14 @@ class NonsenseError(BeginAnewError):
 class Conversation:
     """What is known of one stream."""
 
-    __slots__ = ("has_begun", "incarnation", "monotonic", "nonce", "pings", "positions", "wall")
+    __slots__ = ("has_begun", "incarnation", "latest_part", "monotonic", "nonce", "pings", "positions", "wall")
 
     def __init__(self, wall: int, monotonic: int) -> None:
         # When the stream began.
         self.wall = wall
         self.monotonic = monotonic
+        # When the last part of a snapshot came.
+        self.latest_part = monotonic
         self.has_begun = False
         self.incarnation = 0
         self.nonce = 0
@@ -142,7 +144,8 @@ class Follower:
         """
         wall, monotonic = self._clock.wall(), self._clock.monotonic()
         self._look_at_the_clock(wall, monotonic)
-        if conversation.pings and monotonic - conversation.pings[0][1] > self._patience:
+        # For as long as a snapshot comes the server owes no answer: it stands behind it, and a large one takes longer.
+        if conversation.pings and monotonic - max(conversation.pings[0][1], conversation.latest_part) > self._patience:
             raise SilentError("the server does not answer pings")
         conversation.nonce += 1
         nonce = conversation.nonce
@@ -202,6 +205,8 @@ class Follower:
 
     def _revoke(self, told: pb.WatchRevoked, conversation: Conversation) -> None:
         """Only ever adds: what was learned from another server stays true, and is forgotten in its time."""
+        if self._position is None:
+            conversation.latest_part = self._clock.monotonic()
         revocations = self._engine.revocations
         for session in told.sessions:
             if len(session.session_id) != 16 or not session.HasField("forget_at"):

@@ -154,7 +154,10 @@ impl Follower {
     ) -> Result<(), Ended> {
         let sent = self.options.clock.monotonic();
         self.look_at_the_clock(sent)?;
-        if session.pings.front().is_some_and(|(_, first)| sent.since(*first) > self.options.patience) {
+        // For as long as a snapshot comes the server owes no answer: it stands behind it, and a large one takes longer.
+        let owed_since =
+            session.pings.front().map(|&(_, first)| session.latest_part.map_or(first, |it| it.max(first)));
+        if owed_since.is_some_and(|since| sent.since(since) > self.options.patience) {
             return Err(Ended::Silent);
         }
         session.nonce += 1;
@@ -205,7 +208,10 @@ impl Follower {
 
     /// What is revoked is only ever added to: what was known from another server stays true, and is forgotten in
     /// its time.
-    fn revoke(&mut self, told: &v1::WatchRevoked, session: &Session) -> Result<(), Ended> {
+    fn revoke(&mut self, told: &v1::WatchRevoked, session: &mut Session) -> Result<(), Ended> {
+        if self.position.is_none() {
+            session.latest_part = Some(self.options.clock.monotonic());
+        }
         let index = &self.verifier.revocations().index;
         for revoked in &told.sessions {
             index.apply(&revoked_session(revoked).ok_or(Ended::Nonsense("of a session that has no name"))?);
@@ -252,13 +258,22 @@ struct Session {
     /// The pings that ask for a position and were not answered yet.
     positions: VecDeque<(u64, Asked)>,
     nonce: u64,
+    /// When the last part of a snapshot came.
+    latest_part: Option<Monotonic>,
     /// The time when the stream began, by both clocks.
     begun: (UnixMillis, Monotonic),
 }
 
 impl Session {
     const fn new(begun: (UnixMillis, Monotonic)) -> Self {
-        Self { incarnation: None, pings: VecDeque::new(), positions: VecDeque::new(), nonce: 0, begun }
+        Self {
+            incarnation: None,
+            pings: VecDeque::new(),
+            positions: VecDeque::new(),
+            nonce: 0,
+            latest_part: None,
+            begun,
+        }
     }
 
     /// Asks the server for a position. One too many takes the place of the oldest, as it does at the server.

@@ -52,6 +52,11 @@ pub(super) const ALL: &[Script] = &[
         "A ping that stays unanswered ends the stream; knowledge ages until the policy acts.",
         silence,
     ),
+    (
+        "a-large-snapshot",
+        "For as long as parts of a snapshot come the server owes no answer to a ping; then it does again.",
+        a_large_snapshot,
+    ),
     ("resume", "A lost stream goes on where it was.", resume),
     (
         "resume-in-a-snapshot",
@@ -258,6 +263,33 @@ fn silence(play: &mut Play) {
     play.ping();
     play.tell(beat(1, 5, 0));
     play.ask(&["ada"]);
+}
+
+fn a_large_snapshot(play: &mut Play) {
+    play.connect();
+    play.tell(begin(1, false));
+    play.tell(keys(&[key("k1", 0)]));
+    play.ping();
+    for part in [A, C] {
+        play.advance(4_000);
+        play.tell(revoked(&[session(part, LATER)], &[], None));
+        play.ping();
+    }
+    play.advance(5_000);
+    play.ping();
+    play.ask(&["ada"]);
+    play.tell(revoked(&[], &[], 5));
+    play.tell(beat(1, 5, 0));
+    play.ask(&["ada", "ada-elsewhere"]);
+    play.lose();
+    play.connect();
+    play.tell(begin(2, false));
+    play.ping();
+    play.advance(4_000);
+    play.tell(revoked(&[session(B, LATER)], &[], None));
+    play.advance(5_001);
+    play.ping();
+    play.connect();
 }
 
 fn resume(play: &mut Play) {
