@@ -14,6 +14,7 @@ mod logout;
 mod outside;
 mod refresh;
 mod refresh_growth;
+mod refresh_sqlite;
 mod sql_read;
 mod verify_cached;
 mod verify_growth;
@@ -51,6 +52,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("login_flood", |effort| Box::pin(login::flood(effort))),
     ("login_overload", |effort| Box::pin(login::overload(effort))),
     ("refresh", |effort| Box::pin(refresh::measure(effort))),
+    ("refresh_sqlite", |effort| Box::pin(refresh_sqlite::measure(effort))),
     ("refresh_sessions", |effort| Box::pin(refresh_growth::measure(effort))),
     ("logout", |effort| Box::pin(logout::measure(effort))),
     ("watchers", |effort| Box::pin(watchers::measure(effort))),

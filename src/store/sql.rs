@@ -16,6 +16,7 @@ pub use self::schema::{Schema, SchemaError};
 pub(in crate::store) use self::schema::migrate;
 
 use self::driver::values;
+use self::group::Groups;
 pub(in crate::store) use self::pool::{Connection, Pool};
 
 use self::pool::PoolOptions;
@@ -26,6 +27,7 @@ use crate::store::StoreError;
 pub mod dialect;
 pub mod driver;
 mod failure;
+mod group;
 mod keys;
 mod ledger;
 mod pool;
@@ -118,6 +120,8 @@ pub struct SqlStore<D: Dialect> {
     time: TimeSource,
     deadline: Duration,
     writing: Arc<Writing>,
+    /// Where writes are done together, when one connection does them all.
+    groups: Option<Arc<Groups<D>>>,
 }
 
 impl<D: Dialect> Clone for SqlStore<D> {
@@ -128,6 +132,7 @@ impl<D: Dialect> Clone for SqlStore<D> {
             time: self.time.clone(),
             deadline: self.deadline,
             writing: Arc::clone(&self.writing),
+            groups: self.groups.clone(),
         }
     }
 }
@@ -161,7 +166,7 @@ impl<D: Dialect> SqlStore<D> {
     pub(in crate::store) fn over_network(options: &NetworkOptions, connect: D::Options) -> Self {
         let pool = Pool::new(connect, PoolOptions::network(options.connections, options.statement_limit()));
         let (time, deadline, writing) = (options.time.clone(), options.deadline, Arc::new(Writing::new()));
-        Self { readers: pool.clone(), writers: pool, time, deadline, writing }
+        Self { readers: pool.clone(), writers: pool, time, deadline, writing, groups: None }
     }
 
     /// A store in one file: one connection writes, others read.
@@ -171,10 +176,12 @@ impl<D: Dialect> SqlStore<D> {
         clock: Arc<dyn Clock>,
         deadline: Duration,
     ) -> Self {
+        let (writers, time) = (Pool::new(writer, PoolOptions::file(1)), TimeSource::Clock(clock));
         Self {
             readers: Pool::new(readers.0, PoolOptions::file(readers.1)),
-            writers: Pool::new(writer, PoolOptions::file(1)),
-            time: TimeSource::Clock(clock),
+            groups: Some(Groups::new(writers.clone(), time.clone(), deadline)),
+            writers,
+            time,
             deadline,
             writing: Arc::new(Writing::new()),
         }
@@ -227,7 +234,17 @@ impl<D: Dialect> SqlStore<D> {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let (time, deadline) = (self.time.clone(), self.deadline.min(limit));
+        let deadline = self.deadline.min(limit);
+        if mode != Mode::Read
+            && let Some(groups) = &self.groups
+        {
+            let outcome = groups.run(mode, arguments, work, deadline).await.map_err(Failure::of::<D>);
+            if outcome.is_err() {
+                self.writing.failed();
+            }
+            return outcome;
+        }
+        let time = self.time.clone();
         let pool = if mode == Mode::Read { self.readers.clone() } else { self.writers.clone() };
         let doubtful = self.deadline / 5;
         let task = tokio::spawn(async move {

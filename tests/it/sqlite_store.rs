@@ -39,6 +39,7 @@ impl Backend for Sqlite {
 
 mod damage;
 mod files;
+mod groups;
 
 mod conformance {
     crate::conformance::every_case!(crate::sqlite_store::Sqlite);

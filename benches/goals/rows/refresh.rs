@@ -32,8 +32,13 @@ pub(super) struct Refresher {
 impl Refresher {
     /// So many clients that have these sessions among them.
     pub(super) fn callers(held: &[Held], callers: usize) -> Vec<Self> {
+        Self::with_tokens(&held.iter().map(|held| held.token.clone()).collect::<Vec<_>>(), callers)
+    }
+
+    /// The same for sessions of which the refresh tokens are known.
+    pub(super) fn with_tokens(tokens: &[String], callers: usize) -> Vec<Self> {
         let of = |seed: usize| Self {
-            tokens: held.iter().skip(seed).step_by(callers).map(|held| held.token.clone()).collect(),
+            tokens: tokens.iter().skip(seed).step_by(callers).cloned().collect(),
             asked: 0,
             draw: Draw::new(seed as u64),
         };

@@ -1,5 +1,6 @@
 //! What can go wrong inside an SQL store, and what the callers hear of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::dialect::{Dialect, Fault};
@@ -32,6 +33,12 @@ pub enum Failure {
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
+    /// Whoever did the work has gone away: the runtime is shutting down, or a defect of ours.
+    #[error("the call was cut off")]
+    Lost,
+    /// The transaction failed that it was a part of.
+    #[error("{0}")]
+    OfGroup(Arc<Self>),
     /// The task was cut off: the runtime is shutting down, or a defect of ours.
     #[error("the call was cut off: {0}")]
     CutOff(tokio::task::JoinError),
@@ -45,13 +52,22 @@ impl Failure {
             Self::Sql(sqlx::Error::Database(error)) if error.is_unique_violation() => Fault::Conflict,
             Self::Sql(sqlx::Error::Database(error)) => D::fault(error.as_ref()),
             Self::Contended => Fault::Conflict,
+            Self::OfGroup(failure) => failure.fault::<D>(),
             _ => Fault::Other,
+        }
+    }
+
+    /// What went wrong, by itself.
+    fn cause(&self) -> &Self {
+        match self {
+            Self::OfGroup(failure) => failure.cause(),
+            failure => failure,
         }
     }
 
     /// What the callers of a store hear.
     pub(super) fn of<D: Dialect>(self) -> StoreError {
-        let what = match &self {
+        let what = match self.cause() {
             Self::Corrupt(what) => (*what).to_owned(),
             // The driver's own text may quote the value.
             Self::Sql(sqlx::Error::ColumnDecode { index, .. }) => format!("column {index}"),
