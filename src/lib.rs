@@ -24,5 +24,7 @@ pub mod spelling;
 pub mod store;
 pub mod telemetry;
 pub mod text;
+#[cfg(feature = "test-server")]
+pub mod testing;
 pub mod token;
 pub mod transport;

@@ -139,6 +139,7 @@ impl Service {
 fn name_of(right: &Right) -> String {
     match right {
         Right::Certificate(names) => names.join(" "),
+        Right::Anybody => Actor::Operator.to_string(),
         Right::Token(token) => Actor::User(token.subject).to_string(),
         Right::Key(key) => format!("service_key:{}", key.id),
     }
@@ -155,6 +156,7 @@ async fn caller(
     let not_allowed = |why: String| AuthError::from(Reason::CallerNotAllowed).caused_by(why);
     let token = match &admitted.right {
         Right::Certificate(names) => return Ok(Caller::certificate(names)),
+        Right::Anybody => return Ok(Caller::operator()),
         Right::Token(token) => token,
         Right::Key(key) => {
             let account = administration.service_keys.account(key, peer).await?;
