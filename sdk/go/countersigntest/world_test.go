@@ -5,6 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -213,5 +216,32 @@ func TestServerThatDoesNotStartSaysWhyAndOneThatIsStoppedIsGone(t *testing.T) {
 	if answer, err := http.Get(server.HTTP() + "/.well-known/jwks.json"); err == nil {
 		answer.Body.Close()
 		t.Error("it still serves")
+	}
+}
+
+func TestExampleOfThePagePasses(t *testing.T) {
+	world(t)
+	page, err := os.ReadFile("../../../docs/testing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile("(?s)```go\n(.*?)```").FindSubmatch(page)
+	if example == nil {
+		t.Fatal("docs/testing.md has no example")
+	}
+	// Within the module, for its imports; a folder that begins with _ is none of the package's own.
+	folder, err := os.MkdirTemp(".", "_page")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	if err := os.WriteFile(filepath.Join(folder, "page_test.go"), example[1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command("go", "test", "-count=1", "-v", ".")
+	run.Dir = folder
+	said, err := run.CombinedOutput()
+	if err != nil || !strings.Contains(string(said), "--- PASS: TestTokenExpires") {
+		t.Errorf("%v: %s", err, said)
 	}
 }

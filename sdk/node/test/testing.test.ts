@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { test, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
 import { CallError, type Verification, type Verifier } from "../src/index.js";
 import { TestServer, type TokenState, type World } from "../src/testing.js";
 import { hasTool } from "../testing/tool.js";
@@ -141,6 +143,30 @@ test("a server that does not start says why, and one that is stopped is gone", a
   assert.equal(server.issuer, "https://auth.test");
   await server.stop();
   await assert.rejects(fetch(`${server.http}/.well-known/jwks.json`));
+});
+
+test("the example of docs/testing.md passes", async (t) => {
+  if ((await world(t)) === undefined) {
+    return;
+  }
+  const page = readFileSync(new URL("../../../../docs/testing.md", import.meta.url), "utf8");
+  const example = /```js\n([^]*?)```/.exec(page)?.[1];
+  assert.ok(example !== undefined);
+  const folder = new URL("../example/", import.meta.url);
+  mkdirSync(folder, { recursive: true });
+  const file = new URL("page.test.mjs", folder);
+  writeFileSync(file, example);
+  const run = spawn(process.execPath, ["--test", fileURLToPath(file)], {
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let said = "";
+  run.stdout.on("data", (data: Buffer) => {
+    said += data.toString();
+  });
+  const [code] = (await once(run, "close")) as [number];
+  assert.equal(code, 0, said);
+  assert.match(said, /pass 1\n/);
 });
 
 test("neither the run of the tests waits for the server nor the server outlives it", async (t) => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -164,6 +165,21 @@ def test_what_a_server_refuses_is_said_and_one_that_is_stopped_is_gone(server: T
         urllib.request.urlopen(url)
 
 
+def run_pytest(folder: Path) -> int:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+
+
+@pytest.mark.server
+def test_the_example_of_the_page_passes(server: TestServer, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "testing.md").read_text(encoding="utf-8")
+    conftest, example = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "test_page.py").write_text(example)
+    assert run_pytest(tmp_path) == 0
+
+
 @pytest.mark.server
 def test_a_run_of_pytest_has_the_fixtures_and_leaves_no_server_behind(server: TestServer, tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["countersign.testing.plugin"]\n')
@@ -179,10 +195,7 @@ def test_a_run_of_pytest_has_the_fixtures_and_leaves_no_server_behind(server: Te
             """
         )
     )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    run = subprocess.run(command, cwd=tmp_path, env=environment, check=False)
-    assert run.returncode == 7
+    assert run_pytest(tmp_path) == 7
     url = (tmp_path / "http").read_text() + "/.well-known/jwks.json"
     latest = time.monotonic() + 10
     while time.monotonic() < latest:
