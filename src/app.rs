@@ -124,6 +124,10 @@ pub enum StartError {
         /// Why.
         source: Box<TlsError>,
     },
+    /// A world of the test server.
+    #[cfg(feature = "test-server")]
+    #[error("cannot make a world: {0}")]
+    World(Box<dyn std::error::Error + Send + Sync>),
     /// A port.
     #[error("{setting}: cannot listen on {address}: {source}")]
     Listen {

@@ -1,7 +1,7 @@
 //! All worlds: made when they are named, forgotten when nobody calls them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(super) struct House {
     idle: Duration,
     rooms: Mutex<HashMap<WorldName, Arc<Room>>>,
     /// How many are made at once: more would each take as long as all.
-    making: Semaphore,
+    making: Arc<Semaphore>,
     /// Worlds live here, and not where the call runs that is the first to name them.
     runtime: Handle,
     ourselves: Weak<Self>,
@@ -39,6 +39,8 @@ struct Room {
     world: OnceCell<Arc<World>>,
     /// How many calls are in it.
     inside: Arc<AtomicUsize>,
+    /// Whether it was taken out, and no world may be made in it any more.
+    retired: AtomicBool,
     /// When it was last entered, in milliseconds of the machine's monotonic clock.
     entered: AtomicU64,
 }
@@ -55,7 +57,7 @@ impl House {
             most,
             idle,
             rooms: Mutex::default(),
-            making: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            making: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             runtime: Handle::current(),
             ourselves: ourselves.clone(),
         })
@@ -63,7 +65,7 @@ impl House {
 
     /// The world of this name, which is made if there is none.
     pub(super) async fn open(&self, name: &WorldName) -> Result<Arc<World>, StartError> {
-        let (room, _stay) = self.room(name).map_err(|full| StartError::Threads(std::io::Error::other(full)))?;
+        let (room, _stay) = self.room(name).map_err(|full| StartError::World(full.into()))?;
         self.furnished(name, &room).await
     }
 
@@ -104,16 +106,26 @@ impl House {
         Ok((room, stay))
     }
 
-    /// The world of a room; of several that enter first, one makes it.
+    /// The world of a room; of several that enter first, one makes it. It is made to the end, whether or not they wait for it.
     async fn furnished(&self, name: &WorldName, room: &Arc<Room>) -> Result<Arc<World>, StartError> {
-        let make = async || {
-            let (name, shared, ourselves) = (name.clone(), self.shared.clone(), self.ourselves.clone());
-            let _turn = self.making.acquire().await;
-            let made = async move { World::build(name, &shared, ourselves).await };
-            let made = self.runtime.spawn(made).await;
-            made.unwrap_or_else(|panicked| Err(StartError::Threads(std::io::Error::other(panicked))))
+        if let Some(world) = room.world.get() {
+            return Ok(Arc::clone(world));
+        }
+        let (name, room) = (name.clone(), Arc::clone(room));
+        let (shared, making, ourselves) =
+            (Arc::clone(&self.shared), Arc::clone(&self.making), self.ourselves.clone());
+        let make = async move {
+            let made = room.world.get_or_try_init(async || {
+                let _turn = making.acquire().await;
+                if room.retired.load(Ordering::SeqCst) {
+                    return Err(StartError::World("it was forgotten before it was made".into()));
+                }
+                World::build(name, &shared, ourselves).await.map(Arc::new)
+            });
+            made.await.cloned()
         };
-        room.world.get_or_try_init(async || make().await.map(Arc::new)).await.cloned()
+        let made = self.runtime.spawn(make).await;
+        made.unwrap_or_else(|panicked| Err(StartError::World(panicked.into())))
     }
 
     /// Forgets the world that was called longest ago, if that is long enough ago.
@@ -139,8 +151,10 @@ impl House {
     /// Frees what a room that is taken out holds.
     fn retire(&self, room: &Arc<Room>) {
         let room = Arc::clone(room);
+        room.retired.store(true, Ordering::SeqCst);
         self.runtime.spawn(async move {
-            if let Some(world) = room.world.get() {
+            // Waits for one that is being made.
+            if let Ok(world) = room.world.get_or_try_init(async || Err(())).await {
                 world.stop().await;
             }
         });
