@@ -2,6 +2,8 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use countersign::grpc::proto::test_v1::{TokenKind, TokenState};
@@ -17,7 +19,7 @@ fn ended(server: &mut TestServer) -> Option<i32> {
         if let Some(status) = server.child.try_wait().unwrap() {
             return status.code();
         }
-        std::thread::yield_now();
+        thread::yield_now();
     }
     panic!("it still runs");
 }
@@ -62,15 +64,19 @@ fn it_ends_when_the_program_is_killed_that_has_started_it() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut out = BufReader::new(shell.stdout.take().unwrap());
-    let mut line = String::new();
-    out.read_line(&mut line).unwrap();
-    assert!(line.contains("\"grpc\""), "{line}");
+    let (sender, lines) = channel();
+    let out = BufReader::new(shell.stdout.take().unwrap());
+    thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let line = lines.recv_timeout(PATIENCE).unwrap();
+    let announcement: serde_json::Value = serde_json::from_str(&line).unwrap();
     shell.kill().unwrap();
     shell.wait().unwrap();
     // Standard output is at its end when its last writer is gone.
-    line.clear();
-    assert_eq!(out.read_line(&mut line).unwrap(), 0, "{line}");
+    let end = lines.recv_timeout(PATIENCE);
+    if end != Err(RecvTimeoutError::Disconnected) {
+        let _ = Command::new("kill").arg(announcement["pid"].to_string()).status();
+        panic!("it still runs: {end:?}");
+    }
 }
 
 #[test]
@@ -82,7 +88,7 @@ fn nothing_but_loopback_is_served_and_nothing_but_memory_is_used() {
         ["--max-worlds", "0"],
         ["--world-idle", "soon"],
     ] {
-        let outcome = run(&[&["test-server"][..], &arguments].concat(), &[]);
+        let outcome = run(&[&["test-server", "--until-stdin-closes"][..], &arguments].concat(), &[]);
         assert_eq!((outcome.code, outcome.out.as_str()), (2, ""), "{arguments:?}: {}", outcome.err);
         assert!(!outcome.err.is_empty());
     }
@@ -95,7 +101,7 @@ fn nothing_but_loopback_is_served_and_nothing_but_memory_is_used() {
     ] {
         let file = folder.path().join("test.toml");
         std::fs::write(&file, text).unwrap();
-        let outcome = run(&["test-server", "--config", file.to_str().unwrap()], &[]);
+        let outcome = run(&["test-server", "--until-stdin-closes", "--config", file.to_str().unwrap()], &[]);
         assert_eq!(outcome.code, 2, "{what}: {}", outcome.err);
         assert!(outcome.err.contains(what), "{what}: {}", outcome.err);
     }
