@@ -126,11 +126,7 @@ pub type GrpcService = VerifyAtOnce<AxumRouter>;
 
 /// Everything that the gRPC port serves, as [`routes`] does, with a short cut for a plain Verify. Put a [`Peer`] into
 /// the extensions of each request.
-pub fn service(
-    auth: Arc<dyn Authenticate>,
-    health: &Health,
-    options: GrpcOptions,
-) -> GrpcService {
+pub fn service(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> GrpcService {
     let (allow, calls) = (Arc::new(options.allow.clone()), options.calls.clone());
     let max_request_bytes = options.max_request_bytes;
     let ordinary = routes(Arc::clone(&auth), health, options);

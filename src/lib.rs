@@ -23,8 +23,8 @@ pub mod secret;
 pub mod spelling;
 pub mod store;
 pub mod telemetry;
-pub mod text;
 #[cfg(feature = "test-server")]
 pub mod testing;
+pub mod text;
 pub mod token;
 pub mod transport;

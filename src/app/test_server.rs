@@ -15,8 +15,8 @@ use crate::grpc;
 use crate::http;
 use crate::lifecycle::Lifecycle;
 use crate::listener::{self, Budget, Port};
-use crate::testing::WorldName;
 pub use crate::testing::WORLD_HEADER;
+use crate::testing::WorldName;
 use crate::transport::TrustedProxies;
 
 use world::Shared;

@@ -44,7 +44,8 @@ pub(super) fn preset(encryption_key: &str) -> Vec<Override> {
 pub(super) fn check(config: &Config) -> Result<(), Problem> {
     for (key, address) in [("grpc.listen", config.grpc.listen), ("edge.listen", config.edge.listen)] {
         if !address.ip().is_loopback() {
-            let what = format!("{address} is reached from other machines: a test server hands tokens to anybody");
+            let what =
+                format!("{address} is reached from other machines: a test server hands tokens to anybody");
             return Err(Problem::new(key, what));
         }
     }

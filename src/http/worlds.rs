@@ -202,6 +202,9 @@ mod tests {
         assert_eq!(rpc("GET", "/v1/auth/sessions").as_deref(), Some("ListOwnSessions"));
         assert_eq!(rpc("DELETE", "/v1/auth/sessions/x").as_deref(), Some("RevokeOwnSessions"));
         assert_eq!(rpc("GET", "/.well-known/jwks.json"), None);
-        assert_eq!([status_of(14), status_of(13), status_of(2), status_of(16)].map(|it| it.as_u16()), [503, 500, 500, 401]);
+        assert_eq!(
+            [status_of(14), status_of(13), status_of(2), status_of(16)].map(|it| it.as_u16()),
+            [503, 500, 500, 401]
+        );
     }
 }

@@ -189,7 +189,10 @@ impl Minter {
             TokenState::WithdrawnKey => {
                 let withdrawn = self.withdrawn().await?;
                 let key = withdrawn.keys.signing.signing().find(|key| key.id().as_str() == withdrawn.id);
-                (sign(key.ok_or_else(|| AuthError::internal("the withdrawn key is gone"))?)?, Some(withdrawn.position))
+                (
+                    sign(key.ok_or_else(|| AuthError::internal("the withdrawn key is gone"))?)?,
+                    Some(withdrawn.position),
+                )
             }
             TokenState::BadSignature => (with_another_end(&sign(signer)?), None),
             TokenState::Malformed => (sign(signer)?.replace('.', ""), None),

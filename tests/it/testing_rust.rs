@@ -18,7 +18,8 @@ fn world() -> World {
 }
 
 fn options() -> Options {
-    let binary = std::env::var_os("COUNTERSIGN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_countersign").into());
+    let binary =
+        std::env::var_os("COUNTERSIGN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_countersign").into());
     Options { binary: Some(PathBuf::from(binary)), ..Options::default() }
 }
 
@@ -50,8 +51,15 @@ async fn every_state_is_what_a_verifier_in_this_process_says() {
     }
     let tenant = serde_json::json!({ "tenant": "acme", "seats": 7 });
     let tenant = tenant.as_object().unwrap().clone();
-    let minted =
-        world.access_token().username("ada").roles(["admin"]).claims(tenant).external_id("42").mint().await.unwrap();
+    let minted = world
+        .access_token()
+        .username("ada")
+        .roles(["admin"])
+        .claims(tenant)
+        .external_id("42")
+        .mint()
+        .await
+        .unwrap();
     let token = verifier.verify(&minted.token, &[]).await.unwrap();
     assert_eq!((token.username.as_str(), token.external_id.as_deref()), ("ada", Some("42")));
     assert_eq!(token.subject.to_string(), minted.user_id);

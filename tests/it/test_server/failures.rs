@@ -79,7 +79,11 @@ async fn a_rule_that_could_never_hold_is_refused() {
     };
     let login = || "countersign.v1.AuthService/Login".to_owned();
     for request in [
-        FailMethodRequest { method: "countersign.v1.AuthService/Logn".to_owned(), failure: reason("INTERNAL"), ..Default::default() },
+        FailMethodRequest {
+            method: "countersign.v1.AuthService/Logn".to_owned(),
+            failure: reason("INTERNAL"),
+            ..Default::default()
+        },
         FailMethodRequest { method: login(), failure: reason("NO_SUCH_REASON"), ..Default::default() },
         FailMethodRequest { method: login(), failure: Some(Failure::Code(0)), ..Default::default() },
         FailMethodRequest { method: login(), ..Default::default() },
@@ -94,6 +98,7 @@ async fn a_rule_that_could_never_hold_is_refused() {
     for _ in 0..64 {
         fail(&mut world, "*", reason("INTERNAL"), 1).await;
     }
-    let more = FailMethodRequest { method: "*".to_owned(), failure: reason("INTERNAL"), ..Default::default() };
+    let more =
+        FailMethodRequest { method: "*".to_owned(), failure: reason("INTERNAL"), ..Default::default() };
     assert_eq!(refused(&mut world, more).await, Code::InvalidArgument);
 }

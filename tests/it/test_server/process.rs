@@ -26,12 +26,22 @@ fn ended(server: &mut TestServer) -> Option<i32> {
 
 #[test]
 fn one_line_says_where_everything_is() {
-    let server = TestServer::start(&["--issuer", "https://auth.test", "--audience", "orders", "--audience", "billing"]);
+    let server = TestServer::start(&[
+        "--issuer",
+        "https://auth.test",
+        "--audience",
+        "orders",
+        "--audience",
+        "billing",
+    ]);
     let said = &server.announcement;
     assert!(server.grpc.ip().is_loopback() && server.http.ip().is_loopback() && server.grpc != server.http);
     assert_eq!(said["issuer"], "https://auth.test");
     assert_eq!((said["audience"].as_str(), said["audiences"][1].as_str()), (Some("orders"), Some("billing")));
-    assert_eq!(said["jwksUrl"].as_str(), Some(format!("http://{}/.well-known/jwks.json", server.http).as_str()));
+    assert_eq!(
+        said["jwksUrl"].as_str(),
+        Some(format!("http://{}/.well-known/jwks.json", server.http).as_str())
+    );
     assert_eq!(said["jwks"]["keys"][0]["alg"], "EdDSA");
     assert_eq!(said["worldHeader"], "x-countersign-world");
     assert_eq!(said["pid"], server.child.id());
@@ -55,7 +65,8 @@ fn it_ends_when_its_standard_input_is_closed_and_with_sigterm() {
 #[test]
 fn it_ends_when_the_program_is_killed_that_has_started_it() {
     // The shell holds the one end of the pipe that is the server's standard input.
-    let script = r#"mkfifo "$2/in"; exec 3<>"$2/in"; "$1" test-server --until-stdin-closes <"$2/in" 3>&- & wait"#;
+    let script =
+        r#"mkfifo "$2/in"; exec 3<>"$2/in"; "$1" test-server --until-stdin-closes <"$2/in" 3>&- & wait"#;
     let folder = tempfile::tempdir().unwrap();
     let mut shell = Command::new("sh")
         .args(["-c", script, "sh", env!("CARGO_BIN_EXE_countersign")])
@@ -112,7 +123,8 @@ fn nothing_but_loopback_is_served_and_nothing_but_memory_is_used() {
 async fn a_file_configures_it_and_the_environment_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.toml");
-    std::fs::write(&file, "[tokens]\naccess_ttl = \"90s\"\n\n[edge]\nrefresh_transport = \"body\"\n").unwrap();
+    std::fs::write(&file, "[tokens]\naccess_ttl = \"90s\"\n\n[edge]\nrefresh_transport = \"body\"\n")
+        .unwrap();
     let server = TestServer::start(&["--config", file.to_str().unwrap()]);
     assert_eq!(server.announcement["accessTtlSeconds"], 90);
     let mut world = server.world("");

@@ -73,7 +73,8 @@ async fn a_token_speaks_of_the_user_that_was_asked_for() {
             it.external_id = "42".to_owned();
             it.lifetime = Some(prost_types::Duration { seconds: 7200, nanos: 0 });
             let tenant = prost_types::Value { kind: Some(Kind::StringValue("acme".to_owned())) };
-            it.custom_claims = Some(prost_types::Struct { fields: BTreeMap::from([("tenant".to_owned(), tenant)]) });
+            it.custom_claims =
+                Some(prost_types::Struct { fields: BTreeMap::from([("tenant".to_owned(), tenant)]) });
         })
         .await
         .unwrap();
@@ -102,7 +103,8 @@ async fn what_no_token_can_be_is_refused() {
         let refused = world.mint(kind, state, |_| ()).await.unwrap_err();
         assert_eq!((refused.code, refused.reason.as_str()), (Code::InvalidArgument, "INVALID_REQUEST"));
     }
-    let audience = world.mint(TokenKind::Access, TokenState::Good, |it| it.audiences = vec!["x".to_owned()]).await;
+    let audience =
+        world.mint(TokenKind::Access, TokenState::Good, |it| it.audiences = vec!["x".to_owned()]).await;
     assert_eq!(audience.unwrap_err().code, Code::InvalidArgument);
 }
 

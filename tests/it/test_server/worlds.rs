@@ -37,7 +37,8 @@ async fn a_test(mut world: World, number: u64) {
     } else {
         world.refresh(&tokens.refresh_token).await.unwrap_or_else(|refused| panic!("{number}: {refused:?}"));
     }
-    let revoked = world.mint(TokenKind::Access, TokenState::Revoked, |it| it.user_id.clone_from(&id)).await.unwrap();
+    let revoked =
+        world.mint(TokenKind::Access, TokenState::Revoked, |it| it.user_id.clone_from(&id)).await.unwrap();
     assert_eq!(world.verify(&revoked.token).await.unwrap(), Err("REVOKED".to_owned()));
     assert_eq!(world.verify(&tokens.access_token).await.unwrap(), Ok("ada".to_owned()));
 }
@@ -87,7 +88,10 @@ async fn a_world_is_named_over_http_by_header_path_or_host() {
     http.post("/v1/auth/login", &[], &login).await.assert_refused(401, "INVALID_CREDENTIALS");
 
     let keys = async |path: &str| http.get(path, &[]).await.json()["keys"][0]["kid"].clone();
-    assert_eq!(keys("/worlds/one/.well-known/jwks.json").await, keys("/worlds/one/.well-known/jwks.json").await);
+    assert_eq!(
+        keys("/worlds/one/.well-known/jwks.json").await,
+        keys("/worlds/one/.well-known/jwks.json").await
+    );
     assert_ne!(keys("/worlds/one/.well-known/jwks.json").await, keys("/.well-known/jwks.json").await);
     assert_eq!(http.get("/.well-known/jwks.json", &[]).await.json(), server.announcement["jwks"]);
 
