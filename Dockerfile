@@ -53,11 +53,11 @@ WORKDIR /build
 COPY --from=manifests /build .
 # The stubs of our own crates are forgotten again, or cargo would take them for built where a source is older.
 RUN . /cross \
-    && cargo auditable build --quiet --profile dist --locked --bin countersign \
+    && cargo auditable build --quiet --profile dist --locked --no-default-features --features jemalloc --bin countersign \
     && cargo clean --quiet --profile dist --package countersign --package countersign-verifier
 COPY . .
 RUN . /cross \
-    && cargo auditable build --quiet --profile dist --locked --bin countersign \
+    && cargo auditable build --quiet --profile dist --locked --no-default-features --features jemalloc --bin countersign \
     && mkdir -p /out/state \
     && cp "target/$CARGO_BUILD_TARGET/dist/countersign" /out/countersign
 

@@ -8,10 +8,14 @@ mod gauges;
 mod keys;
 mod observed;
 mod stores;
+#[cfg(feature = "test-server")]
+mod test_server;
 mod tls;
 
 pub use administration::Administration;
 pub use stores::Stores;
+#[cfg(feature = "test-server")]
+pub use test_server::{TestServer, TestServerOptions, WORLD_HEADER};
 pub use tls::ListenersTls;
 
 use gauges::Gauges;
@@ -122,6 +126,10 @@ pub enum StartError {
         /// Why.
         source: Box<TlsError>,
     },
+    /// A world of the test server.
+    #[cfg(feature = "test-server")]
+    #[error("cannot make a world: {0}")]
+    World(Box<dyn std::error::Error + Send + Sync>),
     /// A port.
     #[error("{setting}: cannot listen on {address}: {source}")]
     Listen {
@@ -175,6 +183,69 @@ struct Assembly {
     tls: ListenersTls,
 }
 
+/// What an assembly is put together over.
+struct Ground {
+    clock: Arc<dyn Clock>,
+    stores: Stores,
+    keys: Arc<Keyring>,
+    keeper: Option<Arc<KeyKeeper>>,
+    metrics: Metrics,
+    passwords: Arc<HashingPool>,
+    tls: ListenersTls,
+}
+
+impl Assembly {
+    /// The use cases over their stores, and what keeps them; beside it, the use cases as they are.
+    async fn over(config: Config, ground: Ground) -> Result<(Self, Arc<Authenticator>), StartError> {
+        let Ground { clock, stores, keys, keeper, metrics, passwords, tls } = ground;
+        let password_policy = password_policy(&config)?;
+        let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
+        let revocations =
+            Revocations::new(stores.ledger.clone(), stores.push.clone(), clock.clone(), horizon);
+        let revocations = match &keeper {
+            Some(keeper) => revocations.with_keys(keeper.clone()),
+            None => revocations,
+        };
+        let enforced =
+            (config.revocation.on_stale == OnStale::Fail).then_some(config.revocation.max_staleness);
+        let service_tokens = ServiceTokens::new(stores.service_accounts.clone(), clock.clone());
+        let service_keys = service_tokens.keys();
+        let parts = Parts {
+            service_tokens,
+            users: stores.users.clone(),
+            ledger: stores.ledger.clone(),
+            sessions: stores.sessions.clone(),
+            revocations: revocations.clone(),
+            keys: keys.clone(),
+            passwords: passwords.clone(),
+            password_policy: password_policy.clone(),
+            throttle: stores.throttle.clone(),
+            clock: clock.clone(),
+        };
+        let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
+        let readiness = Readiness::new(enforced);
+        readiness.set_warning("schema", stores.schema_warning.clone());
+        let parts = Self {
+            authenticator: observed::calls(authenticator.clone(), &metrics),
+            passwords,
+            password_policy,
+            service_keys,
+            metrics,
+            key_reload_failures: Arc::default(),
+            clock,
+            stores,
+            keys,
+            keeper,
+            revocations,
+            readiness,
+            health: Health::new().await,
+            tls,
+            config,
+        };
+        Ok((parts, authenticator))
+    }
+}
+
 impl App {
     /// Opens keys and stores and binds the ports, in this order, so that a service with a broken configuration
     /// is never seen by a load balancer. `migrate` brings the database's schema up to date first.
@@ -201,33 +272,6 @@ impl App {
         };
         let passwords = HashingPool::start(hashing, clock.clone()).map_err(StartError::Threads)?;
         let passwords = Arc::new(passwords);
-
-        let password_policy = password_policy(&config)?;
-
-        let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
-        let revocations =
-            Revocations::new(stores.ledger.clone(), stores.push.clone(), clock.clone(), horizon);
-        let revocations = match &keeper {
-            Some(keeper) => revocations.with_keys(keeper.clone()),
-            None => revocations,
-        };
-        let enforced =
-            (config.revocation.on_stale == OnStale::Fail).then_some(config.revocation.max_staleness);
-        let service_tokens = ServiceTokens::new(stores.service_accounts.clone(), clock.clone());
-        let service_keys = service_tokens.keys();
-        let parts = Parts {
-            service_tokens,
-            users: stores.users.clone(),
-            ledger: stores.ledger.clone(),
-            sessions: stores.sessions.clone(),
-            revocations: revocations.clone(),
-            keys: keys.clone(),
-            passwords: passwords.clone(),
-            password_policy: password_policy.clone(),
-            throttle: stores.throttle.clone(),
-            clock: clock.clone(),
-        };
-        let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
         let trusted_proxies = TrustedProxies::new(config.grpc.trusted_networks()?);
         let budget = budget(&config, trusted_proxies.clone())?;
         let grpc = Port::new(bind("grpc.listen", config.grpc.listen).await?, tls.grpc.clone());
@@ -238,25 +282,8 @@ impl App {
         let operations =
             Port::new(operations, tls.operations.clone()).within(Budget::new(OPERATIONS_BYTES, |_| true));
         let allow = allow_list(&config)?;
-        let readiness = Readiness::new(enforced);
-        readiness.set_warning("schema", stores.schema_warning.clone());
-        let parts = Assembly {
-            authenticator: observed::calls(authenticator.clone(), &metrics),
-            passwords: passwords.clone(),
-            password_policy,
-            service_keys,
-            metrics,
-            key_reload_failures: Arc::default(),
-            clock,
-            stores,
-            keys,
-            keeper,
-            revocations,
-            readiness,
-            health: Health::new().await,
-            tls,
-            config,
-        };
+        let ground = Ground { clock, stores, keys, keeper, metrics, passwords: passwords.clone(), tls };
+        let (parts, authenticator) = Assembly::over(config, ground).await?;
         let listening = [Some(&grpc), http.as_ref().map(edge::Edge::port), Some(&operations)];
         parts.metrics.add(Arc::new(Gauges::of(&parts, passwords, authenticator, listening, budget.clone())));
         Ok(Self { parts: Arc::new(parts), grpc, http, operations, trusted_proxies, allow, cores })
@@ -429,6 +456,8 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
             allowed_origins: AllowedOrigins::new(&config.ext_authz.allowed_origins),
             error_response: config.ext_authz.error_response,
         }),
+        #[cfg(feature = "test-server")]
+        test: None,
     }
 }
 

@@ -29,6 +29,8 @@ pub mod serve;
 mod service;
 pub mod service_account;
 pub mod session;
+#[cfg(feature = "test-server")]
+pub mod test_server;
 pub mod tls;
 pub mod user;
 
@@ -53,6 +55,9 @@ pub enum Command {
     Dev(dev::Dev),
     /// Run the service
     Serve(serve::Serve),
+    /// Run the service in memory, for tests of services that call it: loopback only, open to every caller
+    #[cfg(feature = "test-server")]
+    TestServer(test_server::TestServer),
     /// Bring the database to the schema of this release
     Migrate(migrate::Migrate),
     /// Create, show and change users
@@ -86,6 +91,8 @@ pub async fn run(cli: Cli, program: &dyn Program, out: &mut dyn Write) -> Result
     match cli.command {
         Command::Dev(command) => command.run(program).await,
         Command::Serve(command) => command.run(program).await,
+        #[cfg(feature = "test-server")]
+        Command::TestServer(command) => command.run(program).await,
         Command::Migrate(command) => command.run(program, out).await,
         // It holds the whole configuration while it works.
         Command::User(command) => Box::pin(command.run(program, out)).await,

@@ -37,6 +37,8 @@ mod secret;
 mod sessions;
 mod shutdown;
 mod telemetry;
+#[cfg(feature = "test-server")]
+mod test_server;
 mod throttle;
 mod tls;
 mod tokens;
@@ -180,6 +182,22 @@ impl Config {
         ]
         .map(|(key, value)| Override { key, flag: "the defaults of `countersign dev`", value });
         Self::assemble(&of_dev, None, environment, overrides)
+    }
+
+    /// Loads the configuration of `test-server`: its own defaults, then the file and the flags. The environment says nothing:
+    /// what is meant for a deployment must not change what tests see. `encryption_key` is 32 bytes in base64, drawn at random.
+    #[cfg(feature = "test-server")]
+    pub fn load_test_server(
+        file: Option<&Path>,
+        overrides: &[Override],
+        encryption_key: &str,
+    ) -> Result<Self, ConfigError> {
+        let preset = test_server::preset(encryption_key);
+        let figment = layered(&preset, file, [], overrides)?;
+        let config: Self = figment.extract().map_err(|error| ConfigError::from_extraction(&error))?;
+        let checked = config.check().and_then(|()| test_server::check(&config));
+        checked.map_err(|problem| problem.located(&figment))?;
+        Ok(config)
     }
 
     /// The defaults of `dev`: readable logs, reflection, and SQLite and keys under `data_dir`.

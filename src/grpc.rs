@@ -30,6 +30,10 @@ mod revocation_service;
 mod status;
 mod stream_end;
 mod target;
+#[cfg(feature = "test-server")]
+mod test_service;
+#[cfg(feature = "test-server")]
+mod worlds;
 
 pub use crate::transport::{Deadlines, Peer};
 pub use administration::Administration;
@@ -42,6 +46,8 @@ pub use login_check::{LoginCheckFailed, login_check};
 pub use meter::Calls;
 pub use revocation_service::Published;
 pub use target::{Connector, Target};
+#[cfg(feature = "test-server")]
+pub use worlds::InWorlds;
 
 use ext_authz::ExtAuthzService;
 use proto::v1::auth_service_server::AuthServiceServer;
@@ -88,6 +94,9 @@ pub struct GrpcOptions {
     pub ext_authz: Option<ExtAuthz>,
     /// Changes users, sessions and service accounts; without it there are no such services.
     pub administration: Option<Administration>,
+    /// What tests do to the world that this is; without it there is no such service.
+    #[cfg(feature = "test-server")]
+    pub test: Option<Arc<crate::testing::Control>>,
 }
 
 impl GrpcOptions {
@@ -106,17 +115,18 @@ impl GrpcOptions {
             stopping: CancellationToken::new(),
             ext_authz: Some(ExtAuthz::default()),
             administration: None,
+            #[cfg(feature = "test-server")]
+            test: None,
         }
     }
 }
 
+/// What [`service`] makes.
+pub type GrpcService = VerifyAtOnce<AxumRouter>;
+
 /// Everything that the gRPC port serves, as [`routes`] does, with a short cut for a plain Verify. Put a [`Peer`] into
 /// the extensions of each request.
-pub fn service(
-    auth: Arc<dyn Authenticate>,
-    health: &Health,
-    options: GrpcOptions,
-) -> VerifyAtOnce<AxumRouter> {
+pub fn service(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> GrpcService {
     let (allow, calls) = (Arc::new(options.allow.clone()), options.calls.clone());
     let max_request_bytes = options.max_request_bytes;
     let ordinary = routes(Arc::clone(&auth), health, options);
@@ -141,6 +151,8 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
         calls,
         ext_authz,
         administration,
+        #[cfg(feature = "test-server")]
+        test,
     } = options;
     let allow = Arc::new(allow);
     let end = StreamEnd { stopping };
@@ -178,8 +190,16 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
             .add_service(service_accounts.max_decoding_message_size(max_request_bytes))
             .add_service(keys.max_decoding_message_size(max_request_bytes));
     }
+    #[cfg(feature = "test-server")]
+    let described = test.as_ref().map(|_| proto::test_v1::DESCRIPTORS);
+    #[cfg(not(feature = "test-server"))]
+    let described = None;
+    #[cfg(feature = "test-server")]
+    if let Some(test) = test {
+        routes = routes.add_service(test_service::server(test));
+    }
     if reflection {
-        routes = with_reflection(routes);
+        routes = with_reflection(routes, described);
     }
     // One method reads more than the others may, so it has a route of its own.
     let routes = routes.prepare().into_axum_router().route_service(BATCH_PATH, batch);
@@ -188,10 +208,16 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
     routes.layer(Stack::new(around, meter::MeterLayer(calls)))
 }
 
-fn with_reflection(routes: Routes) -> Routes {
+/// Describes what every server has, and what else this one has.
+fn with_reflection(routes: Routes, described: Option<&'static [u8]>) -> Routes {
     const DESCRIBED: &str = "build.rs made the descriptors with the code that they describe";
     let builder = || {
-        tonic_reflection::server::Builder::configure()
+        let builder = tonic_reflection::server::Builder::configure();
+        let builder = match described {
+            Some(descriptors) => builder.register_encoded_file_descriptor_set(descriptors),
+            None => builder,
+        };
+        builder
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             // So that grpcurl shows an error's details in words.

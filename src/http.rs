@@ -47,6 +47,8 @@ mod request_limit;
 mod revocation;
 mod routes;
 mod token;
+#[cfg(feature = "test-server")]
+mod worlds;
 
 pub use captcha::{Captcha, CaptchaOptions};
 pub use clients::{Client, Clients};
@@ -56,12 +58,17 @@ use foreign_origins::ForeignOrigins;
 pub use meter::Calls;
 use meter::Meter;
 use refusal::Refused;
+#[cfg(feature = "test-server")]
+pub use worlds::InWorlds;
 
 /// The largest request body that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// More routes to serve on the edge's port, such as a page; they get the same headers and may have no fallback.
 pub type Pages = Router;
+
+/// What [`router`] makes.
+pub type EdgeService = Router;
 
 /// Gives the keys that tokens are accepted from now.
 pub type KeySource = Arc<dyn Fn() -> Arc<KeySet> + Send + Sync>;
@@ -189,7 +196,7 @@ impl HttpOptions {
 
 /// Everything that the edge's port serves, layers included. Put a [`crate::transport::Peer`] into the extensions of
 /// each request.
-pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> Router {
+pub fn router(auth: Arc<dyn Authenticate>, mut options: HttpOptions) -> EdgeService {
     let pages = std::mem::take(&mut options.pages);
     let cors = cors::layer(&options.allowed_origins);
     let table = routes::table(&options);

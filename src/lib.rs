@@ -23,6 +23,8 @@ pub mod secret;
 pub mod spelling;
 pub mod store;
 pub mod telemetry;
+#[cfg(feature = "test-server")]
+pub mod testing;
 pub mod text;
 pub mod token;
 pub mod transport;

@@ -118,6 +118,13 @@ impl Revocations {
         })
     }
 
+    /// Has the ledger polled now, and returns when that has succeeded: give it a deadline. For the test server, whose clock is
+    /// moved.
+    #[cfg(feature = "test-server")]
+    pub async fn poll(&self) {
+        self.progress.poll().await;
+    }
+
     /// What time it is by the stores' clock; by this machine's before the ledger was loaded.
     pub fn store_time(&self) -> Reading {
         let known = self.store_time.read(self.clock.monotonic());

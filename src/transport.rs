@@ -41,6 +41,11 @@ impl PeerNames {
     }
 }
 
+/// In the extensions of a request that is to be refused because a test of another service says so.
+#[cfg(feature = "test-server")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForcedRefusal(pub crate::reason::Reason);
+
 /// In the extensions of each request that came over TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Encrypted;

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -34,9 +35,12 @@ type TLS struct {
 // dial prepares a connection to http://host:port or https://host[:port]. It connects when it is used, and again whenever
 // it has to.
 func dial(endpoint string, files *TLS, connectTimeout, maxBackoff time.Duration, more []grpc.DialOption) (*grpc.ClientConn, error) {
-	target, creds, err := parseEndpoint(endpoint, files)
+	target, authority, creds, err := parseEndpoint(endpoint, files)
 	if err != nil {
 		return nil, err
+	}
+	if authority != "" {
+		more = append([]grpc.DialOption{grpc.WithAuthority(authority)}, more...)
 	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
@@ -55,17 +59,18 @@ func dial(endpoint string, files *TLS, connectTimeout, maxBackoff time.Duration,
 	return grpc.NewClient(target, append(options, more...)...)
 }
 
-func parseEndpoint(endpoint string, files *TLS) (target string, creds credentials.TransportCredentials, err error) {
+// parseEndpoint tells where to connect to, and under which name where that is not what is connected to.
+func parseEndpoint(endpoint string, files *TLS) (target, authority string, creds credentials.TransportCredentials, err error) {
 	server, err := url.Parse(endpoint)
 	if err != nil || server.Hostname() == "" || server.User != nil || server.RawQuery != "" || server.Fragment != "" ||
 		(server.Path != "" && server.Path != "/") {
-		return "", nil, fmt.Errorf("countersign: the endpoint %q is not http://host:port or https://host:port", endpoint)
+		return "", "", nil, fmt.Errorf("countersign: the endpoint %q is not http://host:port or https://host:port", endpoint)
 	}
 	port := server.Port()
 	switch server.Scheme {
 	case "http":
 		if files != nil {
-			return "", nil, fmt.Errorf("countersign: the endpoint %q has TLS options, but is not https://", endpoint)
+			return "", "", nil, fmt.Errorf("countersign: the endpoint %q has TLS options, but is not https://", endpoint)
 		}
 		if port == "" {
 			port = "80"
@@ -79,12 +84,17 @@ func parseEndpoint(endpoint string, files *TLS) (target string, creds credential
 			files = &TLS{}
 		}
 		if creds, err = newFileCredentials(*files); err != nil {
-			return "", nil, err
+			return "", "", nil, err
 		}
 	default:
-		return "", nil, fmt.Errorf("countersign: the endpoint %q begins neither with http:// nor with https://", endpoint)
+		return "", "", nil, fmt.Errorf("countersign: the endpoint %q begins neither with http:// nor with https://", endpoint)
 	}
-	return "dns:///" + net.JoinHostPort(server.Hostname(), port), creds, nil
+	host := server.Hostname()
+	if strings.HasSuffix(host, ".localhost") {
+		// Such a name is this machine (RFC 6761, section 6.3), and not every resolver knows that.
+		host, authority = "127.0.0.1", net.JoinHostPort(host, port)
+	}
+	return "dns:///" + net.JoinHostPort(host, port), authority, creds, nil
 }
 
 // fileCredentials are TLS credentials that are read anew for each connection.

@@ -22,6 +22,11 @@ use crate::transport::TrustedProxies;
 /// The edge, bound to its port.
 pub(super) struct Edge {
     port: Port,
+    settings: Settings,
+}
+
+/// What the configuration says of the edge, taken apart.
+pub(super) struct Settings {
     clients: Clients,
     trusted_proxies: TrustedProxies,
     captcha: Option<Captcha>,
@@ -39,16 +44,8 @@ impl Edge {
         if !edge.enabled {
             return Ok(None);
         }
-        let clients = edge.clients()?.into_iter().map(|client| Client {
-            id: client.id,
-            secret: client.secret,
-            audiences: client.audiences,
-        });
         Ok(Some(Self {
-            clients: clients.collect(),
-            trusted_proxies: TrustedProxies::new(edge.trusted_networks()?),
-            captcha: captcha(config)?,
-            error_codes: edge.error_codes()?,
+            settings: Settings::of(config)?,
             port: Port::new(bind("edge.listen", edge.listen).await?, tls.edge.clone()).within(budget.clone()),
         }))
     }
@@ -66,12 +63,45 @@ impl Edge {
     /// Serves until the service stops.
     pub(super) fn serve(self, parts: &Arc<Assembly>, lifecycle: &Lifecycle) {
         let config = &parts.config;
-        let edge = &config.edge;
-        if edge.plain_http {
+        if config.edge.plain_http {
             tracing::warn!(
                 "the HTTP edge is for plain HTTP on loopback: cookies have no Secure and no prefix"
             );
         }
+        let limits = super::limits_of(config, config.edge.max_connections as usize);
+        lifecycle.tasks().spawn(listener::serve(
+            "http",
+            self.port,
+            self.settings.service(parts, lifecycle),
+            tls::stamp,
+            limits,
+            lifecycle.stopping().clone(),
+            lifecycle.aborting().clone(),
+        ));
+    }
+}
+
+impl Settings {
+    /// Takes the configuration apart.
+    pub(super) fn of(config: &Config) -> Result<Self, StartError> {
+        let edge = &config.edge;
+        let clients = edge.clients()?.into_iter().map(|client| Client {
+            id: client.id,
+            secret: client.secret,
+            audiences: client.audiences,
+        });
+        Ok(Self {
+            clients: clients.collect(),
+            trusted_proxies: TrustedProxies::new(edge.trusted_networks()?),
+            captcha: captcha(config)?,
+            error_codes: edge.error_codes()?,
+        })
+    }
+
+    /// What is served on the port.
+    pub(super) fn service(self, parts: &Arc<Assembly>, lifecycle: &Lifecycle) -> http::EdgeService {
+        let config = &parts.config;
+        let edge = &config.edge;
         let keys = parts.keys.clone();
         let calls = http::Calls::new(parts.clock.clone());
         parts.metrics.add(calls.source());
@@ -117,16 +147,7 @@ impl Edge {
             pages: if edge.demonstration { http::page::demonstration() } else { http::Pages::new() },
             ..HttpOptions::new(parts.clock.clone(), Arc::new(move || keys.current().signing.key_set()))
         };
-        let limits = super::limits_of(config, edge.max_connections as usize);
-        lifecycle.tasks().spawn(listener::serve(
-            "http",
-            self.port,
-            http::router(parts.authenticator.clone(), options),
-            tls::stamp,
-            limits,
-            lifecycle.stopping().clone(),
-            lifecycle.aborting().clone(),
-        ));
+        http::router(parts.authenticator.clone(), options)
     }
 }
 

@@ -69,8 +69,8 @@ impl Stores {
             DatabaseLocation::Postgres => Self::on(PostgresStore::open(&options)?, migrate).await,
             DatabaseLocation::Mysql => Self::on(MysqlStore::open(&options)?, migrate).await,
         }?;
-        let (policy, requests) = (config.throttle.policy(), config.throttle.request_rate());
         if config.redis.is_configured() {
+            let (policy, requests) = (config.throttle.policy(), config.throttle.request_rate());
             let redis = open_redis(config, cores)?;
             if config.sessions.store != SessionsStore::Sql {
                 stores.sessions = Arc::new(redis.clone());
@@ -80,11 +80,24 @@ impl Stores {
             stores.requests = requests.map(|rate| Arc::new(RedisRequests::new(redis.clone(), rate)) as _);
             stores.probes.push(Arc::new(redis));
         } else {
-            stores.throttle =
-                policy.map(|policy| Arc::new(InProcessThrottle::new(clock.clone(), policy)) as _);
-            stores.requests = requests.map(|rate| Arc::new(InProcessRequests::new(clock.clone(), rate)) as _);
+            stores.throttle_in_process(config, clock);
         }
         Ok(stores)
+    }
+
+    /// Opens stores of nobody else's that are gone with this process.
+    #[cfg(feature = "test-server")]
+    pub(super) async fn in_memory(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, StartError> {
+        let options = SqliteOptions { deadline: config.database.timeout, ..SqliteOptions::in_memory() };
+        let mut stores = Self::on(SqliteStore::open(options, clock.clone()).await?, true).await?;
+        stores.throttle_in_process(config, clock);
+        Ok(stores)
+    }
+
+    fn throttle_in_process(&mut self, config: &Config, clock: &Arc<dyn Clock>) {
+        let (policy, requests) = (config.throttle.policy(), config.throttle.request_rate());
+        self.throttle = policy.map(|policy| Arc::new(InProcessThrottle::new(clock.clone(), policy)) as _);
+        self.requests = requests.map(|rate| Arc::new(InProcessRequests::new(clock.clone(), rate)) as _);
     }
 
     /// How many requests a client may make, where that is bounded: over all replicas where there is Redis, and by each replica

@@ -31,11 +31,30 @@ pub struct DevData {
     pub ephemeral: bool,
 }
 
+/// How the test server is run.
+#[cfg(feature = "test-server")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TestRun {
+    /// The most worlds at once.
+    pub most_worlds: usize,
+    /// For how long a world is kept that nobody calls.
+    pub idle: std::time::Duration,
+    /// Whether to end when standard input is closed.
+    pub until_stdin_closes: bool,
+}
+
 /// The service behind the command line. Configurations that it is given have been checked.
 #[async_trait]
 pub trait Program: Send + Sync {
     /// Runs everything in this process, with a first user, until it is told to stop.
     async fn dev(&self, config: Config, data: DevData) -> Result<(), BoxError>;
+
+    /// Runs the service for tests of other services, until it is told to stop.
+    #[cfg(feature = "test-server")]
+    async fn test_server(&self, config: Config, run: TestRun) -> Result<(), BoxError> {
+        let _ = (config, run);
+        Err("there is no test server here".into())
+    }
 
     /// Runs the service until it is told to stop; brings the database to this release's schema before, if asked to.
     async fn serve(&self, config: Config, migrate: bool) -> Result<(), BoxError>;

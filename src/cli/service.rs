@@ -31,6 +31,8 @@ use crate::telemetry;
 
 mod keys;
 mod service_accounts;
+#[cfg(feature = "test-server")]
+mod test_server;
 
 use keys::{DirectoryKeys, StoredKeys};
 
@@ -77,6 +79,11 @@ impl Program for Service {
             asked_to_stop.await;
         };
         finish(app.run(announce).await)
+    }
+
+    #[cfg(feature = "test-server")]
+    async fn test_server(&self, config: Config, run: super::program::TestRun) -> Result<(), BoxError> {
+        test_server::run(config, run).await
     }
 
     async fn serve(&self, config: Config, migrate: bool) -> Result<(), BoxError> {

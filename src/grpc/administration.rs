@@ -140,6 +140,7 @@ impl Service {
 fn name_of(right: &Right) -> String {
     match right {
         Right::Certificate(names) => names.join(" "),
+        Right::Anybody => Actor::Operator.to_string(),
         Right::Token(token) => match token.subject_kind {
             SubjectKind::User => Actor::User(token.subject).to_string(),
             SubjectKind::Service => Actor::Service(ServiceAccountId::of_subject(token.subject)).to_string(),
@@ -165,6 +166,7 @@ async fn caller(
     };
     let token = match &admitted.right {
         Right::Certificate(names) => return Ok(Caller::certificate(names)),
+        Right::Anybody => return Ok(Caller::operator()),
         Right::Key(key) => return service(administration.service_keys.account(key, peer).await?),
         Right::Token(token) if token.subject_kind == SubjectKind::Service => {
             return service(service_of(administration, token).await?);

@@ -76,6 +76,8 @@ pub(super) enum Admission {
 pub struct AllowList {
     rules: Vec<Allow>,
     reached_from_elsewhere: bool,
+    /// Whether who shows nothing may administer.
+    waives_credentials: bool,
 }
 
 /// A rule names a method that there is not: what it should guard would be open.
@@ -118,7 +120,7 @@ impl AllowList {
                 return Err(InvalidRule::OpenToAnyone(pattern.clone()));
             }
         }
-        Ok(Self { rules, reached_from_elsewhere: false })
+        Ok(Self { rules, ..Self::default() })
     }
 
     /// For a port that others than this machine reach: what tells of other people's sessions is closed unless a rule
@@ -126,6 +128,19 @@ impl AllowList {
     #[must_use]
     pub fn reached_from_elsewhere(self) -> Self {
         Self { reached_from_elsewhere: true, ..self }
+    }
+
+    /// For the test server, whose callers may do everything: whoever shows nothing may administer. Whoever shows a token or a
+    /// key is judged by it, so that what a right is worth can be tried.
+    #[cfg(feature = "test-server")]
+    #[must_use]
+    pub fn waiving_credentials(self) -> Self {
+        Self { waives_credentials: true, ..self }
+    }
+
+    /// Whether a caller may administer who shows nothing.
+    pub(super) const fn waives_credentials(&self) -> bool {
+        self.waives_credentials
     }
 
     /// Whether the method at `path` may be called by one whose certificate has these names, without more; `None` is one

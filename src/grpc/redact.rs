@@ -13,6 +13,20 @@ impl fmt::Debug for Redacted {
     }
 }
 
+#[cfg(feature = "test-server")]
+impl fmt::Debug for super::proto::test_v1::MintTokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MintTokenResponse")
+            .field("token", &Redacted)
+            .field("user_id", &self.user_id)
+            .field("username", &self.username)
+            .field("session_id", &self.session_id)
+            .field("expires_at", &self.expires_at)
+            .field("position", &self.position)
+            .finish()
+    }
+}
+
 impl fmt::Debug for v1::LoginRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoginRequest")

@@ -153,7 +153,7 @@ pub(super) fn message<'a>(name: &str, fields: impl IntoIterator<Item = (&'a str,
 }
 
 /// The methods of `AuthService` that are annotated: the others, for those who have many tokens, are gRPC's alone.
-#[cfg(test)]
+#[cfg(any(test, feature = "test-server"))]
 pub(super) fn annotated() -> Vec<MethodDescriptor> {
     let annotation = POOL.get_extension_by_name("google.api.http").expect(COMPILED);
     let service = POOL.get_service_by_name("countersign.v1.AuthService").expect(COMPILED);

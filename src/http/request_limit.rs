@@ -13,6 +13,10 @@ use super::refusal::Refused;
 /// Lets a request through that is counted, or refuses it. Within the layer of CORS, so that a page may read the refusal and
 /// no preflight is counted.
 pub(super) async fn request_limit(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    #[cfg(feature = "test-server")]
+    if let Some(crate::transport::ForcedRefusal(reason)) = request.extensions().get() {
+        return Refused::from(*reason).into_response();
+    }
     let limit = edge.options.requests.as_ref().filter(|_| is_counted(request.uri().path()));
     if let (Some(limit), Some(call)) = (limit, request.extensions().get::<Call>())
         && let Err(error) = limit.admit(call.client).await

@@ -130,6 +130,16 @@ impl Progress {
         }
     }
 
+    /// Returns when a poll has succeeded that begins from now on.
+    #[cfg(feature = "test-server")]
+    pub(super) async fn poll(&self) {
+        let asked = self.begun.load(Ordering::SeqCst);
+        let mut succeeded = self.succeeded.subscribe();
+        self.wanted.notify_one();
+        // The sender lives as long as this.
+        let _ = succeeded.wait_for(|polled| *polled > asked).await;
+    }
+
     fn look(&self, position: Position) -> Known {
         let rows = self.rows();
         if position.seq > rows.up_to || rows.read.is_empty() {

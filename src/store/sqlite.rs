@@ -21,6 +21,8 @@ use crate::model::Clock;
 use crate::store::sql::{self, Dialect, Failure, Fault, SqlStore, Statements};
 
 use self::place::Place;
+#[cfg(feature = "test-server")]
+use crate::secret;
 
 mod place;
 mod statements;
@@ -30,6 +32,12 @@ mod tests;
 pub use crate::store::sql::SchemaError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// SQLite's file system in this process's memory.
+#[cfg(feature = "test-server")]
+const IN_MEMORY: &str = "memdb";
+/// The largest database in memory: 64 MiB.
+const MOST_PAGES: &str = "16384";
 
 /// Users, ledger and sessions in one SQLite file.
 pub type SqliteStore = SqlStore<SqliteDialect>;
@@ -45,6 +53,8 @@ pub struct SqliteOptions {
     pub busy_timeout: Duration,
     /// How long any operation may take, waiting included, before it is answered as unavailable.
     pub deadline: Duration,
+    /// The file system, by its name in SQLite; `None` for the operating system's.
+    pub vfs: Option<&'static str>,
 }
 
 impl SqliteOptions {
@@ -55,7 +65,16 @@ impl SqliteOptions {
             readers: 4,
             busy_timeout: Duration::from_secs(1),
             deadline: Duration::from_millis(1500),
+            vfs: None,
         }
+    }
+
+    /// The same for a database that is in memory, shared by the connections of this store alone, and gone with them.
+    #[cfg(feature = "test-server")]
+    pub fn in_memory() -> Self {
+        // A path that begins with a slash is one that several connections may have.
+        let path = format!("/{}", hex::encode(secret::random::<16>()));
+        Self { readers: 2, vfs: Some(IN_MEMORY), ..Self::new(path) }
     }
 
     fn reading(&self) -> SqliteConnectOptions {
@@ -63,12 +82,19 @@ impl SqliteOptions {
     }
 
     fn writing(&self) -> SqliteConnectOptions {
+        if self.vfs.is_some() {
+            return self.connect_options().journal_mode(SqliteJournalMode::Memory);
+        }
         // A long run of commits without a checkpoint makes the write-ahead log grow; afterwards it is cut back.
         self.connect_options().journal_mode(SqliteJournalMode::Wal).pragma("journal_size_limit", "67108864")
     }
 
     fn connect_options(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new()
+        let options = match self.vfs {
+            Some(vfs) => SqliteConnectOptions::new().vfs(vfs).pragma("max_page_count", MOST_PAGES),
+            None => SqliteConnectOptions::new(),
+        };
+        options
             .filename(&self.path)
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full)
@@ -102,14 +128,17 @@ impl SqliteStore {
     /// Opens the database, and makes the file (mode 0600, empty) when there is none. Its directory must exist.
     /// Before use call [`SqlStore::migrate`] or [`SqlStore::check_schema`].
     pub async fn open(options: SqliteOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        create_private(&options.path)
-            .map_err(|source| OpenError::File { path: options.path.clone(), source })?;
+        if options.vfs.is_none() {
+            create_private(&options.path)
+                .map_err(|source| OpenError::File { path: options.path.clone(), source })?;
+        }
         // The first writer turns on the write-ahead log, without which readers cannot open the file; and whether
         // it is a database at all is better said now.
         let first = options.writing().connect().await;
         let first = first
             .map_err(|error| OpenError::Database { path: options.path.clone(), source: Box::new(error) })?;
-        let place = Place::of(&options.path, first)
+        let files = options.vfs.is_none().then_some(options.path.as_path());
+        let place = Place::of(files, first)
             .await
             .map_err(|error| OpenError::Database { path: options.path.clone(), source: Box::new(error) })?;
         let place = Arc::new(place);

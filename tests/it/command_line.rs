@@ -28,9 +28,18 @@ fn read(Output { status, stdout, stderr }: Output) -> (i32, String, String) {
 fn help_and_version_are_told_on_standard_output() {
     let (code, out, err) = run(&["--help"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    for command in
-        ["dev", "serve", "migrate", "user", "key", "config", "healthcheck", "login-check", "completions"]
-    {
+    for command in [
+        "dev",
+        "serve",
+        "test-server",
+        "migrate",
+        "user",
+        "key",
+        "config",
+        "healthcheck",
+        "login-check",
+        "completions",
+    ] {
         assert!(out.contains(&format!("\n  {command} ")), "{command}: {out}");
         assert_eq!(run(&[command, "--help"]).0, 0, "{command} --help");
     }

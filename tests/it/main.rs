@@ -68,6 +68,8 @@ mod sql_faults;
 mod sqlite_store;
 mod support;
 mod terminal;
+mod test_server;
+mod testing_rust;
 mod text_files;
 mod tls;
 mod token_keys;

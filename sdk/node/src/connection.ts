@@ -105,7 +105,7 @@ export class Connector {
     if (tls !== undefined) {
       refuseUnknown(tls, TLS_NAMES);
     }
-    const { target, secure } = parseEndpoint(endpoint);
+    const { target, authority, secure } = parseEndpoint(endpoint);
     if (!secure && tls !== undefined) {
       throw new TypeError(`countersign: the endpoint ${JSON.stringify(endpoint)} has TLS options, but is not https://`);
     }
@@ -126,6 +126,7 @@ export class Connector {
       "grpc.service_config_disable_resolution": 1,
       // The server is a neighbour, and a proxy of the environment is for the world outside.
       "grpc.enable_http_proxy": 0,
+      ...(authority === undefined ? {} : { "grpc.default_authority": authority }),
       ...(tls?.serverName === undefined
         ? {}
         : { "grpc.ssl_target_name_override": tls.serverName, "grpc.default_authority": tls.serverName }),
@@ -184,7 +185,7 @@ function readPem(path: string): Buffer {
   return pem.subarray(pem.subarray(0, 3).equals(Buffer.from("\ufeff")) ? 3 : 0);
 }
 
-function parseEndpoint(endpoint: string): { target: string; secure: boolean } {
+function parseEndpoint(endpoint: string): { target: string; authority: string | undefined; secure: boolean } {
   const form = /^(https?):\/\/([^/?#@\s]+)\/?$/.exec(typeof endpoint === "string" ? endpoint : "");
   if (form === null || !URL.canParse(endpoint)) {
     throw new TypeError(
@@ -193,7 +194,14 @@ function parseEndpoint(endpoint: string): { target: string; secure: boolean } {
   }
   const { hostname, port, protocol } = new URL(endpoint);
   const secure = protocol === "https:";
-  return { target: `dns:///${hostname}:${port || (secure ? "443" : "80")}`, secure };
+  const at = port || (secure ? "443" : "80");
+  // Such a name is this machine (RFC 6761 §6.3), and not every resolver knows that.
+  const local = hostname.endsWith(".localhost");
+  return {
+    target: `dns:///${local ? "127.0.0.1" : hostname}:${at}`,
+    authority: local ? `${hostname}:${at}` : undefined,
+    secure,
+  };
 }
 
 /** How often it is looked whether the files have changed, in milliseconds. */

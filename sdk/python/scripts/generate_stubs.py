@@ -28,18 +28,23 @@ import grpc.aio
 '''
 
 
+def package_of(file):
+    """Where Python has a file's code: countersign/v1/user_service.proto is in countersign.v1."""
+    return ".".join(pathlib.PurePosixPath(file.name).parent.parts)
+
+
 def types_of(file, messages):
     """The types of a file's services: the stub of a grpc.Channel, and the same of a grpc.aio.Channel."""
     modules = sorted(
         {
-            messages[name][0]
+            messages[name][:2]
             for service in file.service
             for method in service.method
             for name in (method.input_type, method.output_type)
         }
     )
     lines = [HEAD.format(source=file.name)]
-    lines += [f"from countersign.v1 import {module}\n" for module in modules]
+    lines += [f"from {package} import {module}\n" for package, module in modules]
     for service in file.service:
         for suffix, package in (("Stub", "grpc"), ("AsyncStub", "grpc.aio")):
             lines.append(f"\nclass {service.name}{suffix}:\n    def __init__(self, channel: {package}.Channel) -> None: ...\n")
@@ -61,11 +66,11 @@ def kind(method):
 
 
 def types(method, messages):
-    return ", ".join(".".join(messages[name]) for name in (method.input_type, method.output_type))
+    return ", ".join(".".join(messages[name][1:]) for name in (method.input_type, method.output_type))
 
 
 def servicer_method(method, messages):
-    request, argument = ".".join(messages[method.input_type]), "request"
+    request, argument = ".".join(messages[method.input_type][1:]), "request"
     if method.client_streaming:
         request, argument = f"Union[Iterator[{request}], AsyncIterator[{request}]]", "request_iterator"
     # A servicer is one of grpc.Server or of grpc.aio.Server, and answers accordingly.
@@ -73,7 +78,7 @@ def servicer_method(method, messages):
 
 
 def main(output):
-    files = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("countersign/v1/*.proto"))
+    files = sorted(str(path.relative_to(PROTO)) for path in PROTO.glob("countersign/**/*.proto"))
     well_known = pathlib.Path(grpc_tools.__file__).parent / "_proto"
     with tempfile.TemporaryDirectory() as folder:
         descriptors = pathlib.Path(folder) / "descriptors"
@@ -83,7 +88,7 @@ def main(output):
             sys.exit(1)
         described = FileDescriptorSet.FromString(descriptors.read_bytes())
     messages = {
-        f".{file.package}.{message.name}": (pathlib.Path(file.name).stem + "_pb2", message.name)
+        f".{file.package}.{message.name}": (package_of(file), pathlib.Path(file.name).stem + "_pb2", message.name)
         for file in described.file
         for message in file.message_type
     }

@@ -11,7 +11,7 @@ mod layer;
 mod live_verifier;
 mod options;
 mod positions;
-mod proto;
+pub(crate) mod proto;
 mod server;
 
 pub use auth_client::{AuthClient, CallOptions, Tokens};

@@ -18,6 +18,8 @@ mod key;
 mod memo;
 mod revocation;
 mod tally;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trusted_keys;
 mod verifier;
 mod verify;

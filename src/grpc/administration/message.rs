@@ -48,7 +48,7 @@ fn external_id(field: &str, text: &str) -> Result<Option<ExternalId>, AuthError>
 }
 
 /// Roles, each once.
-pub(super) fn roles(names: &[String]) -> Result<Vec<Role>, AuthError> {
+pub(in crate::grpc) fn roles(names: &[String]) -> Result<Vec<Role>, AuthError> {
     let roles = Role::parse_all(names.iter().map(String::as_str));
     roles.map_err(|error| AuthError::invalid_field("roles", format!("are refused: {error}")))
 }

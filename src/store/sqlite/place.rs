@@ -40,10 +40,17 @@ impl Identity {
 }
 
 impl Place {
-    /// The files of the database at `path`, which the connection leads to, and keeps open.
-    pub(super) async fn of(path: &Path, mut anchor: SqliteConnection) -> sqlx::Result<Self> {
+    /// The files of the database at `path`, which the connection leads to, and keeps open. One in memory has none.
+    pub(super) async fn of(path: Option<&Path>, mut anchor: SqliteConnection) -> sqlx::Result<Self> {
         // Whatever is read first opens the log, too.
         anchor.execute("SELECT count(*) FROM sqlite_schema").await?;
+        let Some(path) = path else {
+            return Ok(Self {
+                files: Vec::new(),
+                anchor: Mutex::new(Some(anchor)),
+                left: AtomicBool::new(false),
+            });
+        };
         let mut files = vec![(path.to_owned(), Identity::of(path)?)];
         let beside = path.canonicalize()?;
         for suffix in ["-wal", "-shm"] {

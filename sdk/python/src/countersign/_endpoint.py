@@ -88,6 +88,8 @@ class Endpoint:
         self.scheme = parts.scheme
         self.host = host
         self.port = port if port is not None else (443 if parts.scheme == "https" else 80)
+        # Such a name is this machine (RFC 6761, section 6.3), and not every resolver knows that.
+        self.is_local = host.endswith(".localhost")
         self.tls = (tls or TLS()) if parts.scheme == "https" else None
         self._addresses: list[tuple[int, str]] = []
         if self.tls is not None:
@@ -99,10 +101,16 @@ class Endpoint:
         """The host and the port, as a header says them."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def target(self) -> str:
+        """What to connect to, as gRPC has it."""
+        return f"dns:///127.0.0.1:{self.port}" if self.is_local else f"dns:///{self.authority}"
+
     def resolve(self) -> None:
         """Looks up the addresses. Raises OSError. It may take as long as the system's resolver does."""
         try:
-            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            host = "127.0.0.1" if self.is_local else self.host
+            found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise OSError(f"{self.host} cannot be looked up: {error}") from error
         # Families in the order of the resolver, and those who connect spread over the addresses of each.

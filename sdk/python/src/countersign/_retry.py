@@ -104,7 +104,7 @@ class ClientOptions:
 
     def target(self) -> str:
         """The endpoint as gRPC has it."""
-        return f"dns:///{self.endpoint.authority}"
+        return self.endpoint.target
 
     def channel_options(self) -> list[tuple[str, Any]]:
         """Bounds what gRPC does by itself."""
@@ -117,6 +117,8 @@ class ClientOptions:
             ("grpc.keepalive_timeout_ms", int(self.attempt_timeout * 1000)),
             ("grpc.service_config_disable_resolution", 1),
         ]
+        if self.endpoint.is_local:
+            options.append(("grpc.default_authority", self.endpoint.authority))
         tls = self.endpoint.tls
         if tls is not None and tls.server_name is not None:
             options.append(("grpc.ssl_target_name_override", tls.server_name))

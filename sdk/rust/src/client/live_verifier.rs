@@ -92,6 +92,18 @@ impl LiveVerifier {
         self.shared.verifier.revocations().staleness(self.shared.options.clock.as_ref())
     }
 
+    /// Tells whether the view is as fresh as it must be; also when nobody uses it any more.
+    #[cfg(feature = "testing")]
+    pub(crate) fn freshness(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let shared = Arc::downgrade(&self.shared);
+        move || {
+            shared.upgrade().is_none_or(|shared| {
+                let staleness = shared.verifier.revocations().staleness(shared.options.clock.as_ref());
+                staleness.is_some_and(|staleness| staleness <= shared.options.max_staleness)
+            })
+        }
+    }
+
     /// Decides whether an access token may be used with a service that goes by one of `audiences` (by one of the
     /// rules' own when it names none). Asks the server only where the view is too old and
     /// [`OnStale::AskServer`] says so.

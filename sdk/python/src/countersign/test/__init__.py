@@ -1,0 +1,1 @@
+"""The contract of the test server. `countersign.testing` is what tests use."""
