@@ -4,8 +4,8 @@ import java.util.Arrays;
 import java.util.Base64;
 
 /**
- * Base64url (RFC 7515 section 2) in the one spelling that each sequence of bytes has. The decoder of
- * java.util takes padding and bits behind the last byte.
+ * Base64url (RFC 7515 section 2) in the one spelling that each sequence of bytes has. The decoder
+ * of java.util takes padding and bits behind the last byte.
  */
 final class Base64Url {
   private static final String ALPHABET =

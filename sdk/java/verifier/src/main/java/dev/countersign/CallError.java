@@ -61,8 +61,7 @@ public record CallError(
    */
   public static CallError of(Throwable error) {
     Metadata trailers = Status.trailersFromThrowable(error);
-    boolean isStatus =
-        error instanceof StatusRuntimeException || error instanceof StatusException;
+    boolean isStatus = error instanceof StatusRuntimeException || error instanceof StatusException;
     Status status = isStatus ? Status.fromThrowable(error) : Status.UNKNOWN;
     return of(status, trailers);
   }
@@ -84,7 +83,8 @@ public record CallError(
           com.google.protobuf.Duration delay = any.unpack(RetryInfo.class).getRetryDelay();
           retryAfter =
               Optional.of(
-                  Duration.ofSeconds(Math.max(0, delay.getSeconds()), Math.max(0, delay.getNanos())));
+                  Duration.ofSeconds(
+                      Math.max(0, delay.getSeconds()), Math.max(0, delay.getNanos())));
         } else if (any.is(BadRequest.class)) {
           violations =
               any.unpack(BadRequest.class).getFieldViolationsList().stream()

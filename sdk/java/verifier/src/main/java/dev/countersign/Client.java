@@ -56,8 +56,7 @@ public final class Client implements AutoCloseable {
     connection =
         new SharedChannel(
             new Endpoint(options.endpoint(), options.tls(), options.attemptTimeout()));
-    channel =
-        ClientInterceptors.intercept(connection, new Retry(options, connection::reconnect));
+    channel = ClientInterceptors.intercept(connection, new Retry(options, connection::reconnect));
     credential = options.credential() == null ? null : new BearerCredential(options.credential());
   }
 

@@ -32,8 +32,7 @@ final class Endpoint {
   /** Where a name has several addresses, each connection takes one at random. */
   private static final Map<String, ?> SERVICE_CONFIG =
       Map.of(
-          "loadBalancingConfig",
-          List.of(Map.of("pick_first", Map.of("shuffleAddressList", true))));
+          "loadBalancingConfig", List.of(Map.of("pick_first", Map.of("shuffleAddressList", true))));
 
   private final String target;
   private final Tls tls;
@@ -65,7 +64,7 @@ final class Endpoint {
             "countersign: " + this.tls.caFile() + ": no certificate is in it");
       }
     }
-    credentials();
+    builder();
   }
 
   private static URI parse(String endpoint) {
@@ -99,7 +98,7 @@ final class Endpoint {
   /** Makes a connection, with the files as they are now. It connects when it is used. */
   ManagedChannel open() {
     ManagedChannelBuilder<?> builder =
-        Grpc.newChannelBuilder(target, credentials())
+        builder()
             .disableServiceConfigLookUp()
             .defaultServiceConfig(SERVICE_CONFIG)
             .keepAliveTime(10, TimeUnit.SECONDS)
@@ -112,6 +111,15 @@ final class Endpoint {
       builder.overrideAuthority(tls.serverName());
     }
     return builder.build();
+  }
+
+  private ManagedChannelBuilder<?> builder() {
+    try {
+      return Grpc.newChannelBuilder(target, credentials());
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "countersign: the files of TLS cannot be used: " + e.getMessage(), e);
+    }
   }
 
   private ChannelCredentials credentials() {

@@ -96,7 +96,11 @@ final class Follower {
    */
   void look(Conversation conversation) throws StreamEnd {
     long monotonic = clock.monotonicNanos();
-    lookAtTheClock(clock.wallMillis(), monotonic);
+    // Before the server has begun, what is known is that of an earlier stream; after a step that
+    // ended it, nothing is known until this one has begun anew.
+    if (conversation.hasBegun()) {
+      lookAtTheClock(clock.wallMillis(), monotonic);
+    }
     if (monotonic - conversation.owesSince(monotonic) > patienceNanos) {
       throw new StreamEnd(StreamEnd.Why.SILENT, "the server does not answer pings");
     }
@@ -157,7 +161,8 @@ final class Follower {
     for (WatchKey each : told.getKeysList()) {
       VerificationKey key;
       try {
-        key = VerificationKey.parse(each.getId(), each.getAlgorithm(), each.getSpki().toByteArray());
+        key =
+            VerificationKey.parse(each.getId(), each.getAlgorithm(), each.getSpki().toByteArray());
       } catch (GeneralSecurityException | RuntimeException e) {
         LOGGER.log(Level.WARNING, "a key of the server cannot be used: " + e.getMessage());
         continue;

@@ -18,7 +18,9 @@ record Id(long high, long low) {
     return new Id(bytes.getLong(), bytes.getLong());
   }
 
-  /** Reads a UUID in its canonical form alone, so that one user has one spelling. Null otherwise. */
+  /**
+   * Reads a UUID in its canonical form alone, so that one user has one spelling. Null otherwise.
+   */
   static Id parseUser(String text) {
     if (text.length() != 36) {
       return null;

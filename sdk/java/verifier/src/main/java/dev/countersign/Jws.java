@@ -18,8 +18,7 @@ record Jws(Header header, byte[] payload, byte[] signingInput, byte[] signature)
    * Countersign has one. What is in them is never looked at.
    */
   private static final List<String> FORBIDDEN =
-      List.of(
-          "crit", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "b64", "zip", "enc", "cty");
+      List.of("crit", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "b64", "zip", "enc", "cty");
 
   /**
    * What a token says of itself. alg is good for one comparison with the algorithm of the key, and

@@ -29,7 +29,9 @@ final class Positions {
   /** The longest position there is. */
   private static final int MAX_LENGTH = 64;
 
-  /** A position, and whether everything up to there is known here; false where that is not known. */
+  /**
+   * A position, and whether everything up to there is known here; false where that is not known.
+   */
   static final class Question {
     private final String position;
     private final CompletableFuture<Boolean> answer = new CompletableFuture<>();

@@ -30,8 +30,11 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 
-/** Bounds each call, and makes it again where that is safe and helps. Streams are not made again. */
+/**
+ * Bounds each call, and makes it again where that is safe and helps. Streams are not made again.
+ */
 final class Retry implements ClientInterceptor {
   private static final ScheduledExecutorService TIMER =
       Executors.newSingleThreadScheduledExecutor(
@@ -117,6 +120,9 @@ final class Retry implements ClientInterceptor {
 
     private Status cancelled;
 
+    /** The caller has been told the end. */
+    private final AtomicBoolean isOver = new AtomicBoolean();
+
     RetriedCall(MethodDescriptor<Q, A> method, CallOptions callOptions, Channel next) {
       this.method = method;
       this.callOptions = callOptions;
@@ -174,23 +180,28 @@ final class Retry implements ClientInterceptor {
               : deadline.minimum(
                   Deadline.after(options.attemptTimeout().toNanos(), TimeUnit.NANOSECONDS));
       Sent sent = new Sent();
-      synchronized (this) {
-        if (cancelled != null) {
-          return;
-        }
-        reconnect.run();
-        attempt =
-            next.newCall(method, callOptions.withDeadline(until).withStreamTracerFactory(sent));
-      }
+      reconnect.run();
+      ClientCall<Q, A> made =
+          next.newCall(method, callOptions.withDeadline(until).withStreamTracerFactory(sent));
+      Attempt heard = new Attempt(sent);
       Metadata copy = new Metadata();
       copy.merge(headers);
       context.run(
           () -> {
-            attempt.start(new Attempt(sent), copy);
-            attempt.request(2);
-            attempt.sendMessage(request);
-            attempt.halfClose();
+            made.start(heard, copy);
+            made.request(2);
+            made.sendMessage(request);
+            made.halfClose();
           });
+      Status before;
+      synchronized (this) {
+        before = cancelled;
+        attempt = heard.isDone ? null : made;
+      }
+      if (before != null) {
+        made.cancel(before.getDescription(), before.getCause());
+        close(before, new Metadata());
+      }
     }
 
     /** Hears of one attempt, and passes on the last one. */
@@ -198,6 +209,9 @@ final class Retry implements ClientInterceptor {
       private final Sent sent;
       private Metadata answerHeaders;
       private A answer;
+
+      /** Guarded by the call. */
+      private boolean isDone;
 
       Attempt(Sent sent) {
         this.sent = sent;
@@ -216,13 +230,15 @@ final class Retry implements ClientInterceptor {
       @Override
       public void onClose(Status status, Metadata trailers) {
         if (status.isOk() || !again(status, trailers)) {
-          if (answerHeaders != null) {
-            listener.onHeaders(answerHeaders);
+          if (!isOver.getAndSet(true)) {
+            if (answerHeaders != null) {
+              listener.onHeaders(answerHeaders);
+            }
+            if (answer != null) {
+              listener.onMessage(answer);
+            }
+            listener.onClose(status, trailers);
           }
-          if (answer != null) {
-            listener.onMessage(answer);
-          }
-          listener.onClose(status, trailers);
         }
       }
 
@@ -242,6 +258,7 @@ final class Retry implements ClientInterceptor {
           if (cancelled != null) {
             return false;
           }
+          isDone = true;
           attempt = null;
         }
         TIMER.schedule(RetriedCall.this::attemptSafely, pause, TimeUnit.NANOSECONDS);
@@ -264,11 +281,17 @@ final class Retry implements ClientInterceptor {
       try {
         attempt();
       } catch (RuntimeException e) {
-        close(Status.INTERNAL.withDescription("an attempt could not be made").withCause(e), new Metadata());
+        close(
+            Status.INTERNAL.withDescription("an attempt could not be made").withCause(e),
+            new Metadata());
       }
     }
 
+    /** Ends the call by itself, unless an attempt has ended it. */
     private void close(Status status, Metadata trailers) {
+      if (isOver.getAndSet(true)) {
+        return;
+      }
       Executor executor = callOptions.getExecutor();
       if (executor == null) {
         listener.onClose(status, trailers);

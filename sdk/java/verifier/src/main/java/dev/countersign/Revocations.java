@@ -10,9 +10,11 @@ import java.security.SecureRandom;
  */
 final class Revocations {
   /**
-   * Into how many tables the ids are divided, so that none takes long, or much, to be made larger.
+   * Into how many tables the ids are divided, so that none takes long, or much, to be made larger;
+   * and so that the arrays of a million are small ones for the garbage collector, which gives large
+   * ones whole regions.
    */
-  private static final int SHARDS = 64;
+  private static final int SHARDS = 256;
 
   private final IdTable[] sessions = new IdTable[SHARDS];
   private final IdTable[] users = new IdTable[SHARDS];

@@ -19,9 +19,7 @@ import java.util.Map;
  * <p>The values are String, {@link Num}, Boolean, null, List and Map.
  */
 final class StrictJson {
-  /**
-   * How deep arrays and objects may be nested. The server's parser has the same bound.
-   */
+  /** How deep arrays and objects may be nested. The server's parser has the same bound. */
   private static final int MAX_DEPTH = 127;
 
   /** A number as it is spelled. */

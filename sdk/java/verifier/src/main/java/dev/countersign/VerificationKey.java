@@ -89,7 +89,8 @@ final class VerificationKey {
       PublicKey canonical =
           factory.generatePublic(new RSAPublicKeySpec(rsa.getModulus(), rsa.getPublicExponent()));
       require(
-          Arrays.equals(canonical.getEncoded(), spki), "it is not a key for RS256 in canonical form");
+          Arrays.equals(canonical.getEncoded(), spki),
+          "it is not a key for RS256 in canonical form");
       int bits = rsa.getModulus().bitLength();
       require(
           bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS,

@@ -222,7 +222,8 @@ public final class Verifier implements TokenVerifier, AutoCloseable {
   @Override
   public Watch whenRevoked(Token token, Runnable listener) {
     Watchers.Watcher watcher =
-        watchers.add(token, () -> safely("a listener of whenRevoked", told -> listener.run(), null));
+        watchers.add(
+            token, () -> safely("a listener of whenRevoked", told -> listener.run(), null));
     // A revocation that came before it was added has not told it.
     Id subject = Id.parseUser(token.subject());
     Id session = Id.parseSession(token.sessionId());
@@ -308,9 +309,7 @@ public final class Verifier implements TokenVerifier, AutoCloseable {
   private static Verification vouchedFor(String token) {
     Jws jws = Jws.parse(token, Engine.MAX_TOKEN_BYTES);
     Claims claims = jws == null ? null : Claims.parse(jws.payload());
-    return claims == null
-        ? Verification.Invalid.of(InvalidReason.MALFORMED)
-        : claims.verified();
+    return claims == null ? Verification.Invalid.of(InvalidReason.MALFORMED) : claims.verified();
   }
 
   /**

@@ -31,8 +31,7 @@ import java.util.TreeMap;
 
 /** What sdk/conformance holds a verifier to. Each method answers with what is not as it must be. */
 final class Corpus {
-  private static final Path FOLDER =
-      Path.of(System.getProperty("corpus", "../../conformance"));
+  private static final Path FOLDER = Path.of(System.getProperty("corpus", "../../conformance"));
 
   private Corpus() {}
 
@@ -226,7 +225,10 @@ final class Corpus {
   private static String canonical(JsonElement value) {
     if (value.isJsonObject()) {
       Map<String, String> members = new TreeMap<>();
-      value.getAsJsonObject().entrySet().forEach(it -> members.put(it.getKey(), canonical(it.getValue())));
+      value
+          .getAsJsonObject()
+          .entrySet()
+          .forEach(it -> members.put(it.getKey(), canonical(it.getValue())));
       return members.toString();
     }
     if (value.isJsonArray()) {
@@ -434,8 +436,7 @@ final class Corpus {
       JsonElement staleness = expected.get("staleness_ms");
       Long wanted = staleness.isJsonNull() ? null : staleness.getAsLong();
       Long got = verifier.staleness().map(Duration::toMillis).orElse(null);
-      require(
-          java.util.Objects.equals(got, wanted), "staleness " + got + ", expected " + wanted);
+      require(java.util.Objects.equals(got, wanted), "staleness " + got + ", expected " + wanted);
       expected
           .getAsJsonObject("answers")
           .entrySet()

@@ -31,8 +31,8 @@ import java.util.function.Predicate;
  * token.
  *
  * <p>Register it for the dispatcher type {@code REQUEST}, before everything that needs to know who
- * is calling, and with {@code asyncSupported}. What a request is dispatched to from there on is
- * let in with it.
+ * is calling, and with {@code asyncSupported}. What a request is dispatched to from there on is let
+ * in with it.
  */
 public final class CountersignFilter implements Filter {
   private static final String TOKEN = "dev.countersign.token";
@@ -183,8 +183,7 @@ public final class CountersignFilter implements Filter {
         chain.doFilter(request, response);
       } else {
         refuse(
-            token.isPresent() ? Refusal.role() : Refusal.missing(),
-            (HttpServletResponse) response);
+            token.isPresent() ? Refusal.role() : Refusal.missing(), (HttpServletResponse) response);
       }
     };
   }

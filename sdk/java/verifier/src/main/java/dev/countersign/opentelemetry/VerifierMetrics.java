@@ -24,8 +24,7 @@ import io.opentelemetry.api.metrics.ObservableLongMeasurement;
  * grpc-java, for which OpenTelemetry's instrumentation of gRPC has spans.
  */
 public final class VerifierMetrics implements AutoCloseable {
-  private static final AttributeKey<String> OUTCOME =
-      AttributeKey.stringKey("countersign.outcome");
+  private static final AttributeKey<String> OUTCOME = AttributeKey.stringKey("countersign.outcome");
   private static final Attributes VERIFIED = Attributes.of(OUTCOME, "verified");
   private static final Attributes INVALID = Attributes.of(OUTCOME, "invalid");
   private static final Attributes UNKNOWN = Attributes.of(OUTCOME, "unknown");

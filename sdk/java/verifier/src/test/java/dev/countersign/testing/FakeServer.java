@@ -20,10 +20,12 @@ import dev.countersign.v1.WatchRevocationsResponse;
 import dev.countersign.v1.WatchRevoked;
 import dev.countersign.v1.WatchStart;
 import io.grpc.BindableService;
+import io.grpc.InsecureServerCredentials;
 import io.grpc.Metadata;
 import io.grpc.Server;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
+import io.grpc.ServerCredentials;
 import io.grpc.ServerInterceptor;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.StreamObserver;
@@ -41,6 +43,7 @@ public final class FakeServer implements AutoCloseable {
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   private final Server server;
+  private final int boundPort;
   private final BlockingQueue<Stream> arrivals = new LinkedBlockingQueue<>();
   private final BlockingQueue<String> credentials = new LinkedBlockingQueue<>();
 
@@ -53,8 +56,12 @@ public final class FakeServer implements AutoCloseable {
   }
 
   public FakeServer(int port, BindableService... more) {
+    this(port, InsecureServerCredentials.create(), more);
+  }
+
+  public FakeServer(int port, ServerCredentials credentials, BindableService... more) {
     NettyServerBuilder builder =
-        NettyServerBuilder.forAddress(new InetSocketAddress("127.0.0.1", port))
+        NettyServerBuilder.forAddress(new InetSocketAddress("127.0.0.1", port), credentials)
             .intercept(new Credentials())
             .addService(new Revocations());
     if (more.length == 0) {
@@ -65,13 +72,14 @@ public final class FakeServer implements AutoCloseable {
     }
     try {
       server = builder.build().start();
+      boundPort = server.getPort();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
   public int port() {
-    return server.getPort();
+    return boundPort;
   }
 
   public String endpoint() {
@@ -81,6 +89,10 @@ public final class FakeServer implements AutoCloseable {
   /** The credential of the next call that brings one. */
   public String credential() {
     return Wait.take("a credential", credentials);
+  }
+
+  public boolean hasCredential() {
+    return !credentials.isEmpty();
   }
 
   @Override
@@ -253,8 +265,7 @@ public final class FakeServer implements AutoCloseable {
     public void begin(long incarnation, boolean resumed) {
       tell(
           WatchRevocationsResponse.newBuilder()
-              .setBegin(
-                  WatchBegin.newBuilder().setIncarnation(incarnation).setResumed(resumed)));
+              .setBegin(WatchBegin.newBuilder().setIncarnation(incarnation).setResumed(resumed)));
     }
 
     public void keys(Signer... signers) {

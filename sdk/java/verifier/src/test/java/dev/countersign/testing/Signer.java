@@ -78,7 +78,8 @@ public final class Signer {
 
   /** 16 bytes that name a session. */
   public static ByteString session(int number) {
-    return ByteString.copyFrom(ByteBuffer.allocate(16).putInt(number).putLong(0).putInt(number).array());
+    return ByteString.copyFrom(
+        ByteBuffer.allocate(16).putInt(number).putLong(0).putInt(number).array());
   }
 
   public static String sessionId(int number) {

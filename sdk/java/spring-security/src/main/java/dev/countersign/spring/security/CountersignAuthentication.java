@@ -54,7 +54,9 @@ public final class CountersignAuthentication extends AbstractAuthenticationToken
 
   @Override
   public boolean equals(Object other) {
-    return other instanceof CountersignAuthentication it && super.equals(other) && token == it.token;
+    return other instanceof CountersignAuthentication it
+        && super.equals(other)
+        && token == it.token;
   }
 
   @Override
