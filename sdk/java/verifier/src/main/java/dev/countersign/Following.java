@@ -93,8 +93,9 @@ final class Following {
           if (stream != null) {
             stream.leave();
           }
+          // Here, because what is still to be done would be dropped by it.
+          loop.shutdown();
         });
-    loop.shutdown();
     if (Thread.currentThread() != thread) {
       try {
         loop.awaitTermination(patienceNanos, TimeUnit.NANOSECONDS);

@@ -27,7 +27,7 @@ final class Positions {
   private static final int MAX_REACHED = 64;
 
   /** The longest position there is. */
-  private static final int MAX_LENGTH = 64;
+  static final int MAX_LENGTH = 64;
 
   /**
    * A position, and whether everything up to there is known here; false where that is not known.

@@ -17,6 +17,10 @@ public record Tls(Path caFile, Path certFile, Path keyFile, String serverName) {
   /**
    * Checks that a certificate has its key.
    *
+   * @param caFile the authorities, or null
+   * @param certFile the certificate, or null
+   * @param keyFile its private key, or null
+   * @param serverName the name of the server, or null
    * @throws IllegalArgumentException where one is without the other
    */
   public Tls {

@@ -202,7 +202,7 @@ public final class Verifier implements TokenVerifier, AutoCloseable {
     if (position.isEmpty() || positions.reach(position, options.askTimeout().toNanos())) {
       return verify(token, audiences);
     }
-    if (options.onStale() == OnStale.ASK_SERVER) {
+    if (options.onStale() == OnStale.ASK_SERVER && position.length() <= Positions.MAX_LENGTH) {
       return count(ask(token, position, audiences));
     }
     return count(new Verification.Unknown(staleness(), Optional.empty()));

@@ -284,7 +284,7 @@ public final class VerifierOptions {
     }
 
     /**
-     * How many verified tokens are remembered; 65,536. A usual token takes about 3 KiB.
+     * How many verified tokens are remembered; 65,536. A usual token takes about 1.5 KiB.
      *
      * @param cachedTokens how many; 0 for none
      * @return this

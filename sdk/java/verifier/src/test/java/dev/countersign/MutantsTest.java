@@ -119,7 +119,12 @@ class MutantsTest {
               "\"SHA512withRSA\"",
               "control"),
           // Claims.
-          m("iss", "Engine", "claims.issuer().equals(issuer)", "true", "the issuer is one exact string"),
+          m(
+              "iss",
+              "Engine",
+              "claims.issuer().equals(issuer)",
+              "true",
+              "the issuer is one exact string"),
           m(
               "aud is required",
               "Engine",
@@ -344,8 +349,7 @@ class MutantsTest {
                   output,
                   files,
                   null,
-                  List.of(
-                      "-d", classes.toString(), "-cp", System.getProperty("java.class.path")),
+                  List.of("-d", classes.toString(), "-cp", System.getProperty("java.class.path")),
                   null,
                   files.getJavaFileObjects(sources.resolve(file + ".java")))
               .call();
@@ -366,11 +370,9 @@ class MutantsTest {
       (isOurs ? ours : others).add(Path.of(entry).toUri().toURL());
     }
     try (URLClassLoader libraries =
-            new URLClassLoader(
-                others.toArray(URL[]::new), ClassLoader.getPlatformClassLoader());
+            new URLClassLoader(others.toArray(URL[]::new), ClassLoader.getPlatformClassLoader());
         URLClassLoader classes = new URLClassLoader(ours.toArray(URL[]::new), libraries)) {
-      Method method =
-          classes.loadClass("dev.countersign.Corpus").getDeclaredMethod("failures");
+      Method method = classes.loadClass("dev.countersign.Corpus").getDeclaredMethod("failures");
       method.setAccessible(true);
       Callable<List<?>> call = () -> (List<?>) method.invoke(null);
       FutureTask<List<?>> task = new FutureTask<>(call);
@@ -406,9 +408,7 @@ class MutantsTest {
         source.lastIndexOf(mutant.before()),
         () -> mutant.file() + " has more than once: " + mutant.before());
     String changed =
-        source.substring(0, at)
-            + mutant.after()
-            + source.substring(at + mutant.before().length());
+        source.substring(0, at) + mutant.after() + source.substring(at + mutant.before().length());
     List<?> failures = failures(compile(mutant.file(), changed));
     assertTrue(
         failures.stream().anyMatch(it -> it.toString().contains(mutant.caughtBy())),

@@ -11,18 +11,30 @@ import dev.countersign.testing.Signer;
 import dev.countersign.testing.SteppedClock;
 import dev.countersign.testing.Wait;
 import dev.countersign.v1.InvalidToken;
+import dev.countersign.v1.RevocationServiceGrpc;
 import dev.countersign.v1.RevokedSession;
 import dev.countersign.v1.VerifiedToken;
 import dev.countersign.v1.VerifyAccessTokenResponse;
+import dev.countersign.v1.WatchBegin;
 import dev.countersign.v1.WatchHeartbeat;
 import dev.countersign.v1.WatchPosition;
 import dev.countersign.v1.WatchResynchronise;
+import dev.countersign.v1.WatchRevocationsRequest;
 import dev.countersign.v1.WatchRevocationsResponse;
 import dev.countersign.v1.WatchRevoked;
+import io.grpc.MethodDescriptor;
+import io.grpc.Server;
+import io.grpc.ServerServiceDefinition;
 import io.grpc.Status;
+import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.stub.ServerCalls;
+import io.grpc.stub.StreamObserver;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -278,6 +290,84 @@ class VerifierTest {
             .setResynchronise(WatchResynchronise.getDefaultInstance()));
     assertFalse(server.next().started().hasResume());
     assertEquals("verified", answer(token(1)), "what is known stays known");
+  }
+
+  /** The stub would refuse to send it. */
+  @Test
+  void bytesThatAreNoMessageAreNonsense() throws Exception {
+    MethodDescriptor.Marshaller<byte[]> plain =
+        new MethodDescriptor.Marshaller<>() {
+          @Override
+          public InputStream stream(byte[] bytes) {
+            return new ByteArrayInputStream(bytes);
+          }
+
+          @Override
+          public byte[] parse(InputStream stream) {
+            try {
+              return stream.readAllBytes();
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          }
+        };
+    BlockingQueue<StreamObserver<byte[]>> callers = new LinkedBlockingQueue<>();
+    BlockingQueue<byte[]> starts = new LinkedBlockingQueue<>();
+    ServerServiceDefinition service =
+        ServerServiceDefinition.builder(RevocationServiceGrpc.SERVICE_NAME)
+            .addMethod(
+                RevocationServiceGrpc.getWatchRevocationsMethod().toBuilder(plain, plain).build(),
+                ServerCalls.asyncBidiStreamingCall(
+                    answers -> {
+                      callers.add(answers);
+                      return new StreamObserver<>() {
+                        private boolean hasBegun;
+
+                        @Override
+                        public void onNext(byte[] message) {
+                          if (!hasBegun) {
+                            hasBegun = true;
+                            starts.add(message);
+                          }
+                        }
+
+                        @Override
+                        public void onError(Throwable error) {}
+
+                        @Override
+                        public void onCompleted() {}
+                      };
+                    }))
+            .build();
+    Server raw =
+        NettyServerBuilder.forAddress(new InetSocketAddress("127.0.0.1", 0))
+            .addService(service)
+            .build()
+            .start();
+    try {
+      verifier =
+          Verifier.connect(
+              VerifierOptions.builder("http://127.0.0.1:" + raw.getPort(), "issuer", "orders")
+                  .maxBackoff(Duration.ofMillis(10))
+                  .build());
+      StreamObserver<byte[]> first = Wait.take("a client", callers);
+      Wait.take("a start", starts);
+      first.onNext(
+          WatchRevocationsResponse.newBuilder()
+              .setBegin(WatchBegin.newBuilder().setIncarnation(1))
+              .build()
+              .toByteArray());
+      first.onNext(
+          WatchRevocationsResponse.newBuilder()
+              .setRevoked(WatchRevoked.newBuilder().setSequence(5))
+              .build()
+              .toByteArray());
+      first.onNext(new byte[] {0x0a, 0x7f, 1});
+      byte[] start = Wait.take("a start again", starts);
+      assertFalse(WatchRevocationsRequest.parseFrom(start).getStart().hasResume());
+    } finally {
+      raw.shutdownNow();
+    }
   }
 
   @Test

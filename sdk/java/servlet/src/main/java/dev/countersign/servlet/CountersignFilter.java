@@ -30,9 +30,9 @@ import java.util.function.Predicate;
  * {@code isUserInRole}. Others are answered 401, or 503 where nothing can be known about their
  * token.
  *
- * <p>Register it for the dispatcher type {@code REQUEST}, before everything that needs to know who
- * is calling, and with {@code asyncSupported}. What a request is dispatched to from there on is let
- * in with it.
+ * <p>Register it for the dispatcher types {@code REQUEST} and {@code ASYNC}, before everything that
+ * needs to know who is calling, and with {@code asyncSupported}. What a request is dispatched to
+ * from there on is let in with it.
  */
 public final class CountersignFilter implements Filter {
   private static final String TOKEN = "dev.countersign.token";
@@ -142,13 +142,18 @@ public final class CountersignFilter implements Filter {
       throw new ServletException("countersign: the request is not one of HTTP");
     }
     // A request that goes on from here was let in, or is the error page of one that was not.
-    boolean goesOn = request.getDispatcherType() != DispatcherType.REQUEST;
-    if (goesOn || open.test(http)) {
-      chain.doFilter(request, response);
+    if (request.getDispatcherType() != DispatcherType.REQUEST) {
+      Optional<Token> token = tokenOf(request);
+      chain.doFilter(
+          token.isEmpty() ? http : new AuthenticatedRequest(http, token.get()), response);
       return;
     }
     // Nobody but this filter says who is calling.
     request.removeAttribute(TOKEN);
+    if (open.test(http)) {
+      chain.doFilter(request, response);
+      return;
+    }
     Refusal refusal = Refusal.missing();
     Optional<String> presented = BearerToken.of(valuesOf(http));
     if (presented.isPresent()) {
