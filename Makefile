@@ -24,6 +24,7 @@ test: tools ## run every test
 	@scripts/test-go
 	@scripts/test-node
 	@scripts/test-python
+	@scripts/test-java
 
 .PHONY: test-go
 test-go: tools ## run the tests of sdk/go alone
@@ -37,11 +38,16 @@ test-node: tools ## run the tests of sdk/node alone
 test-python: tools ## run the tests of sdk/python alone
 	@scripts/test-python
 
+.PHONY: test-java
+test-java: tools ## run the tests of sdk/java alone
+	@scripts/test-java
+
 .PHONY: sdk
 sdk: tools ## build, test and check the packages of the SDKs; every rule is broken once, and must be noticed
 	@scripts/test-go mutants
 	@scripts/test-node mutants
 	@scripts/test-python mutants
+	@scripts/test-java mutants
 
 .PHONY: web
 web: ## build the browser client and the page that the server embeds
