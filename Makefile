@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: dev
 dev: ## run the service on its embedded default
@@ -36,6 +36,10 @@ test-node: tools ## run the tests of sdk/node alone
 .PHONY: test-python
 test-python: tools ## run the tests of sdk/python alone
 	@scripts/test-python
+
+.PHONY: test-migrations
+test-migrations: tools ## run the applications of examples/migrations, before and after their move
+	@scripts/test-migrations
 
 .PHONY: sdk
 sdk: tools ## build, test and check the packages of the SDKs; every rule is broken once, and must be noticed
