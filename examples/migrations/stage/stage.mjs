@@ -27,6 +27,8 @@ export class Stage {
     const stage = new Stage();
     stage.system = system;
     stage.folder = mkdtempSync(join(tmpdir(), "countersign-migration-"));
+    // What a system adds to the configuration of Countersign.
+    stage.settings = {};
     stage.environment = { PATH: process.env.PATH, NODE_ENV: "production" };
     try {
       for (const store of system.stores) await stage.#startStore(store);
@@ -65,7 +67,7 @@ export class Stage {
     const stores = {};
     if (this.redis) stores.COUNTERSIGN__REDIS__URL = this.redis.url;
     if (this.mariadb) stores.COUNTERSIGN__DATABASE__URL = this.mariadb.countersignUrl;
-    this.countersign = await Countersign.prepare(this.folder, this.file("countersign.toml"), { ...stores, ...settings });
+    this.countersign = await Countersign.prepare(this.folder, this.file("countersign.toml"), { ...stores, ...this.settings, ...settings });
   }
 
   /** Exports the users as README.md says, and imports them. Answers what the import printed. */

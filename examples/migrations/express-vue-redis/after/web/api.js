@@ -71,7 +71,7 @@ export async function logIn(username, password) {
 }
 
 export async function logOut() {
-  await axios.post("/api/auth/logout", { refreshToken: localStorage.getItem("refreshToken") });
+  await http.post("/api/auth/logout");
   forget();
 }
 
