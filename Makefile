@@ -24,6 +24,7 @@ test: tools ## run every test
 	@scripts/test-go
 	@scripts/test-node
 	@scripts/test-python
+	@scripts/test-migrations
 
 .PHONY: test-go
 test-go: tools ## run the tests of sdk/go alone

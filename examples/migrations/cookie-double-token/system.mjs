@@ -7,6 +7,7 @@ import { selfSigned } from "../stage/servers.mjs";
 export default {
   name: "cookie-double-token",
   stores: ["mariadb"],
+  programs: ["openssl"],
   build: ["tsc", "vite"],
   main: "build/main.js",
 

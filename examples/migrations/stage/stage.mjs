@@ -11,7 +11,8 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** What a system needs and is not here; undefined where all is. */
 export function missing(system) {
-  const programs = ["nginx", "openssl", ...(system.stores.includes("redis") ? ["redis-server"] : [])];
+  const programs = ["nginx", ...(system.programs ?? [])];
+  if (system.stores.includes("redis")) programs.push("redis-server");
   if (system.stores.includes("mariadb")) programs.push("mariadbd", "mariadb-install-db");
   const absent = programs.find((name) => find(name) === undefined);
   if (absent !== undefined) return absent;

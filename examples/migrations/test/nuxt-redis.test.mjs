@@ -16,7 +16,7 @@ describe("nuxt-redis", { skip: missing(system) ?? false, timeout: 600_000 }, () 
     await t.test("before: it works", () => before(stage, browser));
     await stage.stopApplication();
     // Tokens expire while the test looks on.
-    await stage.prepareCountersign({ ...CHEAP_HASHES, COUNTERSIGN__TOKENS__ACCESS_TTL: "5s" });
+    await stage.prepareCountersign({ ...CHEAP_HASHES, COUNTERSIGN__TOKENS__ACCESS_TTL: "8s" });
     assert.match(stage.moveUsers(), /2 created, 0 unchanged, 0 refused/);
     await stage.startAfter();
     const expired = await expiredToken(stage);
