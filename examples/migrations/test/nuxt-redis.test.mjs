@@ -23,9 +23,11 @@ describe("nuxt-redis", { skip: missing(system) ?? false, timeout: 600_000 }, () 
     const here = await browser.newContext();
     const tabs = [await Tab.open(here, stage)];
     const [tab] = tabs;
+    let first;
     await t.test("the old password opens the page, and id, role and numbers are the old ones", async () => {
       assert.equal(await tab.logIn("ada", "wrong"), "The username or the password is wrong.");
       assert.equal(await tab.logIn(...ADA), "");
+      first = await tab.item("refreshToken");
       assert.equal(await tab.load(), ADAS_ORDERS);
       assert.equal(await press(tab, "report"), "the report");
       assert.equal(await press(tab, "order"), "new order of user 42");
@@ -37,6 +39,7 @@ describe("nuxt-redis", { skip: missing(system) ?? false, timeout: 600_000 }, () 
         await hold(tab, expired);
         assert.deepEqual(await Promise.all(tabs.map((it) => it.load())), tabs.map(() => ADAS_ORDERS));
       }
+      assert.notEqual(await tab.item("refreshToken"), first, "the new refresh token is stored");
       assert.ok(tabs.some((it) => it.countAnswers(REFRESH, 200) > 0));
     });
     await t.test("a token is renewed ahead of its end", async () => {
