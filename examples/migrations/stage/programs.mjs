@@ -84,7 +84,7 @@ export function run(command, options, settings = {}) {
   return stdout;
 }
 
-/** A port that nobody has at the moment. */
+/** A port that is free at the moment. */
 export function freePort() {
   return new Promise((resolve, reject) => {
     const holder = createServer();

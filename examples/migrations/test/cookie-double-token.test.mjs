@@ -37,7 +37,7 @@ describe("cookie-double-token", { skip: missing(system) ?? false, timeout: 300_0
       const { httpOnly, sameSite, path } = cookie;
       assert.deepEqual({ httpOnly, sameSite, path }, { httpOnly: true, sameSite: "Lax", path: "/auth" });
     });
-    await t.test("five tabs refresh at once, and nobody is logged out", async () => {
+    await t.test("five tabs refresh at once, and everyone stays logged in", async () => {
       while (tabs.length < 5) tabs.push(await Tab.open(here, stage));
       for (const it of tabs) it.answers.length = 0;
       for (let round = 0; round < 3; round += 1) {
@@ -97,14 +97,14 @@ describe("cookie-double-token", { skip: missing(system) ?? false, timeout: 300_0
       assert.equal(await statusWith(stage, "/api/orders", stolen), 401);
       assert.ok((await here.cookies()).every(({ name }) => name !== "countersign_refresh"));
     });
-    await t.test("nobody names themselves to the application", async () => {
+    await t.test("clients cannot name themselves to the application", async () => {
       const headers = { "x-auth-external-id": "42", "x-auth-username": "ada" };
       for (const path of ["/api/orders", "/api/../api/orders", "//api/orders", "/API/orders"]) {
         const { status } = await fetch(`${stage.origin}${path}`, { headers });
         assert.ok(status === 401 || status === 404, `${path}: ${status}`);
       }
     });
-    await t.test("while Countersign is away nobody is logged out", async () => {
+    await t.test("while Countersign is away everyone stays logged in", async () => {
       assert.equal(await logIn(tab, "ada", "a third horse battery"), "");
       await stage.countersign.stop();
       assert.equal(await tab.load(), "please try again");

@@ -25,7 +25,7 @@ describe("express-vue-redis", { skip: missing(system) ?? false, timeout: 300_000
       assert.equal(await tab.logIn(...ADA), "");
       assert.equal(await tab.load(), ADAS_ORDERS);
     });
-    await t.test("five tabs refresh at once, and nobody is logged out", async () => {
+    await t.test("five tabs refresh at once, and everyone stays logged in", async () => {
       while (tabs.length < 5) tabs.push(await Tab.open(here, stage));
       for (let round = 0; round < 3; round += 1) {
         await spoilAccessToken(tab);
@@ -75,7 +75,7 @@ describe("express-vue-redis", { skip: missing(system) ?? false, timeout: 300_000
       assert.notEqual(await tab.logIn(...ADA), "", "the old password is of no use");
       assert.equal(await tab.logIn("ada", "a third horse battery"), "");
     });
-    await t.test("while Countersign is away nobody is logged out", async () => {
+    await t.test("while Countersign is away everyone stays logged in", async () => {
       await stage.countersign.stop();
       assert.equal(await tab.load(), "please try again");
       await spoilAccessToken(tab);

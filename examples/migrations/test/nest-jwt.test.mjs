@@ -32,7 +32,7 @@ describe("nest-jwt", { skip: missing(system) ?? false, timeout: 300_000 }, () =>
       assert.equal(await report(other), "you may not see this");
       await other.page.context().close();
     });
-    await t.test("five tabs refresh at once, and nobody is logged out", async () => {
+    await t.test("five tabs refresh at once, and everyone stays logged in", async () => {
       while (tabs.length < 5) tabs.push(await Tab.open(here, stage));
       const first = await tab.item("refresh_token");
       for (let round = 0; round < 3; round += 1) {
@@ -73,7 +73,7 @@ describe("nest-jwt", { skip: missing(system) ?? false, timeout: 300_000 }, () =>
       await until("the token is refused", async () => (await statusWith(stage, "/api/orders", stolen)) === 401);
       assert.equal(await refreshWith(stage, refreshToken), 401);
     });
-    await t.test("while Countersign is away nobody is logged out", async () => {
+    await t.test("while Countersign is away everyone stays logged in", async () => {
       assert.equal(await tab.logIn("ada", "a third horse battery"), "");
       await spoilAccessToken(tab, "access_token");
       await stage.countersign.stop();

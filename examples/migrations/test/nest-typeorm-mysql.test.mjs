@@ -38,7 +38,7 @@ describe("nest-typeorm-mysql", { skip: missing(system) ?? false, timeout: 300_00
       assert.equal(await tab.load(), ADAS_ORDERS);
       assert.equal(tab.countAnswers(REFRESH, 200), 1);
     });
-    await t.test("five tabs refresh at once, and nobody is logged out", async () => {
+    await t.test("five tabs refresh at once, and everyone stays logged in", async () => {
       while (tabs.length < 5) tabs.push(await Tab.open(here, stage));
       for (let round = 0; round < 3; round += 1) {
         await spoilAccessToken(tab, "access_token");
@@ -83,7 +83,7 @@ describe("nest-typeorm-mysql", { skip: missing(system) ?? false, timeout: 300_00
       assert.equal(await tab.logIn(...GRACE), "");
       assert.equal(await tab.load(), GRACES_ORDERS);
     });
-    await t.test("while Countersign is away nobody is logged out", async () => {
+    await t.test("while Countersign is away everyone stays logged in", async () => {
       await stage.countersign.stop();
       assert.equal(await tab.load(), "please try again");
       await stage.countersign.start();

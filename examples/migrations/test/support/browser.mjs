@@ -5,7 +5,7 @@ import { missing as missingPrograms, Stage } from "../../stage/stage.mjs";
 const CHROMIUM = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"];
 
-/** Spares the tests time; in earnest the defaults are right. */
+/** Saves time in tests; use the defaults in production. */
 export const CHEAP_HASHES = { COUNTERSIGN__PASSWORDS__MEMORY_KIB: "64", COUNTERSIGN__PASSWORDS__ITERATIONS: "1" };
 
 /** Why the tests of a system cannot run; undefined when they can. Under `CI=true` they must. */

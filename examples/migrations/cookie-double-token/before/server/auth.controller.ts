@@ -41,7 +41,7 @@ export class AuthController {
     }
   }
 
-  /** Both tokens live on where they have been copied: nobody can be thrown out. */
+  /** Both tokens live on where they have been copied: there is no way to end a session. */
   @Post("logout")
   @HttpCode(200)
   logout(@Res({ passthrough: true }) response: Response) {

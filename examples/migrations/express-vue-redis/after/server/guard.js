@@ -9,7 +9,7 @@ export async function guard(request, response, next) {
   try {
     claims = await introspect(token);
   } catch {
-    // Nothing is known about the token: nobody is logged out for that.
+    // Nothing is known about the token: this must not log anyone out.
     return response.status(503).json({ code: 503, message: "please try again" });
   }
   if (!claims.active) return response.status(401).json({ code: 401, message: "please log in" });

@@ -20,7 +20,7 @@ export class LoginGuard implements CanActivate {
     const [scheme, token] = (request.headers.authorization ?? "").split(" ");
     if (scheme !== "Bearer" || !token) throw new UnauthorizedException("not logged in");
     const { result } = await auth.verifyAccessToken({ accessToken: token }).catch(() => {
-      // Nothing is known about the token: nobody is logged out for that.
+      // Nothing is known about the token: this must not log anyone out.
       throw new ServiceUnavailableException("please try again");
     });
     if (result.case !== "verified") throw new UnauthorizedException("token expired");
