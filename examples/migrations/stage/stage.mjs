@@ -80,6 +80,7 @@ export class Stage {
   /** Starts Countersign, the application as it is now, and nginx in front of both. */
   async startAfter() {
     const { countersign } = this;
+    await this.system.beforeAfter?.(this);
     await countersign.start();
     this.#programs.push(countersign);
     const port = await this.#startApplication("after", {

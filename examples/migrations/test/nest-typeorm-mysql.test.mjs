@@ -16,7 +16,7 @@ describe("nest-typeorm-mysql", { skip: missing(system) ?? false, timeout: 300_00
     await t.test("before: it works", () => before(stage, browser));
     await stage.stopApplication();
     await stage.prepareCountersign(CHEAP_HASHES);
-    assert.match(stage.moveUsers(), /2 created, 0 unchanged, 0 refused/);
+    assert.match(stage.moveUsers(), /3 created, 0 unchanged, 0 refused/);
     await stage.startAfter();
     const here = await browser.newContext();
     const tabs = [await Tab.open(here, stage)];
@@ -83,6 +83,15 @@ describe("nest-typeorm-mysql", { skip: missing(system) ?? false, timeout: 300_00
       assert.equal(await tab.logIn(...GRACE), "");
       assert.equal(await tab.load(), GRACES_ORDERS);
     });
+    await t.test("a new user gets the next id, and a weak password is refused", async () => {
+      await tab.logOut();
+      assert.equal(await signUp(tab, "ada", "a fourth horse battery"), "the name is taken");
+      assert.equal(await signUp(tab, "linus", "123456"), "the password is too weak");
+      assert.equal(await signUp(tab, "linus", "a fourth horse battery"), "");
+      assert.match(await tab.load(), /^user (4[4-9]), linus: first order of user \1, no news$/);
+      await tab.logOut();
+      assert.equal(await tab.logIn(...GRACE), "");
+    });
     await t.test("while Countersign is away everyone stays logged in", async () => {
       await stage.countersign.stop();
       assert.equal(await tab.load(), "please try again");
@@ -114,5 +123,18 @@ async function before(stage, browser) {
   const stolen = await tab.item("access_token");
   await tab.logOut();
   assert.equal(await statusWith(stage, "/orders", stolen), 200);
+
+  assert.equal(await signUp(tab, "ada", "123456"), "the name is taken");
+  assert.equal(await signUp(tab, "margaret", "123456"), "");
+  assert.match(await tab.load(), /^user (4[3-9]), margaret: first order of user \1, no news$/);
   await context.close();
+}
+
+async function signUp(tab, username, password) {
+  await tab.page.bringToFront();
+  await tab.page.fill("[name=username]", username);
+  await tab.page.fill("[name=password]", password);
+  await tab.page.click("#register");
+  const found = await tab.page.waitForSelector("#home, #message:not(:empty)");
+  return (await found.getAttribute("id")) === "home" ? "" : found.textContent();
 }

@@ -14,6 +14,8 @@ export function whenLoggedOut(callback) {
   loggedOut = callback;
 }
 
+export const signUp = (username, password) => axios.post("/user/register", { username, password });
+
 export async function logIn(username, password) {
   const { data } = await axios.post("/user/login", { username, password });
   localStorage.setItem("access_token", data.tokens.accessToken);

@@ -1,4 +1,15 @@
-import { BadRequestException, Body, Controller, Get, Post, Query, Req, UnauthorizedException, UseGuards } from "@nestjs/common";
+import {
+  BadRequestException,
+  Body,
+  ConflictException,
+  Controller,
+  Get,
+  Post,
+  Query,
+  Req,
+  UnauthorizedException,
+  UseGuards,
+} from "@nestjs/common";
 import { JwtService } from "@nestjs/jwt";
 import { InjectRepository } from "@nestjs/typeorm";
 import { Repository } from "typeorm";
@@ -11,6 +22,14 @@ export class UserController {
     @InjectRepository(User) private readonly users: Repository<User>,
     private readonly jwt: JwtService,
   ) {}
+
+  @Post("register")
+  async register(@Body() { username, password }: { username: string; password: string }) {
+    const { id } = await this.users.save({ username: String(username), password: String(password) }).catch(() => {
+      throw new ConflictException("the name is taken");
+    });
+    return { id };
+  }
 
   @Post("login")
   async login(@Body() { username, password }: { username: string; password: string }) {

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import { http, isLoggedIn, logIn, logOut, whenLoggedOut } from "./api.js";
+import { http, isLoggedIn, logIn, logOut, signUp, whenLoggedOut } from "./api.js";
 
 export function App() {
   const [loggedIn, setLoggedIn] = useState(isLoggedIn());
@@ -27,7 +27,9 @@ export function App() {
   function enter(event) {
     event.preventDefault();
     const form = new FormData(event.target);
+    const isNew = event.nativeEvent.submitter.id === "register";
     return run(async () => {
+      if (isNew) await signUp(form.get("username"), form.get("password"));
       await logIn(form.get("username"), form.get("password"));
       setLoggedIn(true);
     });
@@ -58,6 +60,7 @@ export function App() {
           <input name="username" />
           <input name="password" type="password" />
           <button>Log in</button>
+          <button id="register">Sign up</button>
         </form>
       )}
     </>
