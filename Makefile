@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: dev
 dev: ## run the service on its embedded default
@@ -25,6 +25,7 @@ test: tools ## run every test
 	@scripts/test-node
 	@scripts/test-python
 	@scripts/test-java
+	@scripts/test-migrations
 
 .PHONY: test-go
 test-go: tools ## run the tests of sdk/go alone
@@ -41,6 +42,10 @@ test-python: tools ## run the tests of sdk/python alone
 .PHONY: test-java
 test-java: tools ## run the tests of sdk/java alone
 	@scripts/test-java
+
+.PHONY: test-migrations
+test-migrations: tools ## run the applications of examples/migrations, before and after their move
+	@scripts/test-migrations
 
 .PHONY: sdk
 sdk: tools ## build, test and check the packages of the SDKs; every rule is broken once, and must be noticed

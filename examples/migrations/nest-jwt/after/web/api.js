@@ -1,0 +1,46 @@
+import axios from "axios";
+
+const ENDED = ["REFRESH_TOKEN_INVALID", "REFRESH_TOKEN_EXPIRED", "REFRESH_TOKEN_REUSED", "SESSION_REVOKED"];
+
+export const http = axios.create();
+
+export async function logIn(username, password) {
+  const { data } = await axios.post("/auth/login", { username, password });
+  localStorage.setItem("access_token", data.tokens.accessToken);
+  localStorage.setItem("refresh_token", data.tokens.refreshToken);
+}
+
+export async function logOut() {
+  await http.post("/auth/logout");
+  toLogin();
+}
+
+function toLogin() {
+  localStorage.removeItem("access_token");
+  localStorage.removeItem("refresh_token");
+  location.hash = "#/login";
+}
+
+async function refresh() {
+  const headers = { authorization: `Bearer ${localStorage.getItem("refresh_token")}` };
+  const { data } = await axios.post("/auth/refresh", undefined, { headers });
+  localStorage.setItem("access_token", data.tokens.accessToken);
+  localStorage.setItem("refresh_token", data.tokens.refreshToken);
+}
+
+http.interceptors.request.use((config) => {
+  config.headers.authorization = `Bearer ${localStorage.getItem("access_token")}`;
+  return config;
+});
+
+http.interceptors.response.use(undefined, async (error) => {
+  if (error.response?.status !== 401 || error.config.repeated) throw error;
+  error.config.repeated = true;
+  try {
+    await refresh();
+  } catch (failure) {
+    if (ENDED.includes(failure.response?.data.reason)) toLogin();
+    throw failure;
+  }
+  return http(error.config);
+});

@@ -1,0 +1,13 @@
+import { Column, Entity, PrimaryGeneratedColumn } from "typeorm";
+
+@Entity("user")
+export class User {
+  @PrimaryGeneratedColumn()
+  id!: number;
+
+  @Column({ length: 50 })
+  username!: string;
+
+  @Column({ length: 50 })
+  password!: string;
+}

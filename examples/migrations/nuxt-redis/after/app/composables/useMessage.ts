@@ -1,0 +1,2 @@
+/** What the page tells its user. */
+export const useMessage = () => useState("message", () => "");

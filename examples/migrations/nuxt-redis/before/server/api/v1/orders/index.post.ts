@@ -1,0 +1,1 @@
+export default defineEventHandler(({ context: { user } }) => success({ order: `new order of user ${user.id}` }));
