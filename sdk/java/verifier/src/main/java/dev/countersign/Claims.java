@@ -53,6 +53,14 @@ record Claims(
     Claims read() throws WrongClaim {
       String issuer = text("iss");
       String sub = text("sub");
+      SubjectKind kind = SubjectKind.USER;
+      if (members.containsKey("client_id")) {
+        // A service account is its own client, and nobody else has one (RFC 9068 section 2.2).
+        if (!sub.equals(members.remove("client_id"))) {
+          throw new WrongClaim();
+        }
+        kind = SubjectKind.SERVICE;
+      }
       List<String> audiences = audiences();
       long expiresAt = date("exp");
       long issuedAt = date("iat");
@@ -61,6 +69,7 @@ record Claims(
       String sid = text("sid");
       Token.Builder token =
           Token.builder(sub, sid)
+              .subjectKind(kind)
               .audiences(audiences)
               .tokenId(tokenId)
               .username(text("username"))

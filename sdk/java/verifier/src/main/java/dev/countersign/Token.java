@@ -13,6 +13,7 @@ import java.util.Optional;
  */
 public final class Token {
   private final String subject;
+  private final SubjectKind subjectKind;
   private final String sessionId;
   private final String username;
   private final String externalId;
@@ -29,6 +30,7 @@ public final class Token {
 
   private Token(Builder builder) {
     subject = builder.subject;
+    subjectKind = builder.subjectKind;
     sessionId = builder.sessionId;
     username = builder.username;
     externalId = builder.externalId;
@@ -56,12 +58,22 @@ public final class Token {
   }
 
   /**
-   * The user's id (claim {@code sub}).
+   * The id of the user or the service account (claim {@code sub}).
    *
    * @return a UUID
    */
   public String subject() {
     return subject;
+  }
+
+  /**
+   * What the subject is. A handler that expects a person must look here.
+   *
+   * @return a service account where the claim {@code client_id} is the subject (RFC 9068 section
+   *     2.2)
+   */
+  public SubjectKind subjectKind() {
+    return subjectKind;
   }
 
   /**
@@ -74,7 +86,7 @@ public final class Token {
   }
 
   /**
-   * The user's name when the token was made.
+   * The subject's name when the token was made.
    *
    * @return the claim {@code username}
    */
@@ -201,6 +213,7 @@ public final class Token {
   public static final class Builder {
     private final String subject;
     private final String sessionId;
+    private SubjectKind subjectKind = SubjectKind.USER;
     private String username = "";
     private String externalId;
     private List<String> roles = List.of();
@@ -217,6 +230,17 @@ public final class Token {
     private Builder(String subject, String sessionId) {
       this.subject = Objects.requireNonNull(subject, "subject");
       this.sessionId = Objects.requireNonNull(sessionId, "sessionId");
+    }
+
+    /**
+     * Says {@link Token#subjectKind}.
+     *
+     * @param subjectKind the kind
+     * @return this
+     */
+    public Builder subjectKind(SubjectKind subjectKind) {
+      this.subjectKind = Objects.requireNonNull(subjectKind, "subjectKind");
+      return this;
     }
 
     /**

@@ -197,6 +197,9 @@ final class Corpus {
     identity.addProperty("epoch", new BigDecimal(Long.toUnsignedString(token.epoch())));
     identity.addProperty("session_expires_at", token.sessionExpiresAt().getEpochSecond());
     identity.add("custom_claims", json(token.customClaims()));
+    if (token.subjectKind() == SubjectKind.SERVICE) {
+      identity.addProperty("subject_kind", "service");
+    }
     token.externalId().ifPresent(id -> identity.addProperty("external_id", id));
     return identity;
   }
