@@ -133,6 +133,12 @@ class MutantsTest {
               "control"),
           // Claims.
           m(
+              "a service is its own client",
+              "Claims",
+              "if (!sub.equals(members.remove(\"client_id\"))) {",
+              "if (members.remove(\"client_id\") == null) {",
+              "client_id"),
+          m(
               "iss",
               "Engine",
               "claims.issuer().equals(issuer)",
