@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 
 use countersign_verifier::Rules;
 
-use crate::auth::{Authenticate, Authenticator, KeeperError, KeyKeeper, Parts, Policy, UserAdmin};
+use crate::auth::{Authenticate, Authenticator, EventRecorder, KeeperError, KeyKeeper, Parts, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
 use crate::cores::Cores;
 use crate::grpc::{self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, Health, InvalidRule, Published};
@@ -55,6 +55,8 @@ use crate::transport::{AllowedOrigins, TrustedProxies};
 const OPERATIONS_CONNECTIONS: usize = 256;
 /// What they may hold together, in bytes.
 const OPERATIONS_BYTES: usize = 16 * 1024 * 1024;
+/// How long a service that stops waits until the database has taken the events of the last logins.
+const EVENTS_WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 /// How much longer than an access token's life a revocation is remembered: for clocks that differ.
 const CLOCK_MARGIN: Duration = Duration::from_mins(1);
 
@@ -167,6 +169,8 @@ struct Assembly {
     passwords: Arc<HashingPool>,
     password_policy: Arc<PasswordPolicy>,
     metrics: Metrics,
+    /// Takes the events that belong to no change.
+    events: EventRecorder,
     /// Times that the keys could not be reloaded.
     key_reload_failures: Arc<AtomicU64>,
     tls: ListenersTls,
@@ -210,6 +214,7 @@ impl App {
         };
         let enforced =
             (config.revocation.on_stale == OnStale::Fail).then_some(config.revocation.max_staleness);
+        let events = EventRecorder::start(stores.audit.clone(), clock.clone());
         let parts = Parts {
             users: stores.users.clone(),
             ledger: stores.ledger.clone(),
@@ -219,6 +224,7 @@ impl App {
             passwords: passwords.clone(),
             password_policy: password_policy.clone(),
             throttle: stores.throttle.clone(),
+            events: events.clone(),
             clock: clock.clone(),
         };
         let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
@@ -239,6 +245,7 @@ impl App {
             passwords: passwords.clone(),
             password_policy,
             metrics,
+            events,
             key_reload_failures: Arc::default(),
             clock,
             stores,
@@ -339,6 +346,7 @@ impl App {
         if let Some(keeper) = &parts.keeper {
             keeper.leave().await;
         }
+        parts.events.close(EVENTS_WRITTEN_WITHIN).await;
         parts.stores.close().await;
         // Not before the last call of any listener has ended: connections to the stores live there.
         drop(cores);
@@ -417,6 +425,7 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
         stopping: lifecycle.stopping().clone(),
         calls,
         administration: Some(administration::within(parts)),
+        events: parts.events.clone(),
         ext_authz: config.ext_authz.enabled.then(|| ExtAuthz {
             cookie: config.ext_authz.cookie().map(str::to_owned),
             allowed_origins: AllowedOrigins::new(&config.ext_authz.allowed_origins),

@@ -9,6 +9,7 @@ use countersign_verifier::{CacheStats, Rules, Verifier};
 use secrecy::ExposeSecret as _;
 
 use super::error::AuthError;
+use super::event_recorder::EventRecorder;
 use super::login_turns::LoginTurns;
 use super::types::{
     CallContext, ChangePassword, ChangedPassword, Login, LoginRequest, LogoutRequest, OwnSessions, Refresh,
@@ -70,6 +71,8 @@ pub struct Parts {
     pub password_policy: Arc<PasswordPolicy>,
     /// How many logins may be tried; `None` for as many as one likes.
     pub throttle: Option<Arc<dyn LoginThrottle>>,
+    /// Takes the events of logins.
+    pub events: EventRecorder,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

@@ -64,7 +64,7 @@ impl ServiceAccountAdmin {
         }
         let id = id.unwrap_or_else(new_service_account_id);
         let new = NewServiceAccount { id, name: name.clone(), description, roles };
-        let account = self.accounts.create(new).await.map_err(|error| match error {
+        let account = self.accounts_for(by).create(new).await.map_err(|error| match error {
             CreateServiceAccountError::NameTaken => ServiceAccountError::Taken(name),
             CreateServiceAccountError::Store(error) => error.into(),
         })?;
@@ -129,7 +129,7 @@ impl ServiceAccountAdmin {
                 return Err(ServiceAccountError::Changed);
             }
             // What was looked at is what is changed: no right may go by what is no longer so.
-            if let Some(now) = self.accounts.change(read.id, set.clone(), Some(read.updated_at)).await? {
+            if let Some(now) = self.accounts_for(by).change(read.id, set.clone(), Some(read.updated_at)).await? {
                 audit::service_account_changed(&now, what, &by.name);
                 return Ok(now);
             }
@@ -162,7 +162,7 @@ impl ServiceAccountAdmin {
     /// Forgets the account and its keys.
     pub async fn delete(&self, by: &Caller, account: &ServiceAccountRef) -> Result<(), ServiceAccountError> {
         let read = self.touchable(by, account).await?;
-        if !self.accounts.delete(read.id).await? {
+        if !self.accounts_for(by).delete(read.id).await? {
             return Err(ServiceAccountError::NotFound(account.clone()));
         }
         audit::service_account_changed(&read, "deleted", &by.name);
@@ -193,7 +193,7 @@ impl ServiceAccountAdmin {
                 unchanged_since: read.updated_at,
                 most: MOST_SERVICE_KEYS,
             };
-            match self.accounts.create_key(key).await? {
+            match self.accounts_for(by).create_key(key).await? {
                 KeyCreated::Key(key) => {
                     audit::service_key_created(&read, key.id, &by.name);
                     return Ok((plain, key));
@@ -220,11 +220,16 @@ impl ServiceAccountAdmin {
         key: ServiceKeyId,
     ) -> Result<(), ServiceAccountError> {
         let read = self.touchable(by, account).await?;
-        if !self.accounts.revoke_key(read.id, key).await? {
+        if !self.accounts_for(by).revoke_key(read.id, key).await? {
             return Err(ServiceAccountError::KeyNotFound(key));
         }
         audit::service_key_revoked(&read, key, &by.name);
         Ok(())
+    }
+
+    /// The accounts, as the caller changes them.
+    fn accounts_for(&self, by: &Caller) -> Arc<dyn ServiceAccountStore> {
+        self.accounts.attributed_to(by.origin())
     }
 
     /// The account that is meant, if the caller may change it.

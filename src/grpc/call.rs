@@ -23,9 +23,9 @@ use super::allow::{Admission, AllowList, is_administrative};
 use super::deadline;
 use super::status;
 use crate::auth::{
-    AuthError, Authenticate, CallContext, PresentedKey, ServiceKeys, VerifiedToken, VerifyRequest,
+    AuthError, Authenticate, CallContext, EventRecorder, PresentedKey, ServiceKeys, VerifiedToken, VerifyRequest,
 };
-use crate::model::{Clock, Monotonic};
+use crate::model::{Clock, EventKind, Monotonic, NewEvent, Origin};
 use crate::reason::{Language, Reason};
 use crate::transport::{
     Deadlines, Panicked, Peer, PeerNames, RequestId, TrustedProxies, bearer_of, bearer_token, carry_through,
@@ -85,7 +85,8 @@ impl Call {
 
     /// What the use cases are told of it.
     pub(super) fn context(&self) -> CallContext {
-        CallContext { deadline: self.deadline, peer: self.peer }
+        let request_id = self.request_id.as_str().to_owned();
+        CallContext { deadline: self.deadline, peer: self.peer, request_id }
     }
 }
 
@@ -97,6 +98,7 @@ pub(super) struct CallLayer {
     pub(super) deadlines: Deadlines,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) allow: Arc<AllowList>,
+    pub(super) events: EventRecorder,
 }
 
 impl<S> Layer<S> for CallLayer {
@@ -237,11 +239,34 @@ impl<S> CallService<S> {
         let deadline = Monotonic(now.0.saturating_add(budget.unwrap_or(Duration::MAX)));
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         let peer = peer.map(|peer| self.layer.trusted_proxies.client(peer, request.headers()));
-        let admitted = self.admit(request, &CallContext { deadline, peer })?;
+        let context = CallContext { deadline, peer, request_id: request_id.as_str().to_owned() };
+        let admitted = self.admit(request, &context).inspect_err(|error| {
+            let names = request.extensions().get::<PeerNames>().map(|names| names.0.join(" "));
+            let actor = names.map(|names| format!("certificate:{names}")).unwrap_or_default();
+            self.layer.events.record(refusal(request.uri().path(), &actor, error.reason, peer, &request_id));
+        })?;
         request.extensions_mut().insert(Call { request_id, deadline, language, peer, admitted });
         Ok(budget)
     }
 }
+
+/// The event of a call that was refused because of who makes it.
+pub(super) fn refusal(
+    method: &str,
+    actor: &str,
+    why: Reason,
+    peer: Option<IpAddr>,
+    request_id: &RequestId,
+) -> NewEvent {
+    let request_id = request_id.as_str().to_owned();
+    let origin = Origin { peer, request_id, ..Origin::default() };
+    let mut event = NewEvent::new(EventKind::CallerRefused, actor, &origin).because(why.name());
+    event.facts.method = method[..method.floor_char_boundary(LONGEST_PATH)].to_owned();
+    event
+}
+
+/// Whatever a caller asks for is bounded before it is written down.
+const LONGEST_PATH: usize = 128;
 
 /// An error of a body in the words of the catalogue, where the listener refused to read on: the status that a method
 /// ends with which waits for its message.
@@ -289,10 +314,8 @@ fn readable(answer: Response<AxumBody>, language: Language) -> Response<AxumBody
 
 /// The span that every line of the log about this call stands in.
 fn span(request: &Request<AxumBody>, request_id: &RequestId) -> Span {
-    // Whatever a caller asks for is bounded before it is written down.
-    const LONGEST: usize = 128;
     let path = request.uri().path();
-    let method = &path[..path.floor_char_boundary(LONGEST)];
+    let method = &path[..path.floor_char_boundary(LONGEST_PATH)];
     let caller = request.extensions().get::<PeerNames>().and_then(PeerNames::first);
     tracing::info_span!("grpc", method, request_id = request_id.as_str(), caller)
 }
@@ -317,6 +340,7 @@ mod tests {
             deadlines: Deadlines::default(),
             trusted_proxies: TrustedProxies::default(),
             allow: Arc::default(),
+            events: EventRecorder::default(),
         };
         let service = layer.layer(tower::service_fn(panics));
         let request = Request::builder().header("accept-language", "zh").body(AxumBody::empty()).unwrap();

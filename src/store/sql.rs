@@ -20,9 +20,10 @@ pub(in crate::store) use self::pool::{Connection, Pool};
 
 use self::pool::PoolOptions;
 use self::probe::Writing;
-use crate::model::{Clock, UnixMillis};
+use crate::model::{Clock, Origin, UnixMillis};
 use crate::store::StoreError;
 
+mod audit;
 pub mod dialect;
 pub mod driver;
 mod failure;
@@ -111,13 +112,15 @@ impl std::fmt::Debug for TimeSource {
     }
 }
 
-/// Users, service accounts, keys, ledger and sessions in one SQL database. Clones share the connections.
+/// Users, service accounts, keys, ledger, audit log and sessions in one SQL database. Clones share the connections.
 pub struct SqlStore<D: Dialect> {
     pub(in crate::store) readers: Pool<D>,
     pub(in crate::store) writers: Pool<D>,
     time: TimeSource,
     deadline: Duration,
     writing: Arc<Writing>,
+    /// Where what is changed comes from, for the audit log.
+    origin: Arc<Origin>,
 }
 
 impl<D: Dialect> Clone for SqlStore<D> {
@@ -128,6 +131,7 @@ impl<D: Dialect> Clone for SqlStore<D> {
             time: self.time.clone(),
             deadline: self.deadline,
             writing: Arc::clone(&self.writing),
+            origin: Arc::clone(&self.origin),
         }
     }
 }
@@ -161,7 +165,7 @@ impl<D: Dialect> SqlStore<D> {
     pub(in crate::store) fn over_network(options: &NetworkOptions, connect: D::Options) -> Self {
         let pool = Pool::new(connect, PoolOptions::network(options.connections, options.statement_limit()));
         let (time, deadline, writing) = (options.time.clone(), options.deadline, Arc::new(Writing::new()));
-        Self { readers: pool.clone(), writers: pool, time, deadline, writing }
+        Self { readers: pool.clone(), writers: pool, time, deadline, writing, origin: Arc::default() }
     }
 
     /// A store in one file: one connection writes, others read.
@@ -177,6 +181,7 @@ impl<D: Dialect> SqlStore<D> {
             time: TimeSource::Clock(clock),
             deadline,
             writing: Arc::new(Writing::new()),
+            origin: Arc::default(),
         }
     }
 

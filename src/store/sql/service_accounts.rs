@@ -1,16 +1,18 @@
 //! Service accounts and their keys in SQL. Storing a key, and deleting an account, lock the account's row first, so that no
 //! key is stored for an account that is gone, and none beyond the limit.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::dialect::Dialect;
 use super::driver::{Value, Values, values};
 use super::failure::Failure;
 use super::pool::Connection;
-use super::{Mode, SqlStore, rows};
+use super::{Mode, SqlStore, audit, rows};
 use crate::model::{
-    NewServiceAccount, Note, ServiceAccount, ServiceAccountChange, ServiceAccountId, ServiceAccountName,
-    ServiceKey, ServiceKeyId, UnixMillis,
+    Actor, EventKind, NewEvent, NewServiceAccount, Note, Origin, ServiceAccount, ServiceAccountChange,
+    ServiceAccountId, ServiceAccountName, ServiceKey, ServiceKeyId, UnixMillis,
 };
 use crate::store::{
     CreateServiceAccountError, KeyCreated, NewServiceKey, ServiceAccountStore, StoreError, StoredKey,
@@ -18,10 +20,17 @@ use crate::store::{
 
 #[async_trait]
 impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
+    fn attributed_to(&self, origin: Arc<Origin>) -> Arc<dyn ServiceAccountStore> {
+        Arc::new(self.attributed(origin))
+    }
+
     async fn create(&self, account: NewServiceAccount) -> Result<ServiceAccount, CreateServiceAccountError> {
-        self.run(Mode::Statements, account, |account, connection| Box::pin(create(account, connection)))
-            .await?
-            .ok_or(CreateServiceAccountError::NameTaken)
+        let new = (account, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, new, |(account, origin), connection| {
+            Box::pin(create(account, origin, connection))
+        })
+        .await?
+        .ok_or(CreateServiceAccountError::NameTaken)
     }
 
     async fn find(&self, id: ServiceAccountId) -> Result<Option<ServiceAccount>, StoreError> {
@@ -61,8 +70,8 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
         change: ServiceAccountChange,
         unchanged_since: Option<UnixMillis>,
     ) -> Result<Option<ServiceAccount>, StoreError> {
-        let change = (id, change, unchanged_since);
-        self.run(Mode::Transaction, change, |(id, change, unchanged_since), connection| {
+        let change = (id, change, unchanged_since, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, change, |(id, change, unchanged_since, origin), connection| {
             Box::pin(async move {
                 let set = vec![
                     change.description.as_ref().map(Note::as_str).into(),
@@ -75,27 +84,39 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
                 if connection.execute(D::STATEMENTS.change_service_account, set).await? == 0 {
                     return Ok(None);
                 }
-                account(connection, D::STATEMENTS.service_account, values![*id]).await
+                let changed = account(connection, D::STATEMENTS.service_account, values![*id]).await?;
+                let name = changed.as_ref().map_or("", |account| account.name.as_str());
+                let event = event(what_changed(change), *id, origin).named(name);
+                audit::note(connection, &[event]).await?;
+                Ok(changed)
             })
         })
         .await
     }
 
     async fn delete(&self, id: ServiceAccountId) -> Result<bool, StoreError> {
-        self.run(Mode::Transaction, id, |&id, connection| {
+        self.run(Mode::Transaction, (id, Arc::clone(&self.origin)), |(id, origin), connection| {
             Box::pin(async move {
-                if lock(connection, id).await?.is_none() {
+                if lock(connection, *id).await?.is_none() {
                     return Ok(false);
                 }
-                connection.execute(D::STATEMENTS.delete_service_keys, values![id]).await?;
-                Ok(connection.execute(D::STATEMENTS.delete_service_account, values![id]).await? == 1)
+                connection.execute(D::STATEMENTS.delete_service_keys, values![*id]).await?;
+                if connection.execute(D::STATEMENTS.delete_service_account, values![*id]).await? == 0 {
+                    return Ok(false);
+                }
+                audit::note(connection, &[event(EventKind::ServiceAccountDeleted, *id, origin)]).await?;
+                Ok(true)
             })
         })
         .await
     }
 
     async fn create_key(&self, key: NewServiceKey) -> Result<KeyCreated, StoreError> {
-        self.run(Mode::Transaction, key, |key, connection| Box::pin(create_key(key, connection))).await
+        let key = (key, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, key, |(key, origin), connection| {
+            Box::pin(create_key(key, origin, connection))
+        })
+        .await
     }
 
     async fn keys(&self, account: ServiceAccountId) -> Result<Vec<ServiceKey>, StoreError> {
@@ -103,10 +124,17 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
     }
 
     async fn revoke_key(&self, account: ServiceAccountId, key: ServiceKeyId) -> Result<bool, StoreError> {
-        self.run(Mode::Statements, (account, key), |&(account, key), connection| {
+        let which = (account, key, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, which, |(account, key, origin), connection| {
             Box::pin(async move {
-                let which = values![key, account];
-                Ok(connection.execute(D::STATEMENTS.delete_service_key, which).await? == 1)
+                let which = values![*key, *account];
+                if connection.execute(D::STATEMENTS.delete_service_key, which).await? == 0 {
+                    return Ok(false);
+                }
+                let mut event = event(EventKind::ServiceKeyRevoked, *account, origin);
+                event.facts.key = key.to_string();
+                audit::note(connection, &[event]).await?;
+                Ok(true)
             })
         })
         .await
@@ -144,15 +172,20 @@ async fn keys<D: Dialect>(
 /// The account, or `None` when another one has the name. The same call again finds the account that it made.
 async fn create<D: Dialect>(
     new: &NewServiceAccount,
+    origin: &Origin,
     connection: &mut Connection<D>,
 ) -> Result<Option<ServiceAccount>, Failure> {
     let NewServiceAccount { id, name, description, roles } = new;
     let mut values = values![*id, name.as_str(), description.as_str(), rows::roles_json(roles)];
     values.push(connection.time());
-    connection.execute(D::STATEMENTS.create_service_account, values).await?;
+    let inserted = connection.execute(D::STATEMENTS.create_service_account, values).await?;
     let found = account(connection, D::STATEMENTS.service_account_named, values![name.as_str()]).await?;
     // Whichever had the name may have been deleted in between.
     let holder = found.ok_or(Failure::Contended)?;
+    if holder.id == *id && inserted == 1 {
+        let event = event(EventKind::ServiceAccountCreated, *id, origin).named(name.as_str());
+        audit::note(connection, &[event]).await?;
+    }
     Ok((holder.id == *id).then_some(holder))
 }
 
@@ -167,8 +200,23 @@ async fn lock<D: Dialect>(
     Ok(Some((rows::time(locked, "updated_at")?, rows::time(locked, "now")?)))
 }
 
+const fn what_changed(change: &ServiceAccountChange) -> EventKind {
+    match change.disabled {
+        Some(true) => EventKind::ServiceAccountDisabled,
+        Some(false) => EventKind::ServiceAccountEnabled,
+        None => EventKind::ServiceAccountUpdated,
+    }
+}
+
+fn event(kind: EventKind, account: ServiceAccountId, origin: &Origin) -> NewEvent {
+    let mut event = NewEvent::new(kind, Actor::System, origin);
+    event.facts.service_account = account.to_string();
+    event
+}
+
 async fn create_key<D: Dialect>(
     key: &NewServiceKey,
+    origin: &Origin,
     connection: &mut Connection<D>,
 ) -> Result<KeyCreated, Failure> {
     let NewServiceKey { id, account, digest, label, created_by, ttl, unchanged_since, most } = key;
@@ -176,8 +224,11 @@ async fn create_key<D: Dialect>(
         Some((updated_at, now)) if updated_at == *unchanged_since => now,
         _ => return Ok(KeyCreated::Changed),
     };
-    let mut kept = 0;
+    let (mut kept, mut kind) = (0, EventKind::ServiceKeyCreated);
     for stored in keys(connection, *account).await? {
+        if stored.id == *id {
+            kind = EventKind::ServiceKeyReplaced;
+        }
         if stored.id == *id || stored.expires_at <= now {
             let which = values![stored.id, *account];
             connection.execute(D::STATEMENTS.delete_service_key, which).await?;
@@ -206,5 +257,8 @@ async fn create_key<D: Dialect>(
         made.expires_at
     ];
     connection.execute(D::STATEMENTS.create_service_key, new).await?;
+    let mut event = event(kind, *account, origin).named(label.as_str());
+    event.facts.key = id.to_string();
+    audit::note(connection, &[event]).await?;
     Ok(KeyCreated::Key(made))
 }

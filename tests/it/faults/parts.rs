@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::auth::{
-    AuthError, Authenticate as _, Authenticator, CallContext, LoginRequest, LogoutRequest, LogoutToken,
+    AuthError, Authenticate as _, Authenticator, CallContext, EventRecorder, LoginRequest, LogoutRequest, LogoutToken,
     Parts, Policy, RefreshRequest, Verification, VerifyRequest,
 };
 use countersign::config::Algorithm;
@@ -107,6 +107,7 @@ impl World {
             passwords: self.passwords.clone(),
             password_policy: Arc::default(),
             throttle: None,
+            events: EventRecorder::default(),
             clock,
         };
         Replica { auth: Authenticator::new(parts, policy(self.limit)), clock: self.clock.clone() }
@@ -198,6 +199,6 @@ impl Replica {
 
     fn context(&self) -> CallContext {
         let deadline = Monotonic(self.clock.monotonic().0 + DEADLINE);
-        CallContext { deadline, peer: None }
+        CallContext { deadline, peer: None, request_id: String::new() }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::auth::{Authenticator, Parts, Policy};
+use countersign::auth::{Authenticator, EventRecorder, Parts, Policy};
 use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
 use countersign::grpc::{self, GrpcOptions, Health, Peer, Published};
 use countersign::listener::{self, Limits};
@@ -248,6 +248,7 @@ pub(crate) fn parts(
         passwords: Arc::new(HashingPool::start(hashing, clock.clone()).unwrap()),
         password_policy: Arc::default(),
         throttle: None,
+        events: EventRecorder::default(),
         clock,
     }
 }
