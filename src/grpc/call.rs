@@ -25,7 +25,7 @@ use super::status;
 use crate::auth::{
     AuthError, Authenticate, CallContext, EventRecorder, PresentedKey, ServiceKeys, VerifiedToken, VerifyRequest,
 };
-use crate::model::{Clock, EventKind, Monotonic, NewEvent, Origin};
+use crate::model::{Actor, Clock, EventKind, Monotonic, NewEvent, Origin, UserId};
 use crate::reason::{Language, Reason};
 use crate::transport::{
     Deadlines, Panicked, Peer, PeerNames, RequestId, TrustedProxies, bearer_of, bearer_token, carry_through,
@@ -87,6 +87,19 @@ impl Call {
     pub(super) fn context(&self) -> CallContext {
         let request_id = self.request_id.as_str().to_owned();
         CallContext { deadline: self.deadline, peer: self.peer, request_id }
+    }
+}
+
+/// Somebody who may not use a method.
+struct Unadmitted {
+    error: AuthError,
+    /// The user, where it is known that it is them.
+    user: Option<UserId>,
+}
+
+impl From<AuthError> for Unadmitted {
+    fn from(error: AuthError) -> Self {
+        Self { error, user: None }
     }
 }
 
@@ -160,7 +173,7 @@ impl<S> CallService<S> {
         &self,
         request: &Request<AxumBody>,
         context: &CallContext,
-    ) -> Result<Option<Admitted>, AuthError> {
+    ) -> Result<Option<Admitted>, Unadmitted> {
         let names = request.extensions().get::<PeerNames>().map(|names| names.0.as_ref());
         let path = request.uri().path();
         let by = |right| Some(Admitted { path: path.to_owned(), right });
@@ -169,7 +182,7 @@ impl<S> CallService<S> {
                 Ok(by(Right::Certificate(names.unwrap_or_default().to_vec())))
             }
             Admission::Open => Ok(None),
-            Admission::Token => self.admit_token(request, context).map(by).inspect_err(|error| {
+            Admission::Token => self.admit_token(request, context).map(by).inspect_err(|Unadmitted { error, .. }| {
                 tracing::warn!(
                     target: "countersign::audit",
                     event = "call.not_allowed",
@@ -190,32 +203,33 @@ impl<S> CallService<S> {
                     peer = context.peer.map(|peer| peer.to_string()),
                     "call refused: grpc.allow names nobody with this certificate"
                 );
-                Err(Reason::CallerNotAllowed.into())
+                Err(AuthError::from(Reason::CallerNotAllowed).into())
             }
         }
     }
 
     /// Admits whoever has an access token, for the default audience, of a user with a role that is enough; and, to what is
     /// administrative, whoever has something that may be a service key: the services ask the store about it.
-    fn admit_token(&self, request: &Request<AxumBody>, context: &CallContext) -> Result<Right, AuthError> {
-        let token = bearer_token(request.headers())?.ok_or(Reason::TokenMissing)?;
+    fn admit_token(&self, request: &Request<AxumBody>, context: &CallContext) -> Result<Right, Unadmitted> {
+        let token = bearer_token(request.headers())?.ok_or(AuthError::from(Reason::TokenMissing))?;
         if is_administrative(request.uri().path())
             && let Some(key) = ServiceKeys::read(token)
         {
-            return key.map(Right::Key);
+            return Ok(key.map(Right::Key)?);
         }
         let ask = VerifyRequest {
             access_token: token.to_owned().into(),
             audiences: Vec::new(),
             max_staleness: None,
         };
-        let token = bearer_of(self.layer.auth.verify(context, &ask)?.verification)?;
+        let token = bearer_of(self.layer.auth.verify(context, &ask)?.verification).map_err(AuthError::from)?;
         let roles = token.roles.iter().map(String::as_str);
         if self.layer.allow.permits_roles(request.uri().path(), roles) {
             Ok(Right::Token(token))
         } else {
-            Err(AuthError::from(Reason::CallerNotAllowed)
-                .caused_by(format!("user {} lacks a role", token.subject)))
+            let error = AuthError::from(Reason::CallerNotAllowed);
+            let error = error.caused_by(format!("user {} lacks a role", token.subject));
+            Err(Unadmitted { error, user: Some(token.subject) })
         }
     }
 
@@ -240,10 +254,15 @@ impl<S> CallService<S> {
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         let peer = peer.map(|peer| self.layer.trusted_proxies.client(peer, request.headers()));
         let context = CallContext { deadline, peer, request_id: request_id.as_str().to_owned() };
-        let admitted = self.admit(request, &context).inspect_err(|error| {
+        let admitted = self.admit(request, &context).map_err(|Unadmitted { error, user }| {
             let names = request.extensions().get::<PeerNames>().map(|names| names.0.join(" "));
-            let actor = names.map(|names| format!("certificate:{names}")).unwrap_or_default();
+            let actor = match (user, names) {
+                (Some(user), _) => Actor::User(user).to_string(),
+                (None, Some(names)) => format!("certificate:{names}"),
+                (None, None) => String::new(),
+            };
             self.layer.events.record(refusal(request.uri().path(), &actor, error.reason, peer, &request_id));
+            error
         })?;
         request.extensions_mut().insert(Call { request_id, deadline, language, peer, admitted });
         Ok(budget)

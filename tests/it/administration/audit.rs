@@ -315,14 +315,16 @@ async fn a_caller_who_is_refused_is_an_event() {
     while told.len() < 3 {
         for event in next_events(&mut stream, 1).await {
             if event.r#type() == Type::CallerRefused {
-                told.insert((event.cause, event.method), event.key_id);
+                told.insert((event.cause, event.method), (event.actor, event.key_id));
             }
         }
     }
     let at = |cause: &str, method: &str| (cause.to_owned(), format!("/countersign.v1.UserService/{method}"));
-    assert_eq!(told[&at("TOKEN_MISSING", "DeleteUser")], "");
-    assert_eq!(told[&at("CALLER_NOT_ALLOWED", "DeleteUser")], "");
-    assert_eq!(told[&at("CALLER_NOT_ALLOWED", "ListUsers")], id);
+    let ops = format!("user:{}", world.get(&admin, &name_of("ops")).await.unwrap().id);
+    let nothing = String::new;
+    assert_eq!(told[&at("TOKEN_MISSING", "DeleteUser")], (nothing(), nothing()));
+    assert_eq!(told[&at("CALLER_NOT_ALLOWED", "DeleteUser")], (ops, nothing()));
+    assert_eq!(told[&at("CALLER_NOT_ALLOWED", "ListUsers")], (nothing(), id));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
