@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true);
     compiler.open_files([
+        "countersign/v1/audit_service.proto",
         "countersign/v1/auth_service.proto",
         "countersign/v1/key_service.proto",
         "countersign/v1/revocation_service.proto",

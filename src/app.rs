@@ -31,7 +31,8 @@ use tokio::net::TcpListener;
 use countersign_verifier::Rules;
 
 use crate::auth::{
-    Authenticate, Authenticator, KeeperError, KeyKeeper, Parts, Policy, ServiceKeys, ServiceTokens, UserAdmin,
+    Authenticate, Authenticator, EventRecorder, KeeperError, KeyKeeper, Parts, Policy, ServiceKeys,
+    ServiceTokens, UserAdmin,
 };
 use crate::config::{Config, OnStale, Problem};
 use crate::cores::Cores;
@@ -61,6 +62,8 @@ use crate::transport::{AllowedOrigins, TrustedProxies};
 const OPERATIONS_CONNECTIONS: usize = 256;
 /// What they may hold together, in bytes.
 const OPERATIONS_BYTES: usize = 16 * 1024 * 1024;
+/// How long a service that stops waits until the database has taken the events of the last logins.
+const EVENTS_WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 /// How much longer than an access token's life a revocation is remembered: for clocks that differ.
 const CLOCK_MARGIN: Duration = Duration::from_mins(1);
 
@@ -178,6 +181,8 @@ struct Assembly {
     password_policy: Arc<PasswordPolicy>,
     service_keys: Arc<ServiceKeys>,
     metrics: Metrics,
+    /// Takes the events that belong to no change.
+    events: EventRecorder,
     /// Times that the keys could not be reloaded.
     key_reload_failures: Arc<AtomicU64>,
     tls: ListenersTls,
@@ -210,8 +215,10 @@ impl Assembly {
             (config.revocation.on_stale == OnStale::Fail).then_some(config.revocation.max_staleness);
         let service_tokens = ServiceTokens::new(stores.service_accounts.clone(), clock.clone());
         let service_keys = service_tokens.keys();
+        let events = EventRecorder::start(stores.audit.clone(), clock.clone());
         let parts = Parts {
             service_tokens,
+            events: events.clone(),
             users: stores.users.clone(),
             ledger: stores.ledger.clone(),
             sessions: stores.sessions.clone(),
@@ -231,6 +238,7 @@ impl Assembly {
             password_policy,
             service_keys,
             metrics,
+            events,
             key_reload_failures: Arc::default(),
             clock,
             stores,
@@ -373,6 +381,7 @@ impl App {
         if let Some(keeper) = &parts.keeper {
             keeper.leave().await;
         }
+        parts.events.close(EVENTS_WRITTEN_WITHIN).await;
         parts.stores.close().await;
         // Not before the last call of any listener has ended: connections to the stores live there.
         drop(cores);
@@ -451,6 +460,7 @@ fn grpc_options(parts: &Assembly, trusted_proxies: TrustedProxies, lifecycle: &L
         stopping: lifecycle.stopping().clone(),
         calls,
         administration: Some(administration::within(parts)),
+        events: parts.events.clone(),
         ext_authz: config.ext_authz.enabled.then(|| ExtAuthz {
             cookie: config.ext_authz.cookie().map(str::to_owned),
             allowed_origins: AllowedOrigins::new(&config.ext_authz.allowed_origins),

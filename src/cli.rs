@@ -7,6 +7,7 @@ use std::io::Write;
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
 pub mod completions;
 pub mod config;
 mod connect;
@@ -72,6 +73,9 @@ pub enum Command {
     /// Prepare what passwords are checked against
     #[command(subcommand)]
     Passwords(passwords::Passwords),
+    /// Show who did what to whom
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// List and make keys
     #[command(subcommand)]
     Key(key::Key),
@@ -99,6 +103,7 @@ pub async fn run(cli: Cli, program: &dyn Program, out: &mut dyn Write) -> Result
         Command::Session(command) => Box::pin(command.run(program, out)).await,
         Command::ServiceAccount(command) => Box::pin(command.run(program, out)).await,
         Command::Passwords(command) => command.run(out),
+        Command::Audit(command) => Box::pin(command.run(program, out)).await,
         Command::Key(command) => Box::pin(command.run(program, out)).await,
         Command::Config(command) => command.run(program, out),
         Command::Healthcheck(command) => command.run().await,

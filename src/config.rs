@@ -11,6 +11,7 @@ use std::path::Path;
 use figment::Figment;
 use serde::{Deserialize, Serialize};
 
+mod audit;
 mod bounds;
 mod captcha;
 mod database;
@@ -45,6 +46,7 @@ mod tokens;
 mod url;
 
 pub use self::redis::Redis;
+pub use audit::Audit;
 pub use captcha::{Captcha, CaptchaMode, OnUnavailable};
 pub use database::{Database, DatabaseLocation};
 pub use edge::{Edge, EdgeClient, ErrorShape, RefreshTransport, SameSite, Times};
@@ -97,6 +99,8 @@ pub struct Config {
     pub rotation: Rotation,
     /// `[revocation]`: how old the view of what is revoked may be.
     pub revocation: Revocation,
+    /// `[audit]`: how long it is known who did what.
+    pub audit: Audit,
     /// `[passwords]`: what a password hash costs.
     pub passwords: Passwords,
     /// `[throttle]`: how many logins may be tried.
@@ -247,6 +251,7 @@ impl Config {
         self.rotation.check()?;
         self.sessions.check(&self.rotation, &self.tokens)?;
         self.revocation.check()?;
+        self.audit.check()?;
         self.passwords.check()?;
         self.throttle.check()?;
         self.database.check()?;

@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::{AxumRouter, Routes};
 use tower::layer::util::Stack;
 
-use crate::auth::Authenticate;
+use crate::auth::{Authenticate, EventRecorder};
 use crate::model::Clock;
 use crate::transport::TrustedProxies;
 
@@ -37,7 +37,7 @@ mod worlds;
 
 pub use crate::transport::{Deadlines, Peer};
 pub use administration::Administration;
-pub use administrator::{Administrator, AdministratorError};
+pub use administrator::{Administrator, AdministratorError, ToldEvents};
 pub use allow::{Allow, AllowList, InvalidRule, UnknownMethod, known_methods};
 pub use at_once::VerifyAtOnce;
 pub use ext_authz::ExtAuthz;
@@ -97,6 +97,8 @@ pub struct GrpcOptions {
     /// What tests do to the world that this is; without it there is no such service.
     #[cfg(feature = "test-server")]
     pub test: Option<Arc<crate::testing::Control>>,
+    /// Takes the events of callers that are refused.
+    pub events: EventRecorder,
 }
 
 impl GrpcOptions {
@@ -117,6 +119,7 @@ impl GrpcOptions {
             administration: None,
             #[cfg(feature = "test-server")]
             test: None,
+            events: EventRecorder::default(),
         }
     }
 }
@@ -134,7 +137,7 @@ pub fn service(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOption
 }
 
 /// Everything that the gRPC port serves, layers included: `AuthService`, `RevocationService` where there is
-/// something to publish, `UserService`, `SessionService` and `ServiceAccountService` where there is what they change, Envoy's
+/// something to publish, `UserService`, `SessionService`, `ServiceAccountService`, `KeyService` and `AuditService` where there is what they work on, Envoy's
 /// `Authorization`, health and, where wanted, reflection (v1 and v1alpha). Put a [`Peer`] into the extensions of each request, and [`crate::transport::PeerNames`] where its connection brought a
 /// certificate.
 pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions) -> AxumRouter {
@@ -153,6 +156,7 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
         administration,
         #[cfg(feature = "test-server")]
         test,
+        events,
     } = options;
     let allow = Arc::new(allow);
     let end = StreamEnd { stopping };
@@ -163,8 +167,10 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
         deadlines,
         trusted_proxies,
         allow: Arc::clone(&allow),
+        events: events.clone(),
     };
-    let administration = administration.map(|administration| administration.services(&tasks, &allow, &end));
+    let administration =
+        administration.map(|administration| administration.services(&tasks, &allow, &end, events));
     let auth = Arc::new(auth_service::AuthService { auth, tasks, end: end.clone() });
     let batch = AuthServiceServer::from_arc(Arc::clone(&auth))
         .max_decoding_message_size(MAX_BATCH_TOKEN_BYTES + max_request_bytes)
@@ -183,12 +189,14 @@ pub fn routes(auth: Arc<dyn Authenticate>, health: &Health, options: GrpcOptions
     if let Some(ext_authz) = ext_authz {
         routes = routes.add_service(ext_authz);
     }
-    if let Some(administration::Services { users, sessions, service_accounts, keys }) = administration {
+    if let Some(administration::Services { users, sessions, service_accounts, keys, audit }) = administration
+    {
         routes = routes
             .add_service(users.max_decoding_message_size(max_request_bytes))
             .add_service(sessions.max_decoding_message_size(max_request_bytes))
             .add_service(service_accounts.max_decoding_message_size(max_request_bytes))
-            .add_service(keys.max_decoding_message_size(max_request_bytes));
+            .add_service(keys.max_decoding_message_size(max_request_bytes))
+            .add_service(audit.max_decoding_message_size(max_request_bytes));
     }
     #[cfg(feature = "test-server")]
     let described = test.as_ref().map(|_| proto::test_v1::DESCRIPTORS);

@@ -1,6 +1,7 @@
 //! The plain types of the domain: what a user, a session and a revocation are, and the one pure function that
 //! decides what a refresh token is worth. Nothing here does I/O, asks the time or knows a transport.
 
+pub mod audit;
 pub mod external_id;
 pub mod id;
 pub mod key_rotation;
@@ -15,6 +16,7 @@ mod told;
 pub mod user;
 pub mod username;
 
+pub use audit::{Event, EventFacts, EventFilter, EventKind, NewEvent, Origin};
 pub use countersign_verifier::{
     Clock, Epoch, ManualClock, Monotonic, SessionId, SystemClock, UnixMillis, UserId,
 };

@@ -83,6 +83,8 @@ pub enum Reason {
     KeyRotationInProgress,
     /// No other key could make tokens.
     KeyHasNoSuccessor,
+    /// What follows a position of the audit log is not known any more.
+    PositionExpired,
     /// The call's time was up.
     DeadlineExceeded,
     /// A defect of ours.

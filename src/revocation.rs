@@ -18,7 +18,7 @@ use countersign_verifier::{CLOCK_STEP, RevocationView, Revoked};
 use tokio::sync::{Notify, watch};
 use tracing::Instrument as _;
 
-use crate::model::{Clock, Position, Revocation, RevocationScope, UnixMillis};
+use crate::model::{Clock, Origin, Position, Revocation, RevocationScope, UnixMillis};
 use crate::store::{Ledger, Push, SessionRevocation, StoreError};
 use crate::telemetry::traces;
 
@@ -156,12 +156,16 @@ impl Revocations {
         taken.unwrap_or_else(|_| self.feed.snapshot(&self.view.index))
     }
 
-    /// Revokes a session. When this returns, the row is durable and this replica refuses the session. Returns the position of
-    /// the row.
-    pub async fn revoke_session(&self, session: SessionRevocation) -> Result<Position, StoreError> {
+    /// Revokes a session, at the request of somebody of whom this is known. When this returns, the row is durable and this
+    /// replica refuses the session. Returns the position of the row.
+    pub async fn revoke_session(
+        &self,
+        session: SessionRevocation,
+        origin: Arc<Origin>,
+    ) -> Result<Position, StoreError> {
         // The task that writes is nobody's child, so the wait for it is what a trace shows.
-        let row =
-            self.recorder.record(session).instrument(traces::step("other_sql", "ledger.record")).await?;
+        let step = traces::step("other_sql", "ledger.record");
+        let row = self.recorder.record(session, origin).instrument(step).await?;
         self.announce(&row);
         Ok(row.position())
     }

@@ -8,6 +8,7 @@
 //! - [`StoreError`] says that the store did not answer. That is never the caller's fault and never news about a
 //!   token: nobody may be logged out because of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,10 +16,11 @@ use async_trait::async_trait;
 use crate::model::throttle::{Admission, LoginAttempt, Source};
 use crate::model::{
     Actor, Credential, CustomClaims, Epoch, ExternalId, Generation, Identity, ImportedUser, MacKeyId,
-    NewSession, NewUser, PasswordHash, Position, Presented, Revocation, RevocationReason, Role,
+    NewSession, NewUser, Origin, PasswordHash, Position, Presented, Revocation, RevocationReason, Role,
     RotationPolicy, Session, SessionId, SessionLimit, UnixMillis, User, UserId, Username,
 };
 
+mod audit;
 pub mod in_process;
 mod keys;
 pub mod mysql;
@@ -29,6 +31,7 @@ pub mod sql;
 pub mod sqlite;
 mod waits;
 
+pub use audit::{AuditStore, EVENTS_READ, EventBatch, EventPage, EventsAfter};
 pub use keys::{KeyChange, KeyReport, KeyStore, KeysChanged, NewKeyActivation, NewTokenKey};
 pub use service_accounts::{
     CreateServiceAccountError, KeyCreated, NewServiceKey, ServiceAccountStore, StoredKey,
@@ -136,9 +139,12 @@ pub enum SetAttributesError {
 }
 
 /// Users and their password hashes. Every verb that ends sessions raises the user's epoch and writes the ledger
-/// row in the same transaction.
+/// row in the same transaction; every one that changes something but [`Self::rehash`] writes an event of the audit log there.
 #[async_trait]
 pub trait UserStore: Send + Sync + 'static {
+    /// The same store: the events of what is changed through it say that it comes from there.
+    fn attributed_to(&self, origin: Arc<Origin>) -> Arc<dyn UserStore>;
+
     /// Creates a user, enabled, in epoch 0, or in the one that a user with this id had reached who was deleted: no session
     /// and no token of theirs lives again. The same call again, with the same id, finds the user that it made.
     async fn create(&self, user: NewUser) -> Result<User, CreateUserError>;
@@ -185,7 +191,7 @@ pub trait UserStore: Send + Sync + 'static {
     /// Says whether it did.
     async fn rehash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError>;
 
-    /// Lets a disabled user in again. Says whether there is such a user.
+    /// Lets a disabled user in again, on behalf of the actor that the origin names. Says whether there is such a user.
     async fn enable(&self, id: UserId) -> Result<bool, StoreError>;
 
     /// Locks the user out and ends every session, also when they were locked out before. `None` when there is
@@ -278,8 +284,19 @@ pub enum LedgerPoll {
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
     /// Revokes sessions, all in one commit, and returns the rows in the order asked for. Durable when it
-    /// returns. A session that is revoked already gets another row.
-    async fn revoke_sessions(&self, sessions: &[SessionRevocation]) -> Result<Vec<Revocation>, StoreError>;
+    /// returns. A session that is revoked already gets another row. The event of each in the audit log, in the same commit,
+    /// says that it comes from there.
+    async fn revoke_from(
+        &self,
+        sessions: &[(SessionRevocation, Arc<Origin>)],
+    ) -> Result<Vec<Revocation>, StoreError>;
+
+    /// The same, where nothing is known of where it comes from.
+    async fn revoke_sessions(&self, sessions: &[SessionRevocation]) -> Result<Vec<Revocation>, StoreError> {
+        let nowhere = Arc::<Origin>::default();
+        let sessions: Vec<_> = sessions.iter().map(|&session| (session, Arc::clone(&nowhere))).collect();
+        self.revoke_from(&sessions).await
+    }
 
     /// Everything that a Refresh must know beside the session itself, in one indexed read.
     async fn standing(&self, user: UserId, session: SessionId) -> Result<Standing, StoreError>;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::{Assembly, StartError, Stores, keys};
-use crate::auth::{DatabaseKeys, PasswordResets, ServiceAccountAdmin, SessionAdmin, UserAdmin};
+use crate::auth::{DatabaseKeys, EventLog, PasswordResets, ServiceAccountAdmin, SessionAdmin, UserAdmin};
 use crate::config::Config;
 use crate::grpc;
 use crate::model::{Clock, SystemClock};
 use crate::password::{HashingPool, PoolOptions};
-use crate::store::{KeyStore, Ledger, UserStore};
+use crate::store::{AuditStore, KeyStore, Ledger, UserStore};
 use crate::telemetry::tables::Counters;
 use crate::token::Keyring;
 
@@ -20,6 +20,9 @@ pub struct Administration {
     pub sessions: SessionAdmin,
     /// Service accounts and their keys.
     pub service_accounts: ServiceAccountAdmin,
+    /// The audit log.
+    pub events: EventLog,
+    audit: Arc<dyn AuditStore>,
     ledger: Arc<dyn Ledger>,
     keys: Arc<dyn KeyStore>,
 }
@@ -42,13 +45,16 @@ impl Administration {
         let sessions = SessionAdmin::new(users.clone(), stores.sessions, stores.ledger.clone());
         let service_accounts = ServiceAccountAdmin::new(stores.service_accounts, config.tokens.access_ttl);
         let service_accounts = service_accounts.telling(stores.push);
-        Ok(Self { users, sessions, service_accounts, ledger: stores.ledger, keys: stores.keys })
+        let (audit, ledger, keys) = (stores.audit, stores.ledger, stores.keys);
+        let events = EventLog::new(audit.clone());
+        Ok(Self { users, sessions, service_accounts, events, audit, ledger, keys })
     }
 
     /// Makes tokens for new passwords, with the keys of the replicas, which are read for it.
     pub async fn password_resets(&self, config: &Config) -> Result<PasswordResets, StartError> {
         let keys = keys::read(config, self.keys.as_ref()).await?;
-        Ok(PasswordResets::new(self.users.clone(), Arc::new(Keyring::new(keys)), self.ledger.clone()))
+        let (users, keys) = (self.users.clone(), Arc::new(Keyring::new(keys)));
+        Ok(PasswordResets::new(users, keys, self.ledger.clone(), self.audit.clone()))
     }
 }
 
@@ -66,7 +72,7 @@ pub(super) fn user_admin(
 
 /// What the administrative services of a replica work with. Passwords are hashed where logins hash them.
 pub(super) fn within(parts: &Assembly) -> grpc::Administration {
-    let Stores { users, sessions, ledger, service_accounts, .. } = &parts.stores;
+    let Stores { users, sessions, ledger, service_accounts, audit, .. } = &parts.stores;
     let admin = UserAdmin::new(
         users.clone(),
         parts.passwords.clone(),
@@ -84,7 +90,7 @@ pub(super) fn within(parts: &Assembly) -> grpc::Administration {
     let users = Arc::new(admin.within(parts.revocations.clone()));
     let sessions = SessionAdmin::new(users.clone(), sessions.clone(), ledger.clone());
     let sessions = Arc::new(sessions.within(parts.revocations.clone()));
-    let resets = PasswordResets::new(users.clone(), parts.keys.clone(), ledger.clone());
+    let resets = PasswordResets::new(users.clone(), parts.keys.clone(), ledger.clone(), audit.clone());
     let accounts = ServiceAccountAdmin::new(service_accounts.clone(), parts.config.tokens.access_ttl);
     let accounts = accounts.within(parts.revocations.clone());
     let Assembly { config, stores, keeper, keys: keyring, clock, revocations, .. } = parts;
@@ -96,5 +102,6 @@ pub(super) fn within(parts: &Assembly) -> grpc::Administration {
         resets: Arc::new(resets),
         service_accounts: Arc::new(accounts),
         service_keys: parts.service_keys.clone(),
+        events: EventLog::new(audit.clone()),
     }
 }

@@ -104,13 +104,16 @@ async fn purge(parts: &Assembly, clock: &SettledClock) {
 
 /// By the stores' time: what a replica whose own clock is wrong deleted would be gone for good.
 async fn purge_all(parts: &Assembly, clock: &SettledClock) -> Result<(), StoreError> {
-    let Stores { ledger, sessions, .. } = &parts.stores;
+    let Stores { ledger, sessions, audit, .. } = &parts.stores;
     let now = parts.revocations.learn_store_time().await?;
     if !clock.is_settled(now, parts.clock.monotonic()) {
         return Ok(());
     }
     while sessions.purge(PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
-    while ledger.purge(now, PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
+    // Revocations say why a session ended for as long as events say who did what.
+    let kept_since = now - parts.config.audit.retention;
+    while ledger.purge(kept_since, PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
+    while audit.purge(kept_since, PURGE_ROWS).await? == u64::from(PURGE_ROWS) {}
     Ok(())
 }
 

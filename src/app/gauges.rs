@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Assembly, ListenersTls, OPERATIONS_CONNECTIONS};
-use crate::auth::{Authenticator, KeyKeeper};
+use crate::auth::{Authenticator, EventRecorder, EventStats, KeyKeeper};
 use crate::config::Config;
 use crate::listener::{Budget, Connections, Ended, Port};
 use crate::model::{Clock, KeyKind, UnixMillis};
@@ -25,6 +25,7 @@ pub(super) struct Gauges {
     passwords: Arc<HashingPool>,
     probes: Vec<Arc<dyn Probe>>,
     authenticator: Arc<Authenticator>,
+    events: EventRecorder,
     reload_failures: Arc<AtomicU64>,
     tls: ListenersTls,
     listeners: [Listening; 3],
@@ -61,6 +62,7 @@ impl Source for Gauges {
         self.revocations(out);
         self.cache(out);
         self.hashing(out);
+        self.events(out);
         self.pools(out);
         self.keys(out);
         self.connections(out);
@@ -87,6 +89,7 @@ impl Gauges {
             passwords,
             probes: parts.stores.probes.clone(),
             authenticator,
+            events: parts.events.clone(),
             reload_failures: Arc::clone(&parts.key_reload_failures),
             tls: parts.tls.clone(),
             listeners: Listening::on(listening, &parts.config),
@@ -159,6 +162,18 @@ impl Gauges {
         }
         out.family("countersign_hash_seconds", Kind::Histogram, "How long a password took on its thread.");
         out.histogram(&[], &stats.took, &[]);
+    }
+
+    fn events(&self, out: &mut Exposition) {
+        let EventStats { written, lost, queued } = self.events.stats();
+        out.family(
+            "countersign_audit_events",
+            Kind::Counter,
+            "Logins, refused logins and refused callers, by what became of their events.",
+        );
+        out.sample(&[("outcome", "written")], written);
+        out.sample(&[("outcome", "lost")], lost);
+        out.gauge("countersign_audit_queue_length", "Events that wait for the database.", queued);
     }
 
     fn pools(&self, out: &mut Exposition) {

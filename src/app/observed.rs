@@ -1,6 +1,7 @@
 //! What is measured of the use cases and of the stores: each is wrapped in something that counts, times and traces
 //! what goes through it, so that neither knows of it.
 
+mod audit;
 mod calls;
 mod service_accounts;
 mod stores;
@@ -34,15 +35,17 @@ pub(super) fn stores(stores: Stores, config: &Config, clock: &Arc<dyn Clock>, me
         (shared, &stores::THROTTLE),
         (shared, &stores::PUSH),
         (sql, &stores::SERVICE_ACCOUNTS),
+        (sql, &stores::AUDIT),
     ];
     let rows = groups.iter().flat_map(|(store, names)| names.iter().map(move |name| (*store, *name)));
     let timings = metrics.added(StoreTimings::new(rows.collect()));
     let mut first = 0;
-    let [users, ledger, session_store, throttle, push, service_accounts] = groups.map(|(store, names)| {
-        let watch = Watch { timings: timings.clone(), clock: clock.clone(), store, names, first };
-        first += names.len();
-        watch
-    });
+    let [users, ledger, session_store, throttle, push, service_accounts, audit] =
+        groups.map(|(store, names)| {
+            let watch = Watch { timings: timings.clone(), clock: clock.clone(), store, names, first };
+            first += names.len();
+            watch
+        });
     let counts = Arc::new(stores::Counts::new(metrics));
     let observed = |inner, watch| Observed { inner, watch, counts: counts.clone() };
     Stores {
@@ -52,6 +55,7 @@ pub(super) fn stores(stores: Stores, config: &Config, clock: &Arc<dyn Clock>, me
             watch: service_accounts,
             counts: counts.clone(),
         }),
+        audit: Arc::new(Observed { inner: stores.audit, watch: audit, counts: counts.clone() }),
         // Asked in the background alone.
         keys: stores.keys,
         ledger: Arc::new(Observed { inner: stores.ledger, watch: ledger, counts: counts.clone() }),

@@ -20,8 +20,8 @@ use crate::store::redis::{
 use crate::store::sql::{Dialect, NetworkOptions, SqlStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{
-    KeyStore, Ledger, LoginThrottle, Probe, Push, RequestThrottle, ServiceAccountStore, SessionStore,
-    UserStore,
+    AuditStore, KeyStore, Ledger, LoginThrottle, Probe, Push, RequestThrottle, ServiceAccountStore,
+    SessionStore, UserStore,
 };
 use crate::text;
 
@@ -34,6 +34,8 @@ pub struct Stores {
     pub service_accounts: Arc<dyn ServiceAccountStore>,
     /// The keys that make tokens, where they are in the database.
     pub keys: Arc<dyn KeyStore>,
+    /// The audit log.
+    pub audit: Arc<dyn AuditStore>,
     /// The durable list of what was revoked.
     pub ledger: Arc<dyn Ledger>,
     /// Sessions.
@@ -131,6 +133,7 @@ impl Stores {
             users: store.clone(),
             service_accounts: store.clone(),
             keys: store.clone(),
+            audit: store.clone(),
             ledger: store.clone(),
             sessions: store.clone(),
             push: None,

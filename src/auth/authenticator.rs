@@ -9,6 +9,7 @@ use countersign_verifier::{CacheStats, Rules, Verifier};
 use secrecy::ExposeSecret as _;
 
 use super::error::AuthError;
+use super::event_recorder::EventRecorder;
 use super::login_turns::LoginTurns;
 use super::service_token::{self, IssueServiceToken, ServiceToken, ServiceTokens};
 use super::types::{
@@ -73,6 +74,8 @@ pub struct Parts {
     pub service_tokens: ServiceTokens,
     /// How many logins may be tried; `None` for as many as one likes.
     pub throttle: Option<Arc<dyn LoginThrottle>>,
+    /// Takes the events of logins.
+    pub events: EventRecorder,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

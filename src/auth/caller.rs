@@ -1,6 +1,9 @@
 //! Who asks for something administrative, and what that lets them do to whom.
 
-use crate::model::{Actor, Role, ServiceAccount, User};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::model::{Actor, Origin, Role, ServiceAccount, User};
 use crate::reason::Reason;
 
 /// Somebody who may administer. Which methods they may call was decided before; here is what they may change.
@@ -15,6 +18,8 @@ pub struct Caller {
     pub is_administrator: bool,
     /// The roles that they have. A certificate has none.
     roles: Vec<Role>,
+    /// What the audit log says of where their changes come from.
+    origin: Origin,
 }
 
 /// The caller lacks [`Role::ADMIN`], and a reserved role is at stake.
@@ -38,12 +43,21 @@ impl Caller {
             name: Actor::Operator.to_string(),
             is_administrator: true,
             roles: Vec::new(),
+            origin: Origin::default(),
         }
+    }
+
+    /// An operator at the command line, who works in this account of the machine.
+    pub fn operator_named(account: &str) -> Self {
+        let actor = Some(format!("{}:{account}", Actor::Operator));
+        Self { origin: Origin { actor, ..Origin::default() }, ..Self::operator() }
     }
 
     /// Somebody whose certificate a rule of the operator names: trusted with what is not reserved.
     pub fn certificate(names: &[String]) -> Self {
-        Self { actor: Actor::Operator, name: names.join(" "), is_administrator: false, roles: Vec::new() }
+        let name = names.join(" ");
+        let origin = Origin { actor: Some(format!("certificate:{name}")), ..Origin::default() };
+        Self { actor: Actor::Operator, name, is_administrator: false, roles: Vec::new(), origin }
     }
 
     /// A user, as the store knows them now.
@@ -58,7 +72,22 @@ impl Caller {
 
     fn with_roles(actor: Actor, roles: &[Role]) -> Self {
         let is_administrator = roles.iter().any(|role| role.as_str() == Role::ADMIN);
-        Self { actor, name: actor.to_string(), is_administrator, roles: roles.to_vec() }
+        let name = actor.to_string();
+        let origin = Origin { actor: Some(name.clone()), ..Origin::default() };
+        Self { actor, name, is_administrator, roles: roles.to_vec(), origin }
+    }
+
+    /// The same, whose call came from this address and has this id.
+    #[must_use]
+    pub fn calling(self, peer: Option<IpAddr>, request_id: &str) -> Self {
+        let origin = Origin { peer, request_id: request_id.to_owned(), ..self.origin };
+        Self { origin, ..self }
+    }
+
+    /// What the audit log says of where their changes come from.
+    pub(super) fn origin(&self) -> Arc<Origin> {
+        let actor = self.origin.actor.clone().unwrap_or_else(|| self.name.clone());
+        Arc::new(Origin { actor: Some(actor), ..self.origin.clone() })
     }
 
     /// Whether they may give somebody these roles, or take them away.

@@ -1,5 +1,7 @@
 //! A user changes their own password: every session is over, but for the one that they go on with.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::audit;
@@ -9,7 +11,7 @@ use super::login::{begin_session, with_password};
 use super::own_session::own_session;
 use super::types::{CallContext, ChangePassword, ChangedPassword};
 use super::user_admin;
-use crate::model::{Actor, Epoch, Position, RevocationReason, SessionLimit, User};
+use crate::model::{Actor, Epoch, EventKind, Origin, Position, RevocationReason, SessionLimit, User};
 use crate::password::Password;
 use crate::reason::Reason;
 use crate::store::{Cause, SessionPolicy, Until};
@@ -37,8 +39,7 @@ pub(super) async fn change_password(
     }
     // In the epoch of the session that asks, in which the old password was shown: if all sessions were ended since, by an
     // operator who shuts somebody out, say, it is the other change that counts.
-    let note = RevocationReason::PasswordChanged.as_str();
-    let position = set(auth, call, &user, new, session.epoch, note).await?;
+    let position = set(auth, call, &user, new, session.epoch, EventKind::PasswordChanged).await?;
     let position = position.ok_or(Reason::SessionRevoked)?;
 
     // The password is changed, and that is what is to be answered, even if the user was disabled or deleted since, or cannot be
@@ -64,7 +65,7 @@ pub(super) async fn wanted(
     new.map_err(|error| user_admin::rejected("new_password", error))
 }
 
-/// Sets the password, if the user is still in this epoch, and ends every session; `note` says to the audit log what was done.
+/// Sets the password, if the user is still in this epoch, and ends every session; `kind` says to the audit log what was done.
 /// Returns where the ledger tells of it: then it is durable. `None`: the user is not in this epoch any more.
 pub(super) async fn set(
     auth: &Authenticator,
@@ -72,15 +73,18 @@ pub(super) async fn set(
     user: &User,
     new: Password,
     epoch: Epoch,
-    note: &'static str,
+    kind: EventKind,
 ) -> Result<Option<Position>, AuthError> {
     let hash = auth.parts.passwords.hash(new, call.deadline).await?;
     let (actor, reason) = (Actor::User(user.id), RevocationReason::PasswordChanged);
     let cause = Cause { actor, reason, until: Until::For(auth.policy.session.absolute) };
-    let Some(row) = auth.parts.users.set_password(user.id, &hash, Some(epoch), cause).await? else {
+    let origin = Origin { kind: Some(kind), ..call.origin() };
+    let users = auth.parts.users.attributed_to(Arc::new(origin));
+    let Some(row) = users.set_password(user.id, &hash, Some(epoch), cause).await? else {
         return Ok(None);
     };
     auth.parts.revocations.announce(&row);
+    let note = if kind == EventKind::PasswordReset { "password_reset" } else { reason.as_str() };
     audit::user_changed(user.id, Some(&user.username), note, &actor.to_string());
     Ok(Some(row.position()))
 }

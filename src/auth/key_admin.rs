@@ -7,8 +7,7 @@ use super::audit;
 use super::caller::Caller;
 use super::key_keeper::{KeeperOptions, KeyKeeper, life_of, make_key};
 use crate::model::{
-    Actor, Clock, KeyEnd, KeyKind, KeyTable, Position, Revocation, TokenKey, UnixMillis, Withdrawal,
-    withdrawal,
+    Clock, KeyEnd, KeyKind, KeyTable, Position, Revocation, TokenKey, UnixMillis, Withdrawal, withdrawal,
 };
 use crate::revocation::{LoadKeys as _, Revocations};
 use crate::store::{KeyChange, KeyStore, NewKeyActivation, NewTokenKey, Push};
@@ -176,6 +175,11 @@ impl DatabaseKeys {
         Err(KeyAdminError::Changed)
     }
 
+    /// The keys, as the caller changes them.
+    fn store_for(&self, by: &Caller) -> Arc<dyn KeyStore> {
+        self.store.attributed_to(by.origin())
+    }
+
     /// Makes changes that concern replicas, and tells of them.
     async fn change(
         &self,
@@ -183,7 +187,7 @@ impl DatabaseKeys {
         table: &KeyTable,
         changes: Vec<KeyChange>,
     ) -> Result<Option<(Revocation, bool)>, KeyAdminError> {
-        let Some(done) = self.store.change(table.revision, changes.clone(), by.actor).await? else {
+        let Some(done) = self.store_for(by).change(table.revision, changes.clone(), by.actor).await? else {
             return Ok(None);
         };
         for change in &changes {
@@ -205,7 +209,12 @@ impl DatabaseKeys {
 
     /// Moves the keys of a directory into a database that has none. The directory stays as it is. When the database has exactly
     /// these keys, they were moved before, and nothing is done. Returns how many there are.
-    pub async fn move_from(&self, path: &Path, permissions: Permissions) -> Result<usize, KeyAdminError> {
+    pub async fn move_from(
+        &self,
+        by: &Caller,
+        path: &Path,
+        permissions: Permissions,
+    ) -> Result<usize, KeyAdminError> {
         let made = MadeKey::of_directory(path, permissions, &self.encryption)?;
         let same = |a: &&MadeKey| made.iter().filter(|b| b.id == a.id).count() > 1;
         if let Some(key) = made.iter().find(same) {
@@ -225,7 +234,7 @@ impl DatabaseKeys {
                 };
             }
             let changes = made.iter().map(|key| KeyChange::Add(self.moved(key))).collect();
-            if self.change(&Caller::operator(), &table, changes).await?.is_some() {
+            if self.change(by, &table, changes).await?.is_some() {
                 return Ok(made.len());
             }
         }
@@ -250,7 +259,7 @@ impl DatabaseKeys {
     }
 
     /// Encrypts every key anew that is not encrypted with the current key-encryption key. Returns how many.
-    pub async fn rewrap(&self) -> Result<usize, KeyAdminError> {
+    pub async fn rewrap(&self, by: &Caller) -> Result<usize, KeyAdminError> {
         for _ in 0..TRIES {
             let table = self.store.keys().await?;
             let older =
@@ -261,7 +270,7 @@ impl DatabaseKeys {
                 return Ok(0);
             }
             let count = changes.len();
-            if self.store.change(table.revision, changes, Actor::Operator).await?.is_some() {
+            if self.store_for(by).change(table.revision, changes, by.actor).await?.is_some() {
                 return Ok(count);
             }
         }
@@ -269,8 +278,9 @@ impl DatabaseKeys {
     }
 
     /// Makes the first keys where there are none.
-    pub async fn init(&self) -> Result<(), KeyAdminError> {
-        super::key_keeper::create_missing(self.store.as_ref(), &self.encryption, &self.options).await?;
+    pub async fn init(&self, by: &Caller) -> Result<(), KeyAdminError> {
+        super::key_keeper::create_missing(self.store_for(by).as_ref(), &self.encryption, &self.options)
+            .await?;
         Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! The sessions of a user that go on, and how some of them are ended: for operators, and for the user's own client.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
-use crate::model::{Actor, Position, Revocation, RevocationReason, Session, SessionId, User};
+use crate::model::{Actor, Origin, Position, Revocation, RevocationReason, Session, SessionId, User};
 use crate::store::{Cause, Ledger, SessionRevocation, SessionStore, StoreError, Until};
 
 /// Those that the store has not forgotten and that did not end with all others, the newest first. A store is told of the end of
@@ -22,16 +23,17 @@ pub(super) async fn revoke(
     ending: &[Session],
     actor: Actor,
     reason: RevocationReason,
+    origin: &Arc<Origin>,
 ) -> Result<(Vec<Revocation>, Position), StoreError> {
     if ending.is_empty() {
         return Ok((Vec::new(), ledger.head().await?));
     }
-    let revocation = |session: &Session| SessionRevocation {
-        session: session.id,
-        user: session.user,
-        cause: Cause { actor, reason, until: Until::At(session.expires_at) },
+    let revocation = |session: &Session| {
+        let cause = Cause { actor, reason, until: Until::At(session.expires_at) };
+        let revocation = SessionRevocation { session: session.id, user: session.user, cause };
+        (revocation, Arc::clone(origin))
     };
-    let rows = ledger.revoke_sessions(&ending.iter().map(revocation).collect::<Vec<_>>()).await?;
+    let rows = ledger.revoke_from(&ending.iter().map(revocation).collect::<Vec<_>>()).await?;
     let position = match rows.last() {
         Some(last) => last.position(),
         None => ledger.head().await?,

@@ -1,6 +1,7 @@
 //! Login: a password for a session.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
@@ -8,12 +9,13 @@ use secrecy::ExposeSecret as _;
 use super::audit;
 use super::authenticator::Authenticator;
 use super::error::AuthError;
+use super::event_recorder::TOO_MANY_ATTEMPTS;
 use super::login_turns::Turn;
 use super::types::{CallContext, Login, LoginRequest, SessionSummary};
 use crate::model::throttle::{AccountDigest, Admission, LoginAttempt, Source};
 use crate::model::{
-    Actor, ClientFacts, Credential, NewSession, PasswordHash, RevocationReason, Session, SessionLimit, User,
-    UserId, Username,
+    Actor, ClientFacts, Credential, EventKind, NewEvent, NewSession, PasswordHash, RevocationReason, Session,
+    SessionLimit, User, UserId, Username,
 };
 use crate::password::{Password, PoolError, Reservation, Verdict};
 use crate::reason::Reason;
@@ -38,8 +40,12 @@ pub(super) async fn login(
 
     let user = with_password(auth, &username, password, call).await?;
     let policy = SessionPolicy { class_limit, ..auth.policy.session };
+    let client = request.client.clone();
     let login = begin_session(auth, &user, audiences, request.client, &policy, call).await?;
     audit::login_succeeded(user.id, &username, login.session.id, call.peer);
+    let event = NewEvent::new(EventKind::LoginSucceeded, Actor::User(user.id), &call.origin());
+    let event = event.about(user.id).session(login.session.id);
+    auth.parts.events.record(NewEvent { facts: event.facts.with_client(&client), ..event });
     Ok(login)
 }
 
@@ -127,6 +133,8 @@ async fn admit(
         let left = call.deadline.since(auth.parts.clock.monotonic()).saturating_sub(TIME_TO_ANSWER);
         if !turn.after_another(left).await {
             audit::login_failed(None, "too many attempts", call.peer);
+            let event = NewEvent::new(EventKind::LoginFailed, "", &call.origin());
+            auth.parts.events.record(event.because(TOO_MANY_ATTEMPTS));
             return Err(AuthError::new(Reason::RateLimitExceeded).retry_after(retry_after));
         }
     }
@@ -180,9 +188,9 @@ async fn check_password(
         verdict => verdict?,
     };
     let refused = match &credential {
-        None => Some("unknown user"),
-        Some(_) if !verdict.matches => Some("wrong password"),
-        Some(credential) if credential.user.disabled => Some("user disabled"),
+        None => Some(("unknown user", "UNKNOWN_USER")),
+        Some(_) if !verdict.matches => Some(("wrong password", "WRONG_PASSWORD")),
+        Some(credential) if credential.user.disabled => Some(("user disabled", "USER_DISABLED")),
         Some(_) => None,
     };
     match (refused, credential) {
@@ -193,11 +201,10 @@ async fn check_password(
             Ok(user)
         }
         (why, credential) => {
-            audit::login_failed(
-                credential.map(|credential| credential.user.id),
-                why.unwrap_or(""),
-                call.peer,
-            );
+            let (user, (why, cause)) = (credential.map(|it| it.user.id), why.unwrap_or_default());
+            audit::login_failed(user, why, call.peer);
+            let event = NewEvent::new(EventKind::LoginFailed, "", &call.origin()).because(cause);
+            auth.parts.events.record(NewEvent { user, ..event });
             Err(AuthError::new(Reason::InvalidCredentials))
         }
     }
@@ -246,7 +253,7 @@ async fn revoke_evicted(
     let reason = RevocationReason::SessionLimit;
     let cause = Cause { actor: Actor::System, reason, until: Until::At(evicted.expires_at) };
     let revocation = SessionRevocation { session: evicted.id, user: evicted.user, cause };
-    auth.parts.revocations.revoke_session(revocation).await?;
+    auth.parts.revocations.revoke_session(revocation, Arc::new(call.origin())).await?;
     audit::session_revoked(evicted.user, evicted.id, reason, call.peer);
     Ok(())
 }

@@ -3,6 +3,8 @@
 //! Idempotent, as RFC 7009 §2.2 asks: a token that is unknown or not ours succeeds, for there is nothing to end.
 
 use countersign_verifier::SubjectKind;
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::audit;
@@ -74,7 +76,8 @@ async fn end_session(
     }
     let reason = RevocationReason::Logout;
     let cause = Cause { actor: Actor::User(user), reason, until: Until::At(until) };
-    let position = auth.parts.revocations.revoke_session(SessionRevocation { session, user, cause }).await?;
+    let revocation = SessionRevocation { session, user, cause };
+    let position = auth.parts.revocations.revoke_session(revocation, Arc::new(call.origin())).await?;
     audit::session_revoked(user, session, reason, call.peer);
     auth.forget(user, session).await;
     Ok(Some(position))
@@ -115,7 +118,8 @@ async fn end_all(
     let reason = RevocationReason::LogoutEverywhere;
     let until = Until::For(auth.policy.session.absolute);
     let cause = Cause { actor: Actor::User(user), reason, until };
-    let Some(row) = auth.parts.users.revoke_all(user, cause).await? else {
+    let Some(row) = auth.parts.users.attributed_to(Arc::new(call.origin())).revoke_all(user, cause).await?
+    else {
         return Ok(ended_before(auth).await);
     };
     auth.parts.revocations.announce(&row);

@@ -4,6 +4,7 @@
 //! alone end it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -14,7 +15,7 @@ use super::live_sessions;
 use super::refresh::{expired, reused, standing, unreadable};
 use super::session_end::{self, Ended};
 use super::types::{CallContext, OwnSessions, RevokeOwnSessions, RevokedSessions, WhichSessions};
-use crate::model::{Actor, Decision, RevocationReason, Session, User, decide};
+use crate::model::{Actor, Decision, EventKind, Origin, RevocationReason, Session, User, decide};
 
 /// The user and the session of a refresh token that a Refresh would honour. Nothing is rotated; a token that was left behind
 /// ends its session, as it does at Refresh.
@@ -79,7 +80,8 @@ pub(super) async fn revoke(
     }
     let (actor, reason) = (Actor::User(user.id), RevocationReason::Logout);
     let ledger = auth.parts.ledger.as_ref();
-    let (rows, position) = live_sessions::revoke(ledger, &ending, actor, reason).await?;
+    let origin = Origin { kind: Some(EventKind::SessionRevoked), ..call.origin() };
+    let (rows, position) = live_sessions::revoke(ledger, &ending, actor, reason, &Arc::new(origin)).await?;
     for row in &rows {
         auth.parts.revocations.announce(row);
     }

@@ -13,9 +13,10 @@ use super::change_password::{set, wanted};
 use super::error::AuthError;
 use super::types::{CallContext, ResetPassword};
 use super::user_admin::{UserAdmin, UserRef};
-use crate::model::{Position, UnixMillis, User};
+use crate::model::{EventKind, NewEvent, Position, UnixMillis, User};
 use crate::reason::Reason;
-use crate::store::Ledger;
+use crate::secret;
+use crate::store::{AuditStore, EventBatch, Ledger};
 use crate::token::{Keyring, PasswordReset, ResetClaims};
 
 /// The longest life of a token.
@@ -26,12 +27,19 @@ pub struct PasswordResets {
     users: Arc<UserAdmin>,
     keys: Arc<Keyring>,
     ledger: Arc<dyn Ledger>,
+    events: Arc<dyn AuditStore>,
 }
 
 impl PasswordResets {
-    /// For these users, with the keys that refresh tokens are made with and the clock of the ledger's database.
-    pub fn new(users: Arc<UserAdmin>, keys: Arc<Keyring>, ledger: Arc<dyn Ledger>) -> Self {
-        Self { users, keys, ledger }
+    /// For these users, with the keys that refresh tokens are made with and the clock of the ledger's database. That a token was
+    /// made is in the audit log before anybody has it.
+    pub fn new(
+        users: Arc<UserAdmin>,
+        keys: Arc<Keyring>,
+        ledger: Arc<dyn Ledger>,
+        events: Arc<dyn AuditStore>,
+    ) -> Self {
+        Self { users, keys, ledger, events }
     }
 
     /// A token that lives for `ttl`, [`LONGEST_RESET`] at most, and when it expires. Whoever has it can set the user's
@@ -48,6 +56,9 @@ impl PasswordResets {
         let keys = self.keys.current();
         let claims = ResetClaims { user: user.id, epoch: user.epoch, expires_at };
         let token = keys.mac.mint_reset(keys.mac.active(now), &claims).map_err(AuthError::internal)?;
+        let event = NewEvent::new(EventKind::PasswordResetCreated, by.actor, &by.origin()).about(user.id);
+        let (events, mark) = (vec![event], u64::from_ne_bytes(secret::random()));
+        self.events.write(EventBatch { events, mark, tried_since: None }).await?;
         audit::user_changed(user.id, Some(&user.username), "password_reset_created", &by.name);
         Ok((token, expires_at))
     }
@@ -70,5 +81,5 @@ pub(super) async fn reset_password(
     let good = |user: &User| !user.disabled && user.epoch == claims.epoch;
     let user = user.filter(good).ok_or_else(invalid)?;
     let new = wanted(auth, &request.new_password, &user).await?;
-    set(auth, call, &user, new, claims.epoch, "password_reset").await?.ok_or_else(invalid)
+    set(auth, call, &user, new, claims.epoch, EventKind::PasswordReset).await?.ok_or_else(invalid)
 }

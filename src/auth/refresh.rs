@@ -2,6 +2,7 @@
 //!
 //! Everything that can fail comes first; the rotation comes last and is one atomic step of the session store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
@@ -130,7 +131,8 @@ pub(super) async fn reused(
         reason: RevocationReason::RefreshTokenReused,
         until: Until::At(claims.expires_at),
     };
-    auth.parts.revocations.revoke_session(SessionRevocation { session, user, cause }).await?;
+    let revocation = SessionRevocation { session, user, cause };
+    auth.parts.revocations.revoke_session(revocation, Arc::new(call.origin())).await?;
     audit::refresh_token_reused(user, session, call.peer);
     auth.forget(user, session).await;
     Ok(AuthError::new(Reason::RefreshTokenReused).ended_by(EndCause::TokenReused))

@@ -95,7 +95,7 @@ impl ServiceAccountAdmin {
         }
         let id = id.unwrap_or_else(new_service_account_id);
         let new = NewServiceAccount { id, name: name.clone(), description, roles };
-        let account = self.accounts.create(new).await.map_err(|error| match error {
+        let account = self.accounts_for(by).create(new).await.map_err(|error| match error {
             CreateServiceAccountError::NameTaken => ServiceAccountError::Taken(name),
             CreateServiceAccountError::Store(error) => error.into(),
         })?;
@@ -161,7 +161,8 @@ impl ServiceAccountAdmin {
                 return Err(ServiceAccountError::Changed);
             }
             // What was looked at is what is changed: no right may go by what is no longer so.
-            let changed = self.accounts.change(read.id, set.clone(), Some(read.updated_at), cause).await?;
+            let unchanged = Some(read.updated_at);
+            let changed = self.accounts_for(by).change(read.id, set.clone(), unchanged, cause).await?;
             if let Some((now, ended)) = changed {
                 audit::service_account_changed(&now, what, &by.name);
                 return Ok((now, ended));
@@ -197,7 +198,7 @@ impl ServiceAccountAdmin {
     ) -> Result<Position, ServiceAccountError> {
         let read = self.touchable(by, account).await?;
         let cause = self.cause(by, RevocationReason::UserDeleted);
-        let Some(ended) = self.accounts.delete(read.id, cause).await? else {
+        let Some(ended) = self.accounts_for(by).delete(read.id, cause).await? else {
             return Err(ServiceAccountError::NotFound(account.clone()));
         };
         audit::service_account_changed(&read, "deleted", &by.name);
@@ -230,7 +231,7 @@ impl ServiceAccountAdmin {
                 most: MOST_SERVICE_KEYS,
                 cause: self.cause(by, RevocationReason::Operator),
             };
-            match self.accounts.create_key(key).await? {
+            match self.accounts_for(by).create_key(key).await? {
                 KeyCreated::Key(key, replaced) => {
                     if let Some(ended) = replaced {
                         self.tell(&ended).await;
@@ -261,11 +262,16 @@ impl ServiceAccountAdmin {
     ) -> Result<Position, ServiceAccountError> {
         let read = self.touchable(by, account).await?;
         let cause = self.cause(by, RevocationReason::Operator);
-        let Some(ended) = self.accounts.revoke_key(read.id, key, cause).await? else {
+        let Some(ended) = self.accounts_for(by).revoke_key(read.id, key, cause).await? else {
             return Err(ServiceAccountError::KeyNotFound(key));
         };
         audit::service_key_revoked(&read, key, &by.name);
         Ok(self.tell(&ended).await)
+    }
+
+    /// The accounts, as the caller changes them.
+    fn accounts_for(&self, by: &Caller) -> Arc<dyn ServiceAccountStore> {
+        self.accounts.attributed_to(by.origin())
     }
 
     /// The account that is meant, if the caller may change it.

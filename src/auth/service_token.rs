@@ -146,7 +146,8 @@ pub(super) async fn end(
         reason: RevocationReason::Logout,
         until: until(auth.policy.access_ttl),
     };
-    let row = auth.parts.service_tokens.accounts.end_tokens(account, token.session, cause).await?;
+    let accounts = auth.parts.service_tokens.accounts.attributed_to(Arc::new(call.origin()));
+    let row = accounts.end_tokens(account, token.session, cause).await?;
     auth.parts.revocations.announce(&row);
     audit::service_tokens_ended(account, token.session, call.peer);
     Ok(row.position())

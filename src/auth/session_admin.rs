@@ -118,7 +118,8 @@ impl SessionAdmin {
         let mut ending = self.alive(&user).await?;
         ending.retain(|session| sessions.contains(&session.id));
         let reason = RevocationReason::Operator;
-        let (rows, position) = live_sessions::revoke(self.ledger.as_ref(), &ending, by.actor, reason).await?;
+        let (ledger, origin) = (self.ledger.as_ref(), by.origin());
+        let (rows, position) = live_sessions::revoke(ledger, &ending, by.actor, reason, &origin).await?;
         self.users.tell(&rows).await;
         for session in &ending {
             audit::session_revoked_by(user.id, session.id, reason, &by.name);

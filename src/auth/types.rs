@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 pub use countersign_verifier::{InvalidReason, VerifiedToken};
 
-use crate::model::{ClientFacts, Monotonic, Position, Session, SessionId, UnixMillis, UserId};
+use crate::model::{ClientFacts, Monotonic, Origin, Position, Session, SessionId, UnixMillis, UserId};
 
 /// What the transport knows about a call, beside the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,15 @@ pub struct CallContext {
     pub deadline: Monotonic,
     /// The address that the call came from, where the transport has one.
     pub peer: Option<IpAddr>,
+    /// The id of the call (`x-request-id`); empty where there is none.
+    pub request_id: String,
+}
+
+impl CallContext {
+    /// Where a change comes from that the call makes.
+    pub(super) fn origin(&self) -> Origin {
+        Origin { peer: self.peer, request_id: self.request_id.clone(), ..Origin::default() }
+    }
 }
 
 /// Who wants to log in.

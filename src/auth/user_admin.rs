@@ -128,7 +128,7 @@ impl UserAdmin {
         };
         let id = id.unwrap_or_else(new_user_id);
         let new = NewUser { id, username, password_hash, roles, claims, external_id };
-        let user = self.users.create(new.clone()).await.map_err(|error| in_the_way(error, new))?;
+        let user = self.users_for(by).create(new.clone()).await.map_err(|error| in_the_way(error, new))?;
         audit::user_changed(user.id, Some(&user.username), "created", &by.name);
         Ok(user)
     }
@@ -223,7 +223,7 @@ impl UserAdmin {
         let password = new_password(&self.policy, &password, &user.username).await?;
         let hash = self.hash(password, deadline).await?;
         let cause = self.cause(by, RevocationReason::PasswordChanged);
-        let row = self.users.set_password(user.id, &hash, None, cause).await?;
+        let row = self.users_for(by).set_password(user.id, &hash, None, cause).await?;
         self.ended(by, user, row, cause).await
     }
 
@@ -271,7 +271,7 @@ impl UserAdmin {
         let cause = self.cause(by, RevocationReason::UserChanged);
         let id = user.id;
         let set = AttributeChange { roles, claims, external_id };
-        let row = self.users.set_attributes(id, set, Some(since), cause).await;
+        let row = self.users_for(by).set_attributes(id, set, Some(since), cause).await;
         let row = row.map_err(|error| match (error, external_id.flatten()) {
             (SetAttributesError::ExternalIdTaken, Some(taken)) => {
                 UserAdminError::ExternalIdTaken(taken.clone())
@@ -290,7 +290,7 @@ impl UserAdmin {
     /// Lets a disabled user in again.
     pub async fn enable(&self, by: &Caller, user: &UserRef) -> Result<(), UserAdminError> {
         let user = self.touchable(by, user).await?;
-        if !self.users.enable(user.id).await? {
+        if !self.users_for(by).enable(user.id).await? {
             return Err(UserAdminError::NotFound(UserRef::Name(user.username)));
         }
         audit::user_changed(user.id, Some(&user.username), "enabled", &by.name);
@@ -301,7 +301,7 @@ impl UserAdmin {
     pub async fn disable(&self, by: &Caller, user: &UserRef) -> Result<SessionsEnded, UserAdminError> {
         let user = self.touchable(by, user).await?;
         let cause = self.cause(by, RevocationReason::UserDisabled);
-        let row = self.users.disable(user.id, cause).await?;
+        let row = self.users_for(by).disable(user.id, cause).await?;
         self.ended(by, user, row, cause).await
     }
 
@@ -309,14 +309,14 @@ impl UserAdmin {
     pub async fn delete(&self, by: &Caller, user: &UserRef) -> Result<SessionsEnded, UserAdminError> {
         let user = self.touchable(by, user).await?;
         let cause = self.cause(by, RevocationReason::UserDeleted);
-        let row = self.users.delete(user.id, cause).await?;
+        let row = self.users_for(by).delete(user.id, cause).await?;
         self.ended(by, user, row, cause).await
     }
 
     /// Ends every session of a user who is [`Self::touchable`], and nothing else.
     pub(super) async fn revoke_all(&self, by: &Caller, user: User) -> Result<SessionsEnded, UserAdminError> {
         let cause = self.cause(by, RevocationReason::Operator);
-        let row = self.users.revoke_all(user.id, cause).await?;
+        let row = self.users_for(by).revoke_all(user.id, cause).await?;
         self.ended(by, user, row, cause).await
     }
 
@@ -361,6 +361,11 @@ impl UserAdmin {
 
     fn or_patience(&self, deadline: Option<Monotonic>) -> Monotonic {
         deadline.unwrap_or_else(|| Monotonic(self.clock.monotonic().0 + PATIENCE))
+    }
+
+    /// The users, as the caller changes them.
+    fn users_for(&self, by: &Caller) -> Arc<dyn UserStore> {
+        self.users.attributed_to(by.origin())
     }
 
     fn cause(&self, by: &Caller, reason: RevocationReason) -> Cause {

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Failure;
+use super::audit::AuditReading;
 use super::data::Data;
 use super::program::Program;
 use super::remote::{Remote, RemoteArgs};
@@ -77,6 +78,14 @@ impl Loaded {
     ) -> Result<Box<dyn ServiceAccountAdministration>, Failure> {
         match self {
             Self::Stores(config) => Ok(program.service_accounts(config).await?),
+            Self::Service(remote) => Ok(Box::new(remote.connect().await?)),
+        }
+    }
+
+    /// Opens what is needed to read the audit log.
+    pub(super) async fn audit(&self, program: &dyn Program) -> Result<Box<dyn AuditReading>, Failure> {
+        match self {
+            Self::Stores(config) => Ok(program.audit(config).await?),
             Self::Service(remote) => Ok(Box::new(remote.connect().await?)),
         }
     }

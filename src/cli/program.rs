@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
+use super::audit::AuditReading;
 use super::key::KeyAdministration;
 use super::service_account::ServiceAccountAdministration;
 use super::session::SessionAdministration;
@@ -80,6 +81,9 @@ pub trait Program: Send + Sync {
         &self,
         config: &Config,
     ) -> Result<Box<dyn ServiceAccountAdministration>, BoxError>;
+
+    /// Opens what is needed to read the audit log.
+    async fn audit(&self, config: &Config) -> Result<Box<dyn AuditReading>, BoxError>;
 
     /// Opens what is needed to administer keys.
     async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError>;

@@ -15,6 +15,7 @@ use crate::config::duration;
 use crate::grpc::Administrator;
 use crate::text;
 
+mod audit;
 mod service_accounts;
 mod sessions;
 mod users;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+use super::audit::AuditReading;
 use super::dev_banner::{BannerTls, DevBanner};
 use super::key::KeyAdministration;
 use super::place::Ended;
@@ -29,6 +30,7 @@ use crate::model::{
 use crate::secret;
 use crate::telemetry;
 
+mod audit;
 mod keys;
 mod service_accounts;
 #[cfg(feature = "test-server")]
@@ -132,6 +134,11 @@ impl Program for Service {
         Ok(Box::new(Administration::open(config).await?.service_accounts))
     }
 
+    async fn audit(&self, config: &Config) -> Result<Box<dyn AuditReading>, BoxError> {
+        telemetry::init_log(config.log.format, &config.log.level)?;
+        Ok(Box::new(Administration::open(config).await?.events))
+    }
+
     async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {
         if config.keys.store == KeyStore::Directory {
             return Ok(Box::new(DirectoryKeys { keys: config.keys.clone(), clock: SystemClock::new() }));
@@ -167,7 +174,7 @@ async fn create_first_user(users: &UserAdmin) -> Result<Option<String>, BoxError
     let roles = vec![Role::parse("admin")?, Role::parse(Role::ADMIN)?];
     let username = Username::parse(FIRST_USER)?;
     let first = CreateUser { roles, ..CreateUser::new(username, password.clone()) };
-    users.create(&Caller::operator(), first, None).await?;
+    users.create(&operator(), first, None).await?;
     Ok(Some(password))
 }
 
@@ -177,6 +184,17 @@ fn random_password() -> String {
     let letters = secret::random::<20>().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
     letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
 }
+
+/// Whoever works at this command line: the account is what the shell says that it is, for the audit log alone.
+pub(super) fn operator() -> Caller {
+    let account = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
+    let account = account.unwrap_or_default();
+    let account: String = account.chars().filter(char::is_ascii_graphic).take(LONGEST_ACCOUNT).collect();
+    if account.is_empty() { Caller::operator() } else { Caller::operator_named(&account) }
+}
+
+/// The longest name of an account that is written down.
+const LONGEST_ACCOUNT: usize = 64;
 
 fn named(username: &Username) -> UserRef {
     UserRef::Name(username.clone())
@@ -207,7 +225,7 @@ struct Users {
 #[async_trait]
 impl UserAdministration for Users {
     async fn create(&self, new: CreateUser) -> Result<UserFacts, BoxError> {
-        Ok(self.administration.users.create(&Caller::operator(), new, None).await?.into())
+        Ok(self.administration.users.create(&operator(), new, None).await?.into())
     }
 
     async fn list(&self, after: Option<&str>) -> Result<Page<UserFacts>, BoxError> {
@@ -221,19 +239,19 @@ impl UserAdministration for Users {
     }
 
     async fn set_password(&self, username: &Username, password: SecretString) -> Result<Ended, BoxError> {
-        let (operator, user) = (Caller::operator(), named(username));
+        let (operator, user) = (operator(), named(username));
         Ok(ended(self.administration.users.set_password(&operator, &user, password, None).await?))
     }
 
     async fn set_roles(&self, username: &Username, roles: Vec<Role>) -> Result<(), BoxError> {
         let change = ChangeUser { roles: Some(roles), ..ChangeUser::default() };
-        self.administration.users.change(&Caller::operator(), &named(username), change).await?;
+        self.administration.users.change(&operator(), &named(username), change).await?;
         Ok(())
     }
 
     async fn set_claims(&self, username: &Username, claims: CustomClaims) -> Result<(), BoxError> {
         let change = ChangeUser { claims: Some(claims), ..ChangeUser::default() };
-        self.administration.users.change(&Caller::operator(), &named(username), change).await?;
+        self.administration.users.change(&operator(), &named(username), change).await?;
         Ok(())
     }
 
@@ -243,7 +261,7 @@ impl UserAdministration for Users {
         external_id: Option<ExternalId>,
     ) -> Result<(), BoxError> {
         let change = ChangeUser { external_id: Some(external_id), ..ChangeUser::default() };
-        self.administration.users.change(&Caller::operator(), &named(username), change).await?;
+        self.administration.users.change(&operator(), &named(username), change).await?;
         Ok(())
     }
 
@@ -253,27 +271,27 @@ impl UserAdministration for Users {
         ttl: Duration,
     ) -> Result<(SecretString, UnixMillis), BoxError> {
         let resets = self.administration.password_resets(&self.config).await?;
-        let (token, expires_at) = resets.create(&Caller::operator(), &named(username), ttl).await?;
+        let (token, expires_at) = resets.create(&operator(), &named(username), ttl).await?;
         Ok((token.expose().to_owned().into(), expires_at))
     }
 
     async fn enable(&self, username: &Username) -> Result<(), BoxError> {
-        Ok(self.administration.users.enable(&Caller::operator(), &named(username)).await?)
+        Ok(self.administration.users.enable(&operator(), &named(username)).await?)
     }
 
     async fn disable(&self, username: &Username) -> Result<Ended, BoxError> {
-        Ok(ended(self.administration.users.disable(&Caller::operator(), &named(username)).await?))
+        Ok(ended(self.administration.users.disable(&operator(), &named(username)).await?))
     }
 
     async fn delete(&self, username: &Username) -> Result<Ended, BoxError> {
-        Ok(ended(self.administration.users.delete(&Caller::operator(), &named(username)).await?))
+        Ok(ended(self.administration.users.delete(&operator(), &named(username)).await?))
     }
 }
 
 #[async_trait]
 impl UserTransfer for Arc<UserAdmin> {
     async fn import(&self, run: &ImportRun, batch: ImportBatch) -> Result<Vec<RowResult>, BoxError> {
-        Ok(UserAdmin::import(self, &Caller::operator(), run, batch).await?)
+        Ok(UserAdmin::import(self, &operator(), run, batch).await?)
     }
 
     async fn list_credentials(&self, after: Option<&str>) -> Result<Page<Credential>, BoxError> {
@@ -294,11 +312,11 @@ impl SessionAdministration for SessionAdmin {
         username: &Username,
         sessions: &BTreeSet<SessionId>,
     ) -> Result<RevokedSessions, BoxError> {
-        Ok(SessionAdmin::revoke(self, &Caller::operator(), &named(username), sessions).await?)
+        Ok(SessionAdmin::revoke(self, &operator(), &named(username), sessions).await?)
     }
 
     async fn revoke_all(&self, username: &Username) -> Result<RevokedSessions, BoxError> {
-        Ok(SessionAdmin::revoke_all(self, &Caller::operator(), &named(username)).await?)
+        Ok(SessionAdmin::revoke_all(self, &operator(), &named(username)).await?)
     }
 
     async fn explain(&self, user: &UserRef, session: SessionId) -> Result<Explanation, BoxError> {

@@ -1,5 +1,5 @@
-//! `countersign.v1.UserService`, `countersign.v1.SessionService`, `countersign.v1.ServiceAccountService` and
-//! `countersign.v1.KeyService`: decode, call, encode.
+//! `countersign.v1.UserService`, `countersign.v1.SessionService`, `countersign.v1.ServiceAccountService`,
+//! `countersign.v1.KeyService` and `countersign.v1.AuditService`: decode, call, encode.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,8 +12,9 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::allow::AllowList;
-use super::call::{Admitted, Call, Right};
+use super::call::{self, Admitted, Call, Right};
 use super::proto::v1;
+use super::proto::v1::audit_service_server::AuditServiceServer;
 use super::proto::v1::key_service_server::KeyServiceServer;
 use super::proto::v1::service_account_service_server::ServiceAccountServiceServer;
 use super::proto::v1::session_service_server::{SessionService, SessionServiceServer};
@@ -21,18 +22,21 @@ use super::proto::v1::user_service_server::{UserService, UserServiceServer};
 use super::stream_end::StreamEnd;
 use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
 use crate::auth::{
-    AuthError, Caller, ChangeUser, CreateUser, KeyAdmin, PasswordResets, RevokedSessions,
-    ServiceAccountAdmin, ServiceAccountError, ServiceAccountRef, ServiceKeys, SessionAdmin, SessionPage,
-    UserAdmin, UserAdminError, UserFilter, UserPage, UserRef, VerifiedToken,
+    AuthError, Caller, ChangeUser, CreateUser, EventLog, EventRecorder, KeyAdmin, PasswordResets,
+    RevokedSessions, ServiceAccountAdmin, ServiceAccountError, ServiceAccountRef, ServiceKeys, SessionAdmin,
+    SessionPage, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef, VerifiedToken,
 };
-use crate::model::{Actor, Role, ServiceAccount, ServiceAccountId};
+use crate::model::{Actor, NewEvent, Role, ServiceAccount, ServiceAccountId};
 use crate::reason::Reason;
+use crate::transport::RequestId;
 
+mod audit;
 mod import;
 mod keys;
 pub(super) mod message;
 mod service_accounts;
 
+pub(super) use audit::{PATH as WATCH_EVENTS, kind_of, type_of};
 pub(super) use import::PATH as IMPORT;
 use message::{page_size, user_ref};
 
@@ -56,6 +60,8 @@ pub struct Administration {
     pub service_keys: Arc<ServiceKeys>,
     /// Lists, rotates and withdraws the keys that make tokens.
     pub keys: Arc<KeyAdmin>,
+    /// Reads the audit log.
+    pub events: EventLog,
 }
 
 /// The administrative services, to be served.
@@ -64,38 +70,52 @@ pub(super) struct Services {
     pub(super) sessions: SessionServiceServer<Service>,
     pub(super) service_accounts: ServiceAccountServiceServer<Service>,
     pub(super) keys: KeyServiceServer<Service>,
+    pub(super) audit: AuditServiceServer<Service>,
 }
 
 impl Administration {
-    pub(super) fn services(self, tasks: &TaskTracker, allow: &Arc<AllowList>, end: &StreamEnd) -> Services {
+    pub(super) fn services(
+        self,
+        tasks: &TaskTracker,
+        allow: &Arc<AllowList>,
+        end: &StreamEnd,
+        refused: EventRecorder,
+    ) -> Services {
         let service = Arc::new(Service {
             administration: self,
             tasks: tasks.clone(),
             allow: Arc::clone(allow),
             end: end.clone(),
+            refused,
             imports: Arc::new(Semaphore::new(import::MOST_AT_ONCE)),
+            watches: Arc::new(Semaphore::new(audit::MOST_AT_ONCE)),
         });
         let users = UserServiceServer::from_arc(Arc::clone(&service));
         let sessions = SessionServiceServer::from_arc(Arc::clone(&service));
         let service_accounts = ServiceAccountServiceServer::from_arc(Arc::clone(&service));
-        let keys = KeyServiceServer::from_arc(service);
+        let keys = KeyServiceServer::from_arc(Arc::clone(&service));
+        let audit = AuditServiceServer::from_arc(service);
         Services {
             users: users.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
             sessions: sessions.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
             service_accounts: service_accounts.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
             keys: keys.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
+            audit: audit.max_encoding_message_size(MAX_BATCH_RESPONSE_BYTES),
         }
     }
 }
 
-/// All four services.
+/// All five services.
 #[derive(Clone)]
 pub(super) struct Service {
     administration: Administration,
     tasks: TaskTracker,
     allow: Arc<AllowList>,
     end: StreamEnd,
+    /// Takes the events of callers that are refused.
+    refused: EventRecorder,
     imports: Arc<Semaphore>,
+    watches: Arc<Semaphore>,
 }
 
 impl Service {
@@ -112,15 +132,17 @@ impl Service {
     {
         let (administration, allow) = (self.administration.clone(), Arc::clone(&self.allow));
         let (admitted, peer) = (call.admitted.clone(), call.peer);
+        let (refused, request_id) = (self.refused.clone(), call.request_id.clone());
         let work = async move {
             let admitted =
                 admitted.ok_or_else(|| AuthError::internal("an administrative call was let in by nobody"))?;
             let done = match caller(&administration, &allow, &admitted, peer).await {
-                Ok(caller) => work(administration, caller).await,
+                Ok(caller) => work(administration, caller.calling(peer, request_id.as_str())).await,
                 Err(error) => Err(error),
             };
             done.inspect_err(|error| {
                 if matches!(error.reason, Reason::CallerNotAllowed | Reason::ServiceKeyInvalid) {
+                    refused.record(refusal(&admitted, error.reason, peer, &request_id));
                     tracing::warn!(
                         target: "countersign::audit",
                         event = "call.not_allowed",
@@ -134,6 +156,21 @@ impl Service {
         };
         call.carry_through(&self.tasks, work).await
     }
+}
+
+/// The event of a caller who was let in and is refused all the same.
+fn refusal(admitted: &Admitted, why: Reason, peer: Option<IpAddr>, request_id: &RequestId) -> NewEvent {
+    let actor = match &admitted.right {
+        Right::Certificate(names) => format!("certificate:{}", names.join(" ")),
+        // Whose key it is, or would be, is not known.
+        Right::Key(_) => String::new(),
+        Right::Token(token) => Actor::User(token.subject).to_string(),
+    };
+    let mut event = call::refusal(&admitted.path, &actor, why, peer, request_id);
+    if let Right::Key(key) = &admitted.right {
+        event.facts.key = key.id.to_string();
+    }
+    event
 }
 
 /// What the audit log calls whoever was let in.

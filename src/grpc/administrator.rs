@@ -10,6 +10,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use tonic_types::StatusExt as _;
 
+use super::proto::v1::audit_service_client::AuditServiceClient;
 use super::proto::v1::service_account_service_client::ServiceAccountServiceClient;
 use super::proto::v1::session_service_client::SessionServiceClient;
 use super::proto::v1::user_service_client::UserServiceClient;
@@ -17,11 +18,13 @@ use super::target::{Connector, Target};
 use crate::reason::Reason;
 
 mod answer;
+mod audit;
 mod service_accounts;
 mod sessions;
 mod users;
 
 use answer::Unreadable;
+pub use audit::ToldEvents;
 
 /// How many are asked for at once: the largest page of every list.
 const PAGE: i32 = 500;
@@ -130,6 +133,10 @@ impl Administrator {
 
     fn sessions(&self) -> SessionServiceClient<Connection> {
         SessionServiceClient::new(self.connection.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    fn audit(&self) -> AuditServiceClient<Connection> {
+        AuditServiceClient::new(self.connection.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     fn service_accounts(&self) -> ServiceAccountServiceClient<Connection> {

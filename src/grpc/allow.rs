@@ -29,7 +29,7 @@ const CLOSED: [&str; 3] = [
     "grpc.reflection.v1alpha.ServerReflection/",
 ];
 /// The administrative methods, and the reserved roles each of which is enough to call them.
-const ADMINISTRATIVE: [(&str, &[&str]); 12] = [
+const ADMINISTRATIVE: [(&str, &[&str]); 13] = [
     ("countersign.v1.UserService/GetUser", &[Role::ADMIN, Role::USERS, Role::AUDITOR]),
     ("countersign.v1.UserService/ListUsers", &[Role::ADMIN, Role::USERS, Role::AUDITOR]),
     ("countersign.v1.UserService/*", &[Role::ADMIN, Role::USERS]),
@@ -43,6 +43,7 @@ const ADMINISTRATIVE: [(&str, &[&str]); 12] = [
     ("countersign.v1.ServiceAccountService/*", &[Role::ADMIN]),
     ("countersign.v1.KeyService/ListKeys", &[Role::ADMIN, Role::AUDITOR]),
     ("countersign.v1.KeyService/*", &[Role::ADMIN]),
+    ("countersign.v1.AuditService/*", &[Role::ADMIN, Role::AUDITOR]),
 ];
 /// Served by this port where it is switched on, from descriptors that are not ours.
 const ENVOY: &str = "envoy.service.auth.v3.Authorization/Check";
@@ -334,7 +335,7 @@ mod tests {
         let anybody = AllowList::default();
         let every = known_methods();
         let administrative: Vec<_> = every.iter().filter(|method| is_administrative(method)).collect();
-        assert_eq!(administrative.len(), 27, "each method of the four services");
+        assert_eq!(administrative.len(), 29, "each method of the five services");
         for method in administrative {
             for names in [None, Some(&["spiffe://td/x".to_owned()][..])] {
                 assert_eq!(anybody.admission(method, names), Admission::Token, "{method}, on loopback too");

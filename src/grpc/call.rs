@@ -23,9 +23,10 @@ use super::allow::{Admission, AllowList, is_administrative};
 use super::deadline;
 use super::status;
 use crate::auth::{
-    AuthError, Authenticate, CallContext, PresentedKey, ServiceKeys, VerifiedToken, VerifyRequest,
+    AuthError, Authenticate, CallContext, EventRecorder, PresentedKey, ServiceKeys, VerifiedToken,
+    VerifyRequest,
 };
-use crate::model::{Clock, Monotonic};
+use crate::model::{Actor, Clock, EventKind, Monotonic, NewEvent, Origin, UserId};
 use crate::reason::{Language, Reason};
 use crate::transport::{
     Deadlines, Panicked, Peer, PeerNames, RequestId, TrustedProxies, bearer_of, bearer_token, carry_through,
@@ -87,7 +88,21 @@ impl Call {
 
     /// What the use cases are told of it.
     pub(super) fn context(&self) -> CallContext {
-        CallContext { deadline: self.deadline, peer: self.peer }
+        let request_id = self.request_id.as_str().to_owned();
+        CallContext { deadline: self.deadline, peer: self.peer, request_id }
+    }
+}
+
+/// Somebody who may not use a method.
+struct Unadmitted {
+    error: AuthError,
+    /// The user, where it is known that it is them.
+    user: Option<UserId>,
+}
+
+impl From<AuthError> for Unadmitted {
+    fn from(error: AuthError) -> Self {
+        Self { error, user: None }
     }
 }
 
@@ -99,6 +114,7 @@ pub(super) struct CallLayer {
     pub(super) deadlines: Deadlines,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) allow: Arc<AllowList>,
+    pub(super) events: EventRecorder,
 }
 
 impl<S> Layer<S> for CallLayer {
@@ -160,7 +176,7 @@ impl<S> CallService<S> {
         &self,
         request: &Request<AxumBody>,
         context: &CallContext,
-    ) -> Result<Option<Admitted>, AuthError> {
+    ) -> Result<Option<Admitted>, Unadmitted> {
         let names = request.extensions().get::<PeerNames>().map(|names| names.0.as_ref());
         let path = request.uri().path();
         let by = |right| Some(Admitted { path: path.to_owned(), right });
@@ -170,15 +186,17 @@ impl<S> CallService<S> {
             }
             Admission::Open => Ok(None),
             Admission::Token if self.waives_credentials(request) => Ok(by(Right::Anybody)),
-            Admission::Token => self.admit_token(request, context).map(by).inspect_err(|error| {
-                tracing::warn!(
-                    target: "countersign::audit",
-                    event = "call.not_allowed",
-                    method = path, names = ?names.unwrap_or_default(), why = error.reason.name(),
-                    peer = context.peer.map(|peer| peer.to_string()),
-                    "call refused: its method needs a role"
-                );
-            }),
+            Admission::Token => {
+                self.admit_token(request, context).map(by).inspect_err(|Unadmitted { error, .. }| {
+                    tracing::warn!(
+                        target: "countersign::audit",
+                        event = "call.not_allowed",
+                        method = path, names = ?names.unwrap_or_default(), why = error.reason.name(),
+                        peer = context.peer.map(|peer| peer.to_string()),
+                        "call refused: its method needs a role"
+                    );
+                })
+            }
             Admission::Closed => {
                 if self.layer.allow.lacks_a_rule_for(path) {
                     static SAID: std::sync::Once = std::sync::Once::new();
@@ -191,7 +209,7 @@ impl<S> CallService<S> {
                     peer = context.peer.map(|peer| peer.to_string()),
                     "call refused: grpc.allow names nobody with this certificate"
                 );
-                Err(Reason::CallerNotAllowed.into())
+                Err(AuthError::from(Reason::CallerNotAllowed).into())
             }
         }
     }
@@ -205,25 +223,27 @@ impl<S> CallService<S> {
 
     /// Admits whoever has an access token, for the default audience, of a user with a role that is enough; and, to what is
     /// administrative, whoever has something that may be a service key: the services ask the store about it.
-    fn admit_token(&self, request: &Request<AxumBody>, context: &CallContext) -> Result<Right, AuthError> {
-        let token = bearer_token(request.headers())?.ok_or(Reason::TokenMissing)?;
+    fn admit_token(&self, request: &Request<AxumBody>, context: &CallContext) -> Result<Right, Unadmitted> {
+        let token = bearer_token(request.headers())?.ok_or(AuthError::from(Reason::TokenMissing))?;
         if is_administrative(request.uri().path())
             && let Some(key) = ServiceKeys::read(token)
         {
-            return key.map(Right::Key);
+            return Ok(key.map(Right::Key)?);
         }
         let ask = VerifyRequest {
             access_token: token.to_owned().into(),
             audiences: Vec::new(),
             max_staleness: None,
         };
-        let token = bearer_of(self.layer.auth.verify(context, &ask)?.verification)?;
+        let token =
+            bearer_of(self.layer.auth.verify(context, &ask)?.verification).map_err(AuthError::from)?;
         let roles = token.roles.iter().map(String::as_str);
         if self.layer.allow.permits_roles(request.uri().path(), roles) {
             Ok(Right::Token(token))
         } else {
-            Err(AuthError::from(Reason::CallerNotAllowed)
-                .caused_by(format!("user {} lacks a role", token.subject)))
+            let error = AuthError::from(Reason::CallerNotAllowed);
+            let error = error.caused_by(format!("user {} lacks a role", token.subject));
+            Err(Unadmitted { error, user: Some(token.subject) })
         }
     }
 
@@ -247,11 +267,39 @@ impl<S> CallService<S> {
         let deadline = Monotonic(now.0.saturating_add(budget.unwrap_or(Duration::MAX)));
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         let peer = peer.map(|peer| self.layer.trusted_proxies.client(peer, request.headers()));
-        let admitted = self.admit(request, &CallContext { deadline, peer })?;
+        let context = CallContext { deadline, peer, request_id: request_id.as_str().to_owned() };
+        let admitted = self.admit(request, &context).map_err(|Unadmitted { error, user }| {
+            let names = request.extensions().get::<PeerNames>().map(|names| names.0.join(" "));
+            let actor = match (user, names) {
+                (Some(user), _) => Actor::User(user).to_string(),
+                (None, Some(names)) => format!("certificate:{names}"),
+                (None, None) => String::new(),
+            };
+            self.layer.events.record(refusal(request.uri().path(), &actor, error.reason, peer, &request_id));
+            error
+        })?;
         request.extensions_mut().insert(Call { request_id, deadline, language, peer, admitted });
         Ok(budget)
     }
 }
+
+/// The event of a call that was refused because of who makes it.
+pub(super) fn refusal(
+    method: &str,
+    actor: &str,
+    why: Reason,
+    peer: Option<IpAddr>,
+    request_id: &RequestId,
+) -> NewEvent {
+    let request_id = request_id.as_str().to_owned();
+    let origin = Origin { peer, request_id, ..Origin::default() };
+    let mut event = NewEvent::new(EventKind::CallerRefused, actor, &origin).because(why.name());
+    event.facts.method = method[..method.floor_char_boundary(LONGEST_PATH)].to_owned();
+    event
+}
+
+/// Whatever a caller asks for is bounded before it is written down.
+const LONGEST_PATH: usize = 128;
 
 /// An error of a body in the words of the catalogue, where the listener refused to read on: the status that a method
 /// ends with which waits for its message.
@@ -299,10 +347,8 @@ fn readable(answer: Response<AxumBody>, language: Language) -> Response<AxumBody
 
 /// The span that every line of the log about this call stands in.
 fn span(request: &Request<AxumBody>, request_id: &RequestId) -> Span {
-    // Whatever a caller asks for is bounded before it is written down.
-    const LONGEST: usize = 128;
     let path = request.uri().path();
-    let method = &path[..path.floor_char_boundary(LONGEST)];
+    let method = &path[..path.floor_char_boundary(LONGEST_PATH)];
     let caller = request.extensions().get::<PeerNames>().and_then(PeerNames::first);
     tracing::info_span!("grpc", method, request_id = request_id.as_str(), caller)
 }
@@ -327,6 +373,7 @@ mod tests {
             deadlines: Deadlines::default(),
             trusted_proxies: TrustedProxies::default(),
             allow: Arc::default(),
+            events: EventRecorder::default(),
         };
         let service = layer.layer(tower::service_fn(panics));
         let request = Request::builder().header("accept-language", "zh").body(AxumBody::empty()).unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::administration::IMPORT;
+use super::administration::{IMPORT, WATCH_EVENTS};
 use super::allow::is_administrative;
 use super::ext_authz::CHECK;
 use crate::transport::Deadlines;
@@ -18,7 +18,7 @@ impl Deadlines {
         if path == CHECK {
             return Some(self.verify);
         }
-        if path == IMPORT {
+        if path == IMPORT || path == WATCH_EVENTS {
             return None;
         }
         if is_administrative(path) {

@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::administration::IMPORT;
+use super::administration::{IMPORT, WATCH_EVENTS};
 use crate::model::{Clock, Monotonic};
 use crate::telemetry::calls::{self, CallNames};
 use crate::telemetry::traces;
@@ -55,7 +55,7 @@ const fn unary(path: &'static str, traced: bool) -> Method {
 }
 
 /// Every method of the port, the most frequent first; the last stands for whatever else is asked for.
-const METHODS: [Method; 45] = [
+const METHODS: [Method; 47] = [
     unary("/countersign.v1.AuthService/VerifyAccessToken", false),
     unary("/envoy.service.auth.v3.Authorization/Check", false),
     unary("/countersign.v1.AuthService/Refresh", true),
@@ -97,6 +97,8 @@ const METHODS: [Method; 45] = [
     unary("/countersign.v1.KeyService/ListKeys", true),
     unary("/countersign.v1.KeyService/RotateKey", true),
     unary("/countersign.v1.KeyService/WithdrawKey", true),
+    unary("/countersign.v1.AuditService/ListEvents", true),
+    Method { path: WATCH_EVENTS, kind: "server_stream", traced: false },
     Method { path: "/grpc.health.v1.Health/Watch", kind: "server_stream", traced: false },
     Method {
         path: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

@@ -47,7 +47,11 @@ impl Edge {
     /// What the use cases are told of a call that may take as long as `budget`.
     pub(super) fn context(&self, call: &Call, budget: Duration) -> CallContext {
         let now = self.options.clock.monotonic();
-        CallContext { deadline: Monotonic(now.0.saturating_add(budget)), peer: call.client }
+        CallContext {
+            deadline: Monotonic(now.0.saturating_add(budget)),
+            peer: call.client,
+            request_id: call.request_id.as_str().to_owned(),
+        }
     }
 
     /// Runs a change to its end, whatever becomes of its caller, and waits for it for as long as `budget`.

@@ -6,7 +6,7 @@ use super::{Code, Entry, Reason};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(1));
 
-pub(super) static ENTRIES: [Entry; 47] = [
+pub(super) static ENTRIES: [Entry; 48] = [
     Entry {
         reason: Reason::InvalidRequest,
         name: "INVALID_REQUEST",
@@ -409,6 +409,18 @@ pub(super) static ENTRIES: [Entry; 47] = [
         meaning: "The key makes new tokens, and there is no other one that could.",
         remedy: "Call `KeyService.RotateKey` first, wait until `ListKeys` names no replica that lacks the new key and those who \
                  cache the key set have asked for it again, and withdraw then: the new key makes tokens from that moment on.",
+    },
+    Entry {
+        reason: Reason::PositionExpired,
+        name: "POSITION_EXPIRED",
+        code: Code::FailedPrecondition,
+        number: 40014,
+        retry_after: None,
+        en: "What follows this position is not known any more.",
+        zh_cn: "该位置之后的记录已不可用。",
+        meaning: "`AuditService.WatchEvents` was asked to go on from a position whose events are older than `audit.retention`, or \
+                  that is not in the audit log: the database was restored from a backup.",
+        remedy: "Events are missing. Note that, and begin anew with `from_oldest`.",
     },
     Entry {
         reason: Reason::DeadlineExceeded,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::model::Revocation;
+use crate::model::{Origin, Revocation};
 use crate::store::{Ledger, SessionRevocation, StoreError};
 
 /// The most rows in one commit.
@@ -16,6 +16,7 @@ const QUEUE: usize = 4096;
 
 struct Order {
     session: SessionRevocation,
+    origin: Arc<Origin>,
     answer: oneshot::Sender<Result<Revocation, StoreError>>,
 }
 
@@ -34,9 +35,15 @@ impl Recorder {
     }
 
     /// Returns the row once it is durable. The row is written even when the caller does not wait for it.
-    pub async fn record(&self, session: SessionRevocation) -> Result<Revocation, StoreError> {
+    pub async fn record(
+        &self,
+        session: SessionRevocation,
+        origin: Arc<Origin>,
+    ) -> Result<Revocation, StoreError> {
         let (answer, row) = oneshot::channel();
-        self.orders.try_send(Order { session, answer }).map_err(|_| unavailable("the queue is full"))?;
+        self.orders
+            .try_send(Order { session, origin, answer })
+            .map_err(|_| unavailable("the queue is full"))?;
         row.await.unwrap_or_else(|_| Err(unavailable("the writer has stopped")))
     }
 }
@@ -44,8 +51,8 @@ impl Recorder {
 async fn write(ledger: Arc<dyn Ledger>, mut inbox: mpsc::Receiver<Order>) {
     let mut batch = Vec::with_capacity(BATCH);
     while inbox.recv_many(&mut batch, BATCH).await > 0 {
-        let sessions: Vec<_> = batch.iter().map(|order| order.session).collect();
-        match ledger.revoke_sessions(&sessions).await {
+        let sessions: Vec<_> = batch.iter().map(|order| (order.session, Arc::clone(&order.origin))).collect();
+        match ledger.revoke_from(&sessions).await {
             Ok(rows) => {
                 for (order, row) in batch.drain(..).zip(rows) {
                     let _ = order.answer.send(Ok(row));

@@ -1,11 +1,12 @@
 //! What is asked of a store that keeps the keys which make tokens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::model::{Actor, KeyEnd, KeyKind, KeyTable, ReplicaId, Revocation, SealedKey, UnixMillis};
+use crate::model::{Actor, KeyEnd, KeyKind, KeyTable, Origin, ReplicaId, Revocation, SealedKey, UnixMillis};
 
 /// A key to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,9 +92,13 @@ pub struct KeysChanged {
     pub row: Option<Revocation>,
 }
 
-/// Keys in a database, all of them encrypted: the store never has what they are encrypted with.
+/// Keys in a database, all of them encrypted: the store never has what they are encrypted with. What becomes of a key is
+/// written to the audit log in the same transaction.
 #[async_trait]
 pub trait KeyStore: Send + Sync + 'static {
+    /// The same store: the events of what is changed through it say that it comes from there.
+    fn attributed_to(&self, origin: Arc<Origin>) -> Arc<dyn KeyStore>;
+
     /// Every key and every replica that is alive. The revision is never ahead of the keys.
     async fn keys(&self) -> Result<KeyTable, StoreError>;
 

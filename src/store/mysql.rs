@@ -99,8 +99,9 @@ impl Dialect for MysqlDialect {
         sql::migrate::<Self>(connection).await
     }
 
+    /// A row that was in the way of an insertion, and stays as it is, would be counted: the statements say so by a number.
     fn affected(result: &MySqlQueryResult) -> u64 {
-        result.rows_affected()
+        if result.last_insert_id() == statements::IN_THE_WAY { 0 } else { result.rows_affected() }
     }
 
     /// By error number: <https://mariadb.com/kb/en/mariadb-error-codes/>.

@@ -1,12 +1,13 @@
 //! The contract for service accounts and their keys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{Cause, StoreError};
 use crate::model::{
-    NewServiceAccount, Note, Revocation, ServiceAccount, ServiceAccountChange, ServiceAccountId,
+    NewServiceAccount, Note, Origin, Revocation, ServiceAccount, ServiceAccountChange, ServiceAccountId,
     ServiceAccountName, ServiceKey, ServiceKeyDigest, ServiceKeyId, SessionId, UnixMillis,
 };
 
@@ -71,9 +72,13 @@ pub struct StoredKey {
 }
 
 /// Service accounts and the digests of their keys. Nothing of them is kept in memory, by the store or by its callers: what
-/// is revoked, disabled or deleted is refused from the next call on, on every replica.
+/// is revoked, disabled or deleted is refused from the next call on, on every replica. Every change is written to the audit log
+/// in the same transaction.
 #[async_trait]
 pub trait ServiceAccountStore: Send + Sync + 'static {
+    /// The same store: the events of what is changed through it say that it comes from there.
+    fn attributed_to(&self, origin: Arc<Origin>) -> Arc<dyn ServiceAccountStore>;
+
     /// Creates an account, enabled. The same call again, with the same id, finds the account that it made.
     async fn create(&self, account: NewServiceAccount) -> Result<ServiceAccount, CreateServiceAccountError>;
 

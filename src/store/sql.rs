@@ -21,9 +21,10 @@ pub(in crate::store) use self::pool::{Connection, Pool};
 
 use self::pool::PoolOptions;
 use self::probe::Writing;
-use crate::model::{Clock, UnixMillis};
+use crate::model::{Clock, Origin, UnixMillis};
 use crate::store::StoreError;
 
+mod audit;
 pub mod dialect;
 pub mod driver;
 mod failure;
@@ -113,7 +114,7 @@ impl std::fmt::Debug for TimeSource {
     }
 }
 
-/// Users, service accounts, keys, ledger and sessions in one SQL database. Clones share the connections.
+/// Users, service accounts, keys, ledger, audit log and sessions in one SQL database. Clones share the connections.
 pub struct SqlStore<D: Dialect> {
     pub(in crate::store) readers: Pool<D>,
     pub(in crate::store) writers: Pool<D>,
@@ -122,6 +123,8 @@ pub struct SqlStore<D: Dialect> {
     writing: Arc<Writing>,
     /// Where writes are done together, when one connection does them all.
     groups: Option<Arc<Groups<D>>>,
+    /// Where what is changed comes from, for the audit log.
+    origin: Arc<Origin>,
 }
 
 impl<D: Dialect> Clone for SqlStore<D> {
@@ -133,6 +136,7 @@ impl<D: Dialect> Clone for SqlStore<D> {
             deadline: self.deadline,
             writing: Arc::clone(&self.writing),
             groups: self.groups.clone(),
+            origin: Arc::clone(&self.origin),
         }
     }
 }
@@ -166,7 +170,8 @@ impl<D: Dialect> SqlStore<D> {
     pub(in crate::store) fn over_network(options: &NetworkOptions, connect: D::Options) -> Self {
         let pool = Pool::new(connect, PoolOptions::network(options.connections, options.statement_limit()));
         let (time, deadline, writing) = (options.time.clone(), options.deadline, Arc::new(Writing::new()));
-        Self { readers: pool.clone(), writers: pool, time, deadline, writing, groups: None }
+        let origin = Arc::default();
+        Self { readers: pool.clone(), writers: pool, time, deadline, writing, groups: None, origin }
     }
 
     /// A store in one file: one connection writes, others read.
@@ -184,6 +189,7 @@ impl<D: Dialect> SqlStore<D> {
             time,
             deadline,
             writing: Arc::new(Writing::new()),
+            origin: Arc::default(),
         }
     }
 

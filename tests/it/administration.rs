@@ -15,6 +15,7 @@ use tonic_types::StatusExt as _;
 
 use crate::support::http::{Service, service_with_users};
 
+mod audit;
 mod classes;
 mod external_id;
 mod grpcurl;

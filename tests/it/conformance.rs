@@ -12,10 +12,11 @@ use countersign::model::{
 };
 use countersign::secret;
 use countersign::store::{
-    Cause, Created, KeyStore, Ledger, LedgerPoll, Presentation, Rotation, ServiceAccountStore, SessionPolicy,
-    SessionStore, Until, UserStore,
+    AuditStore, Cause, Created, KeyStore, Ledger, LedgerPoll, Presentation, Rotation, ServiceAccountStore,
+    SessionPolicy, SessionStore, Until, UserStore,
 };
 
+pub(crate) mod audit;
 pub(crate) mod cancellation;
 pub(crate) mod concurrency;
 pub(crate) mod keys;
@@ -30,6 +31,7 @@ pub(crate) struct Stores {
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) accounts: Arc<dyn ServiceAccountStore>,
     pub(crate) keys: Arc<dyn KeyStore>,
+    pub(crate) audit: Arc<dyn AuditStore>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) sessions: Arc<dyn SessionStore>,
     /// What goes away with them: a directory, a server.
@@ -81,6 +83,15 @@ macro_rules! topic {
             a_change_of_a_key_that_is_not_there_changes_nothing, an_id_is_one_keys,
             a_replica_is_alive_for_as_long_as_it_says, the_lease_is_one_replicas_until_it_is_over_or_given_up,
             a_life_is_raised_and_never_lowered, a_key_is_encrypted_anew);
+    };
+    ($backend:ty, audit) => {
+        $crate::conformance::topic!($backend, audit: each_change_of_a_user_is_one_event,
+            what_is_not_changed_is_no_event, each_end_of_a_session_is_one_event,
+            each_change_of_a_key_or_a_service_account_is_one_event,
+            a_batch_is_written_once_however_often_it_is_sent, events_are_found_by_what_they_say_page_by_page,
+            a_page_reads_a_bounded_number_of_events, old_events_are_purged_oldest_first_and_their_readers_are_told,
+            no_event_is_written_before_an_earlier_one, no_event_is_committed_behind_a_reader,
+            a_user_whom_many_create_at_once_is_one_event);
     };
     ($backend:ty, ledger) => {
         $crate::conformance::topic!($backend, ledger: an_empty_ledger_has_a_cursor,
@@ -148,6 +159,7 @@ macro_rules! every_case {
         $crate::conformance::topic!($backend, users);
         $crate::conformance::topic!($backend, service_accounts);
         $crate::conformance::topic!($backend, keys);
+        $crate::conformance::topic!($backend, audit);
         $crate::conformance::topic!($backend, ledger);
         $crate::conformance::topic!($backend, sessions);
         $crate::conformance::topic!($backend, rotation);
@@ -211,6 +223,7 @@ pub(crate) struct World {
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) accounts: Arc<dyn ServiceAccountStore>,
     pub(crate) keys: Arc<dyn KeyStore>,
+    pub(crate) audit: Arc<dyn AuditStore>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) sessions: Arc<dyn SessionStore>,
     _keep: Box<dyn Any + Send + Sync>,
@@ -219,8 +232,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new<B: Backend>() -> Option<Self> {
         let clock = Arc::new(ManualClock::new(START));
-        let Stores { users, accounts, keys, ledger, sessions, keep } = B::fresh(Arc::clone(&clock)).await?;
-        Some(Self { clock, users, accounts, keys, ledger, sessions, _keep: keep })
+        let stores = B::fresh(Arc::clone(&clock)).await?;
+        let Stores { users, accounts, keys, audit, ledger, sessions, keep } = stores;
+        Some(Self { clock, users, accounts, keys, audit, ledger, sessions, _keep: keep })
     }
 
     pub(crate) async fn add_user(&self, username: &str) -> User {

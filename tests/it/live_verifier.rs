@@ -39,7 +39,8 @@ fn knows(verifier: &LiveVerifier, session: SessionId) -> bool {
 async fn revoke_durably(replica: &Replica, session: SessionId) {
     let cause = OPERATOR;
     let user = crate::support::in_process::user_id();
-    replica.revocations.revoke_session(SessionRevocation { session, user, cause }).await.unwrap();
+    let revocation = SessionRevocation { session, user, cause };
+    replica.revocations.revoke_session(revocation, Arc::default()).await.unwrap();
 }
 
 /// Prints how long it takes from the acknowledgement of a logout until each of fifty services refuses the session.

@@ -5,6 +5,7 @@
 mod abuse;
 mod administration;
 mod architecture;
+mod audit_commands;
 mod auth_client;
 mod calling;
 mod chart;

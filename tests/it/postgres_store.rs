@@ -19,6 +19,7 @@ impl Backend for OnPostgres {
     }
 }
 
+mod audit_pages;
 mod pooler;
 
 mod conformance {
@@ -50,6 +51,13 @@ async fn the_hot_path_is_read_by_index() {
         (statements.session, vec!["1", "''", "''"], vec!["sessions_pkey"]),
         (statements.poll, vec!["1", "1", "1", "1"], vec!["ledger_pkey"]),
         (statements.snapshot, vec!["1", "1"], vec!["ledger_by_written_at"]),
+        (statements.events_after, vec!["1", "1", "1", "1"], vec!["audit_events_pkey"]),
+        (statements.events_before, vec!["1", "1", "1"], vec!["audit_events_pkey"]),
+        (statements.events_about_user, vec!["''", "1", "1", "1"], vec!["audit_events_about_user"]),
+        (statements.events_of_session, vec!["''", "1", "1", "1"], vec!["audit_events_of_session"]),
+        (statements.events_by_actor, vec!["'ada'", "1", "1", "1"], vec!["audit_events_by_actor"]),
+        (statements.events_of_kind, vec!["'ada'", "1", "1", "1"], vec!["audit_events_of_kind"]),
+        (statements.event_since, vec!["1"], vec!["audit_events_written"]),
         (
             statements.service_key_to_check,
             vec!["''", "1"],

@@ -55,6 +55,7 @@ async fn beside_sqlite(url: &str, clock: Arc<ManualClock>) -> Stores {
         users: sql.clone(),
         accounts: sql.clone(),
         keys: sql.clone(),
+        audit: sql.clone(),
         ledger: sql,
         sessions,
         keep: Box::new(file),

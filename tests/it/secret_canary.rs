@@ -293,6 +293,8 @@ async fn no_secret_is_in_a_log_line_an_error_a_trace_a_metric_or_the_database() 
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+    let events = places.iter().any(|(_, content)| contains(content, b"LOGIN_FAILED"));
+    assert!(events, "the audit log is in the database, and was looked at");
     let database = places.iter().any(|(_, content)| contains(content, b"$argon2id$"));
     assert!(database, "the PHC string is where it belongs, so the search does find things");
 }

@@ -36,6 +36,7 @@ pub(crate) async fn on_shared<S: Server>(clock: Arc<ManualClock>) -> Option<Stor
         ledger: store.clone(),
         accounts: store.clone(),
         keys: store.clone(),
+        audit: store.clone(),
         sessions: store.clone(),
         keep: Box::new(()),
     })

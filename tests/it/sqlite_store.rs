@@ -31,6 +31,7 @@ impl Backend for Sqlite {
             ledger: store.clone(),
             accounts: store.clone(),
             keys: store.clone(),
+            audit: store.clone(),
             sessions: store,
             keep: Box::new(file),
         })

@@ -177,8 +177,8 @@ async fn keys_are_encrypted_anew_under_the_next_key_encryption_key() {
     assert!(world.start_with("c", &only).await.is_err(), "not yet");
 
     let stored = world.stored(both);
-    assert_eq!(stored.rewrap().await.unwrap(), 2);
-    assert_eq!(stored.rewrap().await.unwrap(), 0);
+    assert_eq!(stored.rewrap(&Caller::operator()).await.unwrap(), 2);
+    assert_eq!(stored.rewrap(&Caller::operator()).await.unwrap(), 0);
     assert_eq!(signer(&world.start_with("d", &only).await.unwrap(), world.now()), first);
     assert!(world.start_with("e", &world.encryption()).await.is_err(), "the old one is of no use any more");
 }
@@ -497,8 +497,12 @@ async fn keys_move_from_a_directory_and_nothing_of_them_is_in_the_database() {
     let before = KeyDirectory::open(&directory, Permissions::Strict).unwrap();
 
     let stored = world.stored(world.encryption());
-    assert_eq!(stored.move_from(&directory, Permissions::Strict).await.unwrap(), 3);
-    assert_eq!(stored.move_from(&directory, Permissions::Strict).await.unwrap(), 3, "again");
+    assert_eq!(stored.move_from(&Caller::operator(), &directory, Permissions::Strict).await.unwrap(), 3);
+    assert_eq!(
+        stored.move_from(&Caller::operator(), &directory, Permissions::Strict).await.unwrap(),
+        3,
+        "again"
+    );
     let replica = world.start("a").await;
     let after = replica.keyring().current();
     for at in [now, later] {
@@ -525,7 +529,7 @@ async fn keys_move_from_a_directory_and_nothing_of_them_is_in_the_database() {
     assert!(!contains(&dump, world.key.as_bytes()));
 
     KeyDirectory::generate_mac_key(&directory, later).unwrap();
-    let refused = stored.move_from(&directory, Permissions::Strict).await;
+    let refused = stored.move_from(&Caller::operator(), &directory, Permissions::Strict).await;
     assert!(matches!(refused, Err(KeyAdminError::NotEmpty(_))), "{refused:?}");
 }
 

@@ -1,10 +1,12 @@
 //! Service accounts and their keys, watched.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::stores::Observed;
 use crate::model::{
-    NewServiceAccount, Revocation, ServiceAccount, ServiceAccountChange, ServiceAccountId,
+    NewServiceAccount, Origin, Revocation, ServiceAccount, ServiceAccountChange, ServiceAccountId,
     ServiceAccountName, ServiceKey, ServiceKeyId, SessionId, UnixMillis,
 };
 use crate::store::{
@@ -18,6 +20,11 @@ const OTHER: usize = 1;
 
 #[async_trait]
 impl ServiceAccountStore for Observed<dyn ServiceAccountStore> {
+    fn attributed_to(&self, origin: Arc<Origin>) -> Arc<dyn ServiceAccountStore> {
+        let (watch, counts) = (self.watch.clone(), Arc::clone(&self.counts));
+        Arc::new(Self { inner: self.inner.attributed_to(origin), watch, counts })
+    }
+
     async fn create(&self, account: NewServiceAccount) -> Result<ServiceAccount, CreateServiceAccountError> {
         self.watch.time(OTHER, self.inner.create(account)).await
     }

@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 
 use crate::model::throttle::{Admission, LoginAttempt, Source};
 use crate::model::{
-    Clock, Credential, Epoch, ExternalId, Identity, ImportedUser, NewSession, NewUser, PasswordHash,
+    Clock, Credential, Epoch, ExternalId, Identity, ImportedUser, NewSession, NewUser, Origin, PasswordHash,
     Position, Revocation, RevocationReason, Session, SessionId, UnixMillis, User, UserId, Username,
 };
 use crate::store::{
@@ -34,6 +34,7 @@ pub(super) const LEDGER: [&str; 7] = [
 pub(super) const SESSIONS: [&str; 5] =
     ["sessions.create", "sessions.rotate", "sessions.find", "sessions.delete", "sessions.other"];
 pub(super) const THROTTLE: [&str; 3] = ["throttle.admit", "throttle.succeeded", "throttle.request"];
+pub(super) const AUDIT: [&str; 4] = ["audit.write", "audit.page", "audit.after", "audit.purge"];
 pub(super) const PUSH: [&str; 1] = ["push.publish"];
 pub(super) const SERVICE_ACCOUNTS: [&str; 2] = ["service_accounts.stored_key", "service_accounts.other"];
 
@@ -147,6 +148,11 @@ pub(super) struct Observed<S: ?Sized> {
 
 #[async_trait]
 impl UserStore for Observed<dyn UserStore> {
+    fn attributed_to(&self, origin: Arc<Origin>) -> Arc<dyn UserStore> {
+        let (watch, counts) = (self.watch.clone(), Arc::clone(&self.counts));
+        Arc::new(Self { inner: self.inner.attributed_to(origin), watch, counts })
+    }
+
     async fn create(&self, user: NewUser) -> Result<User, CreateUserError> {
         self.watch.time(3, self.inner.create(user)).await
     }
@@ -237,8 +243,11 @@ impl UserStore for Observed<dyn UserStore> {
 
 #[async_trait]
 impl Ledger for Observed<dyn Ledger> {
-    async fn revoke_sessions(&self, sessions: &[SessionRevocation]) -> Result<Vec<Revocation>, StoreError> {
-        let outcome = self.watch.time(1, self.inner.revoke_sessions(sessions)).await;
+    async fn revoke_from(
+        &self,
+        sessions: &[(SessionRevocation, Arc<Origin>)],
+    ) -> Result<Vec<Revocation>, StoreError> {
+        let outcome = self.watch.time(1, self.inner.revoke_from(sessions)).await;
         for row in outcome.iter().flatten() {
             self.counts.ended.count_named(row.reason.as_str(), 1);
         }

@@ -219,7 +219,7 @@ impl UserAdmin {
                     outcomes[place] = Some(rehearsal.answer(&user));
                 }
             }
-            None => self.insert(wanted, &mut outcomes).await?,
+            None => self.insert(by, wanted, &mut outcomes).await?,
         }
         Ok(self.counted(run, numbers, outcomes))
     }
@@ -245,6 +245,7 @@ impl UserAdmin {
 
     async fn insert(
         &self,
+        by: &Caller,
         wanted: Vec<(usize, ImportUser)>,
         outcomes: &mut [Option<RowOutcome>],
     ) -> Result<(), UserAdminError> {
@@ -260,7 +261,7 @@ impl UserAdmin {
             }
         }
         let users = ready.iter().map(|(_, user, hash)| imported(user, hash.clone())).collect();
-        let answers = self.store_patiently(users).await?;
+        let answers = self.store_patiently(by, users).await?;
         for ((place, user, _), answer) in ready.into_iter().zip(answers) {
             outcomes[place] = Some(settle(&user, answer));
         }
@@ -279,14 +280,19 @@ impl UserAdmin {
     }
 
     /// The same for what is to be stored.
-    async fn store_patiently(&self, users: Vec<ImportedUser>) -> Result<Vec<ImportAnswer>, StoreError> {
+    async fn store_patiently(
+        &self,
+        by: &Caller,
+        users: Vec<ImportedUser>,
+    ) -> Result<Vec<ImportAnswer>, StoreError> {
+        let store = self.users_for(by);
         for pause in PAUSES {
-            match self.users.import(users.clone()).await {
+            match store.import(users.clone()).await {
                 Err(StoreError::Unavailable { .. }) => tokio::time::sleep(pause).await,
                 outcome => return outcome,
             }
         }
-        self.users.import(users).await
+        store.import(users).await
     }
 
     /// What is to be stored for the password of a row.

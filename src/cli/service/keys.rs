@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::operator;
 use crate::app::StartError;
 use crate::auth::bounds::REQUEST_ID_MAX_BYTES;
-use crate::auth::{Caller, DatabaseKeys, KeyAdminError, KeyEntry};
+use crate::auth::{DatabaseKeys, KeyAdminError, KeyEntry};
 use crate::cli::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
 use crate::cli::program::BoxError;
 use crate::config::Keys;
@@ -90,7 +91,7 @@ impl KeyAdministration for StoredKeys {
     }
 
     async fn init(&self) -> Result<Vec<KeyFacts>, BoxError> {
-        self.stored.init().await?;
+        self.stored.init(&operator()).await?;
         self.list().await
     }
 
@@ -106,11 +107,11 @@ impl KeyAdministration for StoredKeys {
             KeyKind::Signing => model::KeyKind::Signing,
             KeyKind::Refresh => model::KeyKind::Refresh,
         };
-        Ok(of_entry(self.stored.rotate(&Caller::operator(), kind, request_id).await?))
+        Ok(of_entry(self.stored.rotate(&operator(), kind, request_id).await?))
     }
 
     async fn withdraw(&self, id: &str) -> Result<(String, bool), BoxError> {
-        let withdrawn = self.stored.withdraw(&Caller::operator(), id).await?;
+        let withdrawn = self.stored.withdraw(&operator(), id).await?;
         Ok((withdrawn.position.to_string(), withdrawn.pushed))
     }
 
@@ -118,11 +119,11 @@ impl KeyAdministration for StoredKeys {
         if self.keys.directory.as_os_str().is_empty() {
             return Err("keys.directory must name the directory that the keys are moved from".into());
         }
-        Ok(self.stored.move_from(&self.keys.directory, self.keys.permissions.into()).await?)
+        Ok(self.stored.move_from(&operator(), &self.keys.directory, self.keys.permissions.into()).await?)
     }
 
     async fn rewrap(&self) -> Result<usize, BoxError> {
-        Ok(self.stored.rewrap().await?)
+        Ok(self.stored.rewrap(&operator()).await?)
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use super::PAGE;
+use super::{PAGE, operator};
 use crate::auth::{
-    Caller, ChangeServiceAccount, CreateServiceAccount, CreateServiceKey, ServiceAccountAdmin,
-    ServiceAccountPage, ServiceAccountRef,
+    ChangeServiceAccount, CreateServiceAccount, CreateServiceKey, ServiceAccountAdmin, ServiceAccountPage,
+    ServiceAccountRef,
 };
 use crate::cli::program::{BoxError, Page};
 use crate::cli::service_account::ServiceAccountAdministration;
@@ -27,7 +27,7 @@ impl ServiceAccountAdministration for ServiceAccountAdmin {
         roles: Vec<Role>,
     ) -> Result<ServiceAccount, BoxError> {
         let new = CreateServiceAccount { id: None, name, description, roles };
-        Ok(ServiceAccountAdmin::create(self, &Caller::operator(), new).await?)
+        Ok(ServiceAccountAdmin::create(self, &operator(), new).await?)
     }
 
     async fn list(&self, after: Option<&str>) -> Result<Page<ServiceAccount>, BoxError> {
@@ -42,20 +42,20 @@ impl ServiceAccountAdministration for ServiceAccountAdmin {
 
     async fn set_roles(&self, name: &ServiceAccountName, roles: Vec<Role>) -> Result<(), BoxError> {
         let change = ChangeServiceAccount { roles: Some(roles), ..ChangeServiceAccount::default() };
-        self.change(&Caller::operator(), &named(name), change).await?;
+        self.change(&operator(), &named(name), change).await?;
         Ok(())
     }
 
     async fn enable(&self, name: &ServiceAccountName) -> Result<(), BoxError> {
-        Ok(ServiceAccountAdmin::enable(self, &Caller::operator(), &named(name)).await?)
+        Ok(ServiceAccountAdmin::enable(self, &operator(), &named(name)).await?)
     }
 
     async fn disable(&self, name: &ServiceAccountName) -> Result<Position, BoxError> {
-        Ok(ServiceAccountAdmin::disable(self, &Caller::operator(), &named(name)).await?)
+        Ok(ServiceAccountAdmin::disable(self, &operator(), &named(name)).await?)
     }
 
     async fn delete(&self, name: &ServiceAccountName) -> Result<Position, BoxError> {
-        Ok(ServiceAccountAdmin::delete(self, &Caller::operator(), &named(name)).await?)
+        Ok(ServiceAccountAdmin::delete(self, &operator(), &named(name)).await?)
     }
 
     async fn create_key(
@@ -65,7 +65,7 @@ impl ServiceAccountAdministration for ServiceAccountAdmin {
         ttl: Duration,
     ) -> Result<(SecretString, ServiceKeyFacts), BoxError> {
         let new = CreateServiceKey { label, ttl, request_id: None };
-        let (operator, account) = (Caller::operator(), named(name));
+        let (operator, account) = (operator(), named(name));
         let (secret, key) = ServiceAccountAdmin::create_key(self, &operator, &account, new).await?;
         Ok((secret.expose().to_owned().into(), key.into()))
     }
@@ -76,6 +76,6 @@ impl ServiceAccountAdministration for ServiceAccountAdmin {
     }
 
     async fn revoke_key(&self, name: &ServiceAccountName, key: ServiceKeyId) -> Result<Position, BoxError> {
-        Ok(ServiceAccountAdmin::revoke_key(self, &Caller::operator(), &named(name), key).await?)
+        Ok(ServiceAccountAdmin::revoke_key(self, &operator(), &named(name), key).await?)
     }
 }

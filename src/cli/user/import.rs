@@ -9,11 +9,12 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::UserTransfer;
-use crate::auth::{Caller, ImportBatch, ImportRun, RawRow, RowOutcome, RowRefusal};
+use crate::auth::{ImportBatch, ImportRun, RawRow, RowOutcome, RowRefusal};
 use crate::cli::Failure;
 use crate::cli::data::Data;
 use crate::cli::output::json_line;
 use crate::cli::program::Program;
+use crate::cli::service::operator;
 use crate::model::{Clock as _, Monotonic, SystemClock};
 use crate::text;
 
@@ -74,7 +75,7 @@ impl Import {
         let mut rows = self.open()?;
         let mut refused = Refused::create(self.refused.as_ref())?;
         let users = program.transfer(&config).await?;
-        let by = Caller::operator();
+        let by = operator();
         let run = if self.dry_run { ImportRun::dry(&by, REMEMBERED) } else { ImportRun::new(&by) };
         let mut progress = Progress::new();
         let outcome = import_all(users.as_ref(), &run, rows.as_mut(), &mut refused, &mut progress, out).await;

@@ -13,6 +13,7 @@ use crate::auth::{
     Explanation, ImportBatch, ImportRun, NewCredential, RevokedSessions, RowResult, SessionEnd,
     UserAdminError, UserRef,
 };
+use crate::cli::audit::AuditReading;
 use crate::cli::key::KeyAdministration;
 use crate::cli::program::{BoxError, Page};
 use crate::cli::service_account::ServiceAccountAdministration;
@@ -88,6 +89,9 @@ impl Program for Recorder {
         _config: &Config,
     ) -> Result<Box<dyn ServiceAccountAdministration>, BoxError> {
         Err("no service accounts here".into())
+    }
+    async fn audit(&self, _config: &Config) -> Result<Box<dyn AuditReading>, BoxError> {
+        Err("no audit log here".into())
     }
     async fn keys(&self, _config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {
         Err("no keys here".into())

@@ -14,7 +14,7 @@ use crate::model::{
 pub struct Unreadable(&'static str);
 
 /// A part of an answer that must be there, and be what it is.
-fn read<T, E>(what: &'static str, part: Result<T, E>) -> Result<T, Unreadable> {
+pub(super) fn read<T, E>(what: &'static str, part: Result<T, E>) -> Result<T, Unreadable> {
     part.map_err(|_| Unreadable(what))
 }
 

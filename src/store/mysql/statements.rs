@@ -3,14 +3,24 @@
 
 use crate::store::sql::Statements;
 use crate::store::sql::dialect::{
-    ledger_columns, service_account_columns, service_key_columns, session_columns, token_key_columns,
-    user_columns,
+    event_columns, ledger_columns, service_account_columns, service_key_columns, session_columns,
+    token_key_columns, user_columns,
 };
 
 /// The parameter *time?*, or what the database's clock says as the statement begins.
 macro_rules! time {
     () => {
         "CAST(COALESCE(?, FLOOR(UNIX_TIMESTAMP(NOW(3)) * 1000)) AS SIGNED)"
+    };
+}
+
+/// What the driver is told as the id of the last insertion where a row is in the way of one; no table makes ids by itself.
+pub(super) const IN_THE_WAY: u64 = 1;
+
+/// The column of a row that is in the way, as it is; and tells that by [`IN_THE_WAY`].
+macro_rules! stays {
+    ($column:literal) => {
+        concat!("IF(LAST_INSERT_ID(1), ", $column, ", ", $column, ")")
     };
 }
 
@@ -43,7 +53,8 @@ pub(super) const STATEMENTS: Statements = Statements {
          FROM (SELECT ? AS id, ? AS username, ? AS password_hash, ? AS roles, ? AS claims, ? AS external_id, ",
         time!(),
         " AS now) AS t
-         ON DUPLICATE KEY UPDATE users.username = users.username"
+         ON DUPLICATE KEY UPDATE users.username = ",
+        stays!("users.username")
     ),
     import_users: concat!(
         "INSERT INTO users
@@ -138,7 +149,8 @@ pub(super) const STATEMENTS: Statements = Statements {
          FROM (SELECT ? AS id, ? AS name, ? AS description, ? AS roles, ",
         time!(),
         " AS now) AS t
-         ON DUPLICATE KEY UPDATE service_accounts.name = service_accounts.name"
+         ON DUPLICATE KEY UPDATE service_accounts.name = ",
+        stays!("service_accounts.name")
     ),
     service_account: concat!(
         "SELECT ",
@@ -240,6 +252,66 @@ pub(super) const STATEMENTS: Statements = Statements {
     purge_ledger: "
         DELETE FROM ledger WHERE matters_until < ? AND seq < (SELECT seq FROM ledger_head)
         ORDER BY matters_until LIMIT ?",
+
+    advance_audit_head: Some(concat!(
+        "UPDATE audit_head SET seq = seq + ?, mark = ?, written_at = GREATEST(written_at, ",
+        time!(),
+        ") WHERE only_row = 1"
+    )),
+    append_events: concat!(
+        "INSERT INTO audit_events (seq, mark, written_at, kind, actor, user_id, session_id, facts)
+         SELECT h.seq - ? + r.n, r.mark, h.written_at, r.kind, r.actor, UNHEX(r.user_id), UNHEX(r.session_id),
+                r.facts
+         FROM audit_head AS h, JSON_TABLE(?, '$[*]' COLUMNS (
+                  n BIGINT PATH '$.n', mark BIGINT PATH '$.mark', kind VARCHAR(32) PATH '$.kind', actor ",
+        text!("255", "$.actor"),
+        ", user_id VARCHAR(32) PATH '$.user_id', session_id VARCHAR(32) PATH '$.session_id', facts ",
+        text!("8192", "$.facts"),
+        ")) AS r"
+    ),
+    audit_head: "SELECT seq, mark FROM audit_head WHERE only_row = 1",
+    lock_audit_head: "UPDATE audit_head SET seq = seq WHERE only_row = 1",
+    event_marked: "SELECT seq FROM audit_events WHERE seq > ? AND mark = ? LIMIT 1",
+    event_since: "SELECT seq FROM audit_events WHERE written_at >= ? ORDER BY written_at, seq LIMIT 1",
+    events_before: concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM audit_events AS e WHERE e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
+    ),
+    events_of_kind: concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM audit_events AS e WHERE e.kind = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
+    ),
+    events_by_actor: concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM audit_events AS e WHERE e.actor = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
+    ),
+    events_about_user: concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM audit_events AS e WHERE e.user_id = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
+    ),
+    events_of_session: concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM audit_events AS e WHERE e.session_id = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
+    ),
+    events_after: concat!(
+        "SELECT h.seq AS head_seq, h.mark AS head_mark,
+                CASE ? WHEN h.seq THEN h.mark ELSE (SELECT a.mark FROM audit_events AS a WHERE a.seq = ?) END
+                    AS cursor_mark, ",
+        event_columns!(),
+        " FROM audit_head AS h
+          LEFT JOIN (SELECT * FROM audit_events WHERE seq > ? ORDER BY seq LIMIT ?) AS e ON TRUE
+          WHERE h.only_row = 1 ORDER BY e.seq"
+    ),
+    purge_events: "
+        DELETE FROM audit_events WHERE seq < (
+            SELECT seq FROM (
+                SELECT seq FROM audit_events WHERE written_at < ? ORDER BY written_at DESC, seq DESC LIMIT 1) AS newest)
+        ORDER BY seq LIMIT ?",
 
     key_head: concat!(
         "SELECT revision, holder, lease_until, ",

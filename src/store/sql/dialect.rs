@@ -100,7 +100,7 @@ pub struct Statements {
     /// `name`, `setting` of what decides whether a commit is durable; `None` where the store sets it itself.
     pub settings: Option<&'static str>,
 
-    /// Inserts a user, unless the id, the username or the external id is taken: id, username, hash, roles, claims,
+    /// Inserts a user, and counts them, unless the id, the username or the external id is taken: id, username, hash, roles, claims,
     /// external id or null, time?
     pub create_user: &'static str,
     /// Inserts many users: a JSON array of them, ids in hexadecimal; time?
@@ -140,7 +140,7 @@ pub struct Statements {
     /// null
     pub set_attributes: &'static str,
 
-    /// Inserts a service account, unless the name or the id is taken: id, name, description, roles, time?
+    /// Inserts a service account, and counts it, unless the name or the id is taken: id, name, description, roles, time?
     pub create_service_account: &'static str,
     /// The service account: id
     pub service_account: &'static str,
@@ -191,6 +191,36 @@ pub struct Statements {
     pub poll: &'static str,
     /// Deletes rows but the last: until when they mattered, limit
     pub purge_ledger: &'static str,
+
+    /// Locks the head of the audit log until the commit and moves it: by how many, the last mark, time?; `None` where
+    /// [`Self::append_events`] does so
+    pub advance_audit_head: Option<&'static str>,
+    /// Inserts events, numbered up to the head: how many, a JSON array of them, ids in hexadecimal. Where there is no
+    /// [`Self::advance_audit_head`] its parameters come first
+    pub append_events: &'static str,
+    /// The head's `seq` and `mark`
+    pub audit_head: &'static str,
+    /// Locks the head until the commit
+    pub lock_audit_head: &'static str,
+    /// An event with a larger number than the first and with a mark: number, mark
+    pub event_marked: &'static str,
+    /// The first event that was written at a time or later: time
+    pub event_since: &'static str,
+    /// The newest first: before which number, from which on, limit
+    pub events_before: &'static str,
+    /// The same of one kind: kind, and the others
+    pub events_of_kind: &'static str,
+    /// The same by one actor: actor, and the others
+    pub events_by_actor: &'static str,
+    /// The same about one user: user, and the others
+    pub events_about_user: &'static str,
+    /// The same about one session: session, and the others
+    pub events_of_session: &'static str,
+    /// What the log says now of the event that a cursor points at, and the head, beside the events that follow: the
+    /// cursor's number, again, again, limit
+    pub events_after: &'static str,
+    /// Deletes the oldest events but the newest of them: before which time, limit
+    pub purge_events: &'static str,
 
     /// Revision, holder, `lease_until` and `now`: time?
     pub key_head: &'static str,
@@ -276,6 +306,13 @@ macro_rules! ledger_columns {
     };
 }
 
+/// The columns of an event, in a table called `e`.
+macro_rules! event_columns {
+    () => {
+        "e.seq, e.mark, e.written_at, e.kind, e.actor, e.user_id, e.session_id, e.facts"
+    };
+}
+
 /// The columns of a key that makes tokens.
 macro_rules! token_key_columns {
     () => {
@@ -293,6 +330,6 @@ macro_rules! session_columns {
 }
 
 pub(in crate::store) use {
-    ledger_columns, service_account_columns, service_key_columns, session_columns, token_key_columns,
-    user_columns,
+    event_columns, ledger_columns, service_account_columns, service_key_columns, session_columns,
+    token_key_columns, user_columns,
 };

@@ -1,6 +1,7 @@
 //! Keys in SQL. Every change raises the revision in the one row of `key_head` first, and is done only if that was the one
 //! expected: of two that were decided on the same table, one is made.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,9 +10,10 @@ use super::dialect::Dialect;
 use super::driver::{Value, values};
 use super::failure::Failure;
 use super::pool::Connection;
-use super::{Mode, SqlStore, ledger, rows};
+use super::{Mode, SqlStore, audit, ledger, rows};
 use crate::model::{
-    Actor, KeyKind, KeyTable, ReplicaId, RevocationReason, RevocationScope, SealedKey, UnixMillis,
+    Actor, EventKind, KeyEnd, KeyKind, KeyTable, NewEvent, Origin, ReplicaId, RevocationReason,
+    RevocationScope, SealedKey, UnixMillis,
 };
 use crate::store::{
     Cause, KeyChange, KeyReport, KeyStore, KeysChanged, NewKeyActivation, NewTokenKey, StoreError, Until,
@@ -24,6 +26,10 @@ const SILENT_FOR: Duration = Duration::from_hours(1);
 
 #[async_trait]
 impl<D: Dialect> KeyStore for SqlStore<D> {
+    fn attributed_to(&self, origin: Arc<Origin>) -> Arc<dyn KeyStore> {
+        Arc::new(self.attributed(origin))
+    }
+
     async fn keys(&self) -> Result<KeyTable, StoreError> {
         self.run(Mode::Read, (), |(), connection| Box::pin(table(connection))).await
     }
@@ -49,8 +55,17 @@ impl<D: Dialect> KeyStore for SqlStore<D> {
         changes: Vec<KeyChange>,
         actor: Actor,
     ) -> Result<Option<KeysChanged>, StoreError> {
-        self.run(Mode::Transaction, (revision, changes, actor), |(revision, changes, actor), connection| {
-            Box::pin(change(*revision, changes, *actor, connection))
+        let events: Vec<NewEvent> =
+            changes.iter().filter_map(|change| event(change, actor, &self.origin)).collect();
+        let change = (revision, changes, actor, events);
+        self.run(Mode::Transaction, change, |(revision, changes, actor, events), connection| {
+            Box::pin(async move {
+                let changed = self::change(*revision, changes, *actor, connection).await?;
+                if changed.is_some() {
+                    audit::note(connection, events).await?;
+                }
+                Ok(changed)
+            })
         })
         .await
     }
@@ -113,6 +128,21 @@ async fn change<D: Dialect>(
     let cause = Cause { actor, reason: RevocationReason::Operator, until: Until::For(TOLD_FOR) };
     let rows = ledger::append(connection, &[(RevocationScope::KeysChanged, cause)]).await?;
     Ok(Some(KeysChanged { revision, row: rows.first().copied() }))
+}
+
+/// What the audit log says of a change; nothing of one that changes no right of anybody.
+fn event(change: &KeyChange, actor: Actor, origin: &Origin) -> Option<NewEvent> {
+    let (kind, id) = match change {
+        KeyChange::Add(key) => (EventKind::KeyCreated, &key.id),
+        KeyChange::Activate(id) => (EventKind::KeyActivated, id),
+        KeyChange::End(id, KeyEnd::Retired) => (EventKind::KeyRetired, id),
+        KeyChange::End(id, KeyEnd::Withdrawn) => (EventKind::KeyWithdrawn, id),
+        KeyChange::Reseal(id, _) => (EventKind::KeyReencrypted, id),
+        KeyChange::Settle(_) | KeyChange::Forget(_) | KeyChange::Tell => return None,
+    };
+    let mut event = NewEvent::new(kind, actor, origin);
+    event.facts.key.clone_from(id);
+    Some(event)
 }
 
 async fn apply<D: Dialect>(

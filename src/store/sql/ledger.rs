@@ -1,14 +1,19 @@
 //! The ledger in SQL. A one-row head gives each row its number inside the inserting transaction and stays locked
 //! until the commit, so that the order of the numbers is the order of the commits.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::dialect::Dialect;
 use super::driver::{Record as _, values};
 use super::failure::Failure;
 use super::pool::Connection;
-use super::{Mode, SqlStore, rows};
-use crate::model::{Position, Revocation, RevocationScope, SessionId, UnixMillis, UserId};
+use super::{Mode, SqlStore, audit, rows};
+use crate::model::{
+    EventKind, NewEvent, Origin, Position, Revocation, RevocationReason, RevocationScope, SessionId,
+    UnixMillis, UserId,
+};
 use crate::secret;
 use crate::store::{
     Cause, Ending, Ledger, LedgerPoll, LedgerSnapshot, Lived, SNAPSHOT_ROWS, SessionRevocation, Standing,
@@ -17,18 +22,17 @@ use crate::store::{
 
 #[async_trait]
 impl<D: Dialect> Ledger for SqlStore<D> {
-    async fn revoke_sessions(&self, sessions: &[SessionRevocation]) -> Result<Vec<Revocation>, StoreError> {
+    async fn revoke_from(
+        &self,
+        sessions: &[(SessionRevocation, Arc<Origin>)],
+    ) -> Result<Vec<Revocation>, StoreError> {
         if sessions.is_empty() {
             return Ok(Vec::new());
         }
-        let entries: Vec<_> = sessions
-            .iter()
-            .map(|&SessionRevocation { session, user, cause }| {
-                (RevocationScope::Session { session, user }, cause)
-            })
-            .collect();
-        self.run(Mode::Transaction, entries, |entries, connection| Box::pin(append(connection, entries)))
-            .await
+        self.run(Mode::Transaction, sessions.to_vec(), |sessions, connection| {
+            Box::pin(revoke(sessions, connection))
+        })
+        .await
     }
 
     async fn standing(&self, user: UserId, session: SessionId) -> Result<Standing, StoreError> {
@@ -127,6 +131,43 @@ impl<D: Dialect> Ledger for SqlStore<D> {
 }
 
 const NO_HEAD: Failure = Failure::Corrupt("the ledger has no head");
+
+async fn revoke<D: Dialect>(
+    sessions: &[(SessionRevocation, Arc<Origin>)],
+    connection: &mut Connection<D>,
+) -> Result<Vec<Revocation>, Failure> {
+    let entry = |&(SessionRevocation { session, user, cause }, _): &(_, _)| {
+        (RevocationScope::Session { session, user }, cause)
+    };
+    let rows = append(connection, &sessions.iter().map(entry).collect::<Vec<_>>()).await?;
+    let event = |(SessionRevocation { session, user, cause }, origin): &(SessionRevocation, Arc<Origin>)| {
+        event(ended_by(cause.reason), *user, *cause, origin).session(*session)
+    };
+    audit::note(connection, &sessions.iter().map(event).collect::<Vec<_>>()).await?;
+    Ok(rows)
+}
+
+/// What the audit log calls the end of sessions that ended for this reason.
+pub(super) const fn ended_by(reason: RevocationReason) -> EventKind {
+    match reason {
+        RevocationReason::Logout | RevocationReason::LogoutEverywhere => EventKind::Logout,
+        RevocationReason::RefreshTokenReused => EventKind::RefreshReused,
+        RevocationReason::PasswordChanged => EventKind::PasswordChanged,
+        RevocationReason::UserDisabled => EventKind::UserDisabled,
+        RevocationReason::UserDeleted => EventKind::UserDeleted,
+        RevocationReason::UserChanged => EventKind::UserUpdated,
+        RevocationReason::SessionLimit | RevocationReason::Operator => EventKind::SessionRevoked,
+    }
+}
+
+/// The event of a change of a user or of a session of theirs.
+pub(super) fn event(kind: EventKind, user: UserId, cause: Cause, origin: &Origin) -> NewEvent {
+    let event = NewEvent::new(origin.kind.unwrap_or(kind), cause.actor, origin).about(user);
+    match cause.reason.end_cause() {
+        Some(end) => event.because(end.as_str()),
+        None => event,
+    }
+}
 
 /// Where the ledger ends, and the database's clock.
 struct Head {

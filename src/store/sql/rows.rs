@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::driver::Record;
 use super::failure::Failure;
 use crate::model::{
-    ClientFacts, Credential, CustomClaims, Epoch, ExternalId, Generation, ImportedUser, KeyEnd, KeyKind,
-    KeyReplica, Line, MacKeyId, Note, PasswordHash, ReplicaId, Revocation, RevocationReason, RevocationScope,
-    Role, SealedKey, ServiceAccount, ServiceAccountId, ServiceAccountName, ServiceKey, ServiceKeyDigest,
-    ServiceKeyId, Session, SessionId, TokenKey, UnixMillis, User, UserId, Username,
+    ClientFacts, Credential, CustomClaims, Epoch, Event, EventKind, ExternalId, Generation, ImportedUser,
+    KeyEnd, KeyKind, KeyReplica, Line, MacKeyId, NewEvent, Note, PasswordHash, Position, ReplicaId,
+    Revocation, RevocationReason, RevocationScope, Role, SealedKey, ServiceAccount, ServiceAccountId,
+    ServiceAccountName, ServiceKey, ServiceKeyDigest, ServiceKeyId, Session, SessionId, TokenKey, UnixMillis,
+    User, UserId, Username,
 };
 use crate::store::{Cause, Ending, StoredKey};
 
@@ -133,6 +134,51 @@ fn ledger_entry(row: &Revocation, cause: Cause) -> LedgerEntry<'static> {
         written_at: row.at.0,
         matters_until: row.until.0,
     }
+}
+
+/// An event on its way into the database. Ids are hexadecimal, for JSON has no bytes.
+#[derive(Serialize)]
+struct EventEntry<'a> {
+    /// Its place among those that are written together, from 1 on.
+    n: u64,
+    mark: i64,
+    kind: &'a str,
+    actor: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<String>,
+    facts: String,
+}
+
+/// Events as the statement that appends them takes them.
+pub(super) fn events_json<'a>(events: impl Iterator<Item = (&'a NewEvent, u64)>) -> String {
+    let entry = |(n, (event, mark)): (u64, (&'a NewEvent, u64))| EventEntry {
+        n,
+        mark: mark.cast_signed(),
+        kind: event.kind.as_str(),
+        actor: &event.actor,
+        user_id: event.user.map(|user| hex::encode(user.as_bytes())),
+        session_id: event.session.map(|session| hex::encode(session.as_bytes())),
+        facts: serde_json::to_string(&event.facts).expect("numbers and texts make JSON"),
+    };
+    let entries: Vec<EventEntry<'_>> = (1..).zip(events).map(entry).collect();
+    serde_json::to_string(&entries).expect("numbers and texts make JSON")
+}
+
+pub(super) fn event(row: &impl Record) -> Result<Event, Failure> {
+    let user = row.bytes("user_id")?.is_some().then(|| bytes(row, "user_id")).transpose()?;
+    let session = row.bytes("session_id")?.is_some().then(|| bytes(row, "session_id")).transpose()?;
+    Ok(Event {
+        position: Position { seq: unsigned(row, "seq")?, mark: mark(row, "mark")? },
+        at: time(row, "written_at")?,
+        kind: EventKind::from_name(text(row, "kind")?),
+        actor: text(row, "actor")?.to_owned(),
+        user: user.map(UserId::from_bytes),
+        session: session.map(SessionId::from_bytes),
+        facts: serde_json::from_str(text(row, "facts")?)
+            .map_err(|_| Failure::Corrupt("audit_events.facts is not what an event says"))?,
+    })
 }
 
 fn roles(row: &impl Record) -> Result<Vec<Role>, Failure> {

@@ -1,16 +1,19 @@
 //! Service accounts and their keys in SQL. Storing a key, and deleting an account, lock the account's row first, so that no
 //! key is stored for an account that is gone, and none beyond the limit.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::dialect::Dialect;
 use super::driver::{Value, Values, values};
 use super::failure::Failure;
 use super::pool::Connection;
-use super::{Mode, SqlStore, ledger, rows};
+use super::{Mode, SqlStore, audit, ledger, rows};
 use crate::model::{
-    Epoch, NewServiceAccount, Note, Revocation, RevocationScope, ServiceAccount, ServiceAccountChange,
-    ServiceAccountId, ServiceAccountName, ServiceKey, ServiceKeyId, SessionId, UnixMillis,
+    Actor, Epoch, EventKind, NewEvent, NewServiceAccount, Note, Origin, Revocation, RevocationScope,
+    ServiceAccount, ServiceAccountChange, ServiceAccountId, ServiceAccountName, ServiceKey, ServiceKeyId,
+    SessionId, UnixMillis,
 };
 use crate::secret;
 use crate::store::{
@@ -19,10 +22,17 @@ use crate::store::{
 
 #[async_trait]
 impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
+    fn attributed_to(&self, origin: Arc<Origin>) -> Arc<dyn ServiceAccountStore> {
+        Arc::new(self.attributed(origin))
+    }
+
     async fn create(&self, account: NewServiceAccount) -> Result<ServiceAccount, CreateServiceAccountError> {
-        self.run(Mode::Statements, account, |account, connection| Box::pin(create(account, connection)))
-            .await?
-            .ok_or(CreateServiceAccountError::NameTaken)
+        let new = (account, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, new, |(account, origin), connection| {
+            Box::pin(create(account, origin, connection))
+        })
+        .await?
+        .ok_or(CreateServiceAccountError::NameTaken)
     }
 
     async fn find(&self, id: ServiceAccountId) -> Result<Option<ServiceAccount>, StoreError> {
@@ -63,8 +73,8 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
         unchanged_since: Option<UnixMillis>,
         cause: Cause,
     ) -> Result<Option<(ServiceAccount, Option<Revocation>)>, StoreError> {
-        let change = (id, change, unchanged_since, cause);
-        self.run(Mode::Transaction, change, |(id, change, unchanged_since, cause), connection| {
+        let change = (id, change, unchanged_since, cause, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, change, |(id, change, unchanged_since, cause, origin), connection| {
             Box::pin(async move {
                 let set = vec![
                     change.description.as_ref().map(Note::as_str).into(),
@@ -87,6 +97,8 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
                     true => Some(end(connection, of_account(*id, changed.epoch), *cause).await?),
                     false => None,
                 };
+                let event = event(what_changed(change), *id, origin).named(changed.name.as_str());
+                audit::note(connection, &[event]).await?;
                 Ok(Some((changed, ended)))
             })
         })
@@ -94,20 +106,31 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
     }
 
     async fn delete(&self, id: ServiceAccountId, cause: Cause) -> Result<Option<Revocation>, StoreError> {
-        self.run(Mode::Transaction, (id, cause), |&(id, cause), connection| {
-            Box::pin(async move {
-                let Some(locked) = lock(connection, id).await? else { return Ok(None) };
-                connection.execute(D::STATEMENTS.delete_service_keys, values![id]).await?;
-                connection.execute(D::STATEMENTS.delete_service_account, values![id]).await?;
-                let epoch = Epoch(locked.epoch.0.saturating_add(1));
-                end(connection, of_account(id, epoch), cause).await.map(Some)
-            })
-        })
+        self.run(
+            Mode::Transaction,
+            (id, cause, Arc::clone(&self.origin)),
+            |(id, cause, origin), connection| {
+                Box::pin(async move {
+                    let id = *id;
+                    let Some(locked) = lock(connection, id).await? else { return Ok(None) };
+                    connection.execute(D::STATEMENTS.delete_service_keys, values![id]).await?;
+                    connection.execute(D::STATEMENTS.delete_service_account, values![id]).await?;
+                    let epoch = Epoch(locked.epoch.0.saturating_add(1));
+                    let ended = end(connection, of_account(id, epoch), *cause).await?;
+                    audit::note(connection, &[event(EventKind::ServiceAccountDeleted, id, origin)]).await?;
+                    Ok(Some(ended))
+                })
+            },
+        )
         .await
     }
 
     async fn create_key(&self, key: NewServiceKey) -> Result<KeyCreated, StoreError> {
-        self.run(Mode::Transaction, key, |key, connection| Box::pin(create_key(key, connection))).await
+        let key = (key, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, key, |(key, origin), connection| {
+            Box::pin(create_key(key, origin, connection))
+        })
+        .await
     }
 
     async fn keys(&self, account: ServiceAccountId) -> Result<Vec<ServiceKey>, StoreError> {
@@ -120,8 +143,17 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
         key: ServiceKeyId,
         cause: Cause,
     ) -> Result<Option<Revocation>, StoreError> {
-        self.run(Mode::Transaction, (account, key, cause), |&(account, key, cause), connection| {
-            Box::pin(delete_key(connection, account, key, cause))
+        let which = (account, key, cause, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, which, |(account, key, cause, origin), connection| {
+            Box::pin(async move {
+                let Some(ended) = delete_key(connection, *account, *key, *cause).await? else {
+                    return Ok(None);
+                };
+                let mut event = event(EventKind::ServiceKeyRevoked, *account, origin);
+                event.facts.key = key.to_string();
+                audit::note(connection, &[event]).await?;
+                Ok(Some(ended))
+            })
         })
         .await
     }
@@ -134,12 +166,21 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
     ) -> Result<Revocation, StoreError> {
         // Drawn before the first try, so that another one sets the same.
         let next = SessionId::from_bytes(secret::random());
-        let change = (account, session, next, cause);
-        self.run(Mode::Transaction, change, |&(account, session, next, cause), connection| {
+        let change = (account, session, next, cause, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, change, |(account, session, next, cause, origin), connection| {
             Box::pin(async move {
-                let renew = values![next, account, session];
+                let (account, session, cause) = (*account, *session, *cause);
+                let renew = values![*next, account, session];
                 connection.execute(D::STATEMENTS.renew_service_key_session, renew).await?;
-                end(connection, of_key(account, session), cause).await
+                let ended = end(connection, of_key(account, session), cause).await?;
+                let mut event = NewEvent::new(EventKind::Logout, cause.actor, origin).session(session);
+                event.facts.service_account = account.to_string();
+                let event = match cause.reason.end_cause() {
+                    Some(cause) => event.because(cause.as_str()),
+                    None => event,
+                };
+                audit::note(connection, &[event]).await?;
+                Ok(ended)
             })
         })
         .await
@@ -177,15 +218,20 @@ async fn keys<D: Dialect>(
 /// The account, or `None` when another one has the name. The same call again finds the account that it made.
 async fn create<D: Dialect>(
     new: &NewServiceAccount,
+    origin: &Origin,
     connection: &mut Connection<D>,
 ) -> Result<Option<ServiceAccount>, Failure> {
     let NewServiceAccount { id, name, description, roles } = new;
     let mut values = values![*id, name.as_str(), description.as_str(), rows::roles_json(roles)];
     values.push(connection.time());
-    connection.execute(D::STATEMENTS.create_service_account, values).await?;
+    let inserted = connection.execute(D::STATEMENTS.create_service_account, values).await?;
     let found = account(connection, D::STATEMENTS.service_account_named, values![name.as_str()]).await?;
     // Whichever had the name may have been deleted in between.
     let holder = found.ok_or(Failure::Contended)?;
+    if holder.id == *id && inserted == 1 {
+        let event = event(EventKind::ServiceAccountCreated, *id, origin).named(name.as_str());
+        audit::note(connection, &[event]).await?;
+    }
     Ok((holder.id == *id).then_some(holder))
 }
 
@@ -242,8 +288,23 @@ async fn lock<D: Dialect>(
     Ok(Some(Locked { epoch: rows::epoch(locked)?, updated_at, now }))
 }
 
+const fn what_changed(change: &ServiceAccountChange) -> EventKind {
+    match change.disabled {
+        Some(true) => EventKind::ServiceAccountDisabled,
+        Some(false) => EventKind::ServiceAccountEnabled,
+        None => EventKind::ServiceAccountUpdated,
+    }
+}
+
+fn event(kind: EventKind, account: ServiceAccountId, origin: &Origin) -> NewEvent {
+    let mut event = NewEvent::new(kind, Actor::System, origin);
+    event.facts.service_account = account.to_string();
+    event
+}
+
 async fn create_key<D: Dialect>(
     key: &NewServiceKey,
+    origin: &Origin,
     connection: &mut Connection<D>,
 ) -> Result<KeyCreated, Failure> {
     let NewServiceKey { id, account, digest, session, label, created_by, ttl, unchanged_since, most, cause } =
@@ -252,9 +313,10 @@ async fn create_key<D: Dialect>(
         Some(Locked { updated_at, now, .. }) if updated_at == *unchanged_since => now,
         _ => return Ok(KeyCreated::Changed),
     };
-    let (mut kept, mut replaced) = (0, None);
+    let (mut kept, mut replaced, mut kind) = (0, None, EventKind::ServiceKeyCreated);
     for stored in keys(connection, *account).await? {
         if stored.id == *id {
+            kind = EventKind::ServiceKeyReplaced;
             replaced = delete_key(connection, *account, *id, *cause).await?;
         } else if stored.expires_at <= now {
             // Its tokens have expired before it.
@@ -286,5 +348,8 @@ async fn create_key<D: Dialect>(
         made.expires_at
     ];
     connection.execute(D::STATEMENTS.create_service_key, new).await?;
+    let mut event = event(kind, *account, origin).named(label.as_str());
+    event.facts.key = id.to_string();
+    audit::note(connection, &[event]).await?;
     Ok(KeyCreated::Key(made, replaced))
 }

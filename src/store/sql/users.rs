@@ -1,16 +1,18 @@
 //! Users in SQL. Whatever ends sessions is one transaction that changes the user's row first and moves the
 //! ledger's head last, always in this order, so that no two of them wait for each other.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::dialect::Dialect;
 use super::driver::{Value, Values, values};
 use super::failure::Failure;
 use super::pool::Connection;
-use super::{Mode, SqlStore, ledger, rows};
+use super::{Mode, SqlStore, audit, ledger, rows};
 use crate::model::{
-    Credential, CustomClaims, Epoch, ExternalId, Identity, ImportedUser, NewUser, PasswordHash, Revocation,
-    RevocationScope, UnixMillis, User, UserId, Username,
+    Actor, Credential, CustomClaims, Epoch, EventKind, ExternalId, Identity, ImportedUser, NewEvent, NewUser,
+    Origin, PasswordHash, Revocation, RevocationScope, UnixMillis, User, UserId, Username,
 };
 use crate::store::{
     AttributeChange, Cause, CreateUserError, ImportAnswer, SetAttributesError, StoreError, UserStore,
@@ -20,8 +22,16 @@ mod import;
 
 #[async_trait]
 impl<D: Dialect> UserStore for SqlStore<D> {
+    fn attributed_to(&self, origin: Arc<Origin>) -> Arc<dyn UserStore> {
+        Arc::new(self.attributed(origin))
+    }
+
     async fn create(&self, user: NewUser) -> Result<User, CreateUserError> {
-        self.run(Mode::Statements, user, |user, connection| Box::pin(create(user, connection))).await?
+        let new = (user, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, new, |(user, origin), connection| {
+            Box::pin(create(user, origin, connection))
+        })
+        .await?
     }
 
     async fn credential(&self, username: &Username) -> Result<Option<Credential>, StoreError> {
@@ -81,8 +91,11 @@ impl<D: Dialect> UserStore for SqlStore<D> {
         if users.is_empty() {
             return Ok(Vec::new());
         }
-        self.run(Mode::Transaction, users, |users, connection| Box::pin(import::insert(users, connection)))
-            .await
+        let new = (users, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, new, |(users, origin), connection| {
+            Box::pin(import::insert(users, origin, connection))
+        })
+        .await
     }
 
     async fn look_up(&self, identities: Vec<Identity>) -> Result<Vec<ImportAnswer>, StoreError> {
@@ -107,7 +120,7 @@ impl<D: Dialect> UserStore for SqlStore<D> {
             vec![hash.into(), time, Value::from(id), epoch.flatten().map(|epoch| epoch.0).into()]
         };
         let set = Some(Password { hash: hash.as_phc().to_owned(), epoch });
-        self.end_all(D::STATEMENTS.set_password, set, change, id, cause).await
+        self.end_all(EventKind::PasswordChanged, D::STATEMENTS.set_password, set, change, id, cause).await
     }
 
     async fn rehash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
@@ -122,21 +135,33 @@ impl<D: Dialect> UserStore for SqlStore<D> {
     }
 
     async fn enable(&self, id: UserId) -> Result<bool, StoreError> {
-        self.run(Mode::Statements, id, |&id, connection| {
+        self.run(Mode::Transaction, (id, Arc::clone(&self.origin)), |(id, origin), connection| {
             Box::pin(async move {
-                let change = vec![connection.time(), Value::from(id)];
-                Ok(connection.execute(D::STATEMENTS.enable, change).await? == 1)
+                let change = vec![connection.time(), Value::from(*id)];
+                if connection.execute(D::STATEMENTS.enable, change).await? == 0 {
+                    return Ok(false);
+                }
+                audit::note(connection, &[event(EventKind::UserEnabled, *id, origin)]).await?;
+                Ok(true)
             })
         })
         .await
     }
 
     async fn disable(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError> {
-        self.end_all(D::STATEMENTS.disable, None, at_time, id, cause).await
+        self.end_all(EventKind::UserDisabled, D::STATEMENTS.disable, None, at_time, id, cause).await
     }
 
     async fn delete(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError> {
-        self.end_all(D::STATEMENTS.delete_user, None, |_, _, id| values![id], id, cause).await
+        self.end_all(
+            EventKind::UserDeleted,
+            D::STATEMENTS.delete_user,
+            None,
+            |_, _, id| values![id],
+            id,
+            cause,
+        )
+        .await
     }
 
     async fn set_attributes(
@@ -152,14 +177,15 @@ impl<D: Dialect> UserStore for SqlStore<D> {
             external_id: change.external_id.map(Option::<&ExternalId>::cloned),
             unchanged_since,
         };
-        self.run(Mode::Transaction, (change, id, cause), |(change, id, cause), connection| {
-            Box::pin(set_attributes(change, *id, *cause, connection))
+        let change = (change, id, cause, Arc::clone(&self.origin));
+        self.run(Mode::Transaction, change, |(change, id, cause, origin), connection| {
+            Box::pin(set_attributes(change, *id, *cause, origin, connection))
         })
         .await?
     }
 
     async fn revoke_all(&self, id: UserId, cause: Cause) -> Result<Option<Revocation>, StoreError> {
-        self.end_all(D::STATEMENTS.revoke_all, None, at_time, id, cause).await
+        self.end_all(ledger::ended_by(cause.reason), D::STATEMENTS.revoke_all, None, at_time, id, cause).await
     }
 }
 
@@ -177,17 +203,19 @@ fn at_time(_: Option<&Password>, time: Value, id: UserId) -> Values {
 }
 
 impl<D: Dialect> SqlStore<D> {
-    /// Runs a statement that ends every session of a user by raising the epoch, and notes it in the ledger.
+    /// Runs a statement that ends every session of a user by raising the epoch, and notes it in the ledger and in the audit log.
     async fn end_all(
         &self,
+        kind: EventKind,
         statement: &'static str,
         set: Option<Password>,
         parameters: Ending,
         id: UserId,
         cause: Cause,
     ) -> Result<Option<Revocation>, StoreError> {
-        let change = (statement, set, parameters, id, cause);
-        self.run(Mode::Transaction, change, |(statement, set, parameters, id, cause), connection| {
+        let event = ledger::event(kind, id, cause, &self.origin);
+        let change = (statement, set, parameters, id, cause, event);
+        self.run(Mode::Transaction, change, |(statement, set, parameters, id, cause, event), connection| {
             Box::pin(async move {
                 let change = parameters(set.as_ref(), connection.time(), *id);
                 let raised = match D::STATEMENTS.lock_epoch {
@@ -202,7 +230,9 @@ impl<D: Dialect> SqlStore<D> {
                 };
                 let Some(raised) = raised.first() else { return Ok(None) };
                 let entry = (RevocationScope::User { user: *id, epoch: rows::epoch(raised)? }, *cause);
-                Ok(ledger::append(connection, &[entry]).await?.pop())
+                let row = ledger::append(connection, &[entry]).await?.pop();
+                audit::note(connection, std::slice::from_ref(event)).await?;
+                Ok(row)
             })
         })
         .await
@@ -212,6 +242,7 @@ impl<D: Dialect> SqlStore<D> {
 /// The user, or who is in the way. The same call again finds the user that it made.
 async fn create<D: Dialect>(
     user: &NewUser,
+    origin: &Origin,
     connection: &mut Connection<D>,
 ) -> Result<Result<User, CreateUserError>, Failure> {
     let username = user.username.as_str();
@@ -224,9 +255,12 @@ async fn create<D: Dialect>(
         user.external_id.as_ref().map(ExternalId::as_str)
     ];
     new.push(connection.time());
-    connection.execute(D::STATEMENTS.create_user, new).await?;
+    let inserted = connection.execute(D::STATEMENTS.create_user, new).await?;
     let found = connection.fetch(D::STATEMENTS.credential, values![username]).await?;
     if let Some(holder) = found.first().map(rows::user).transpose()? {
+        if holder.id == user.id && inserted == 1 {
+            audit::note(connection, &[named(EventKind::UserCreated, user, origin)]).await?;
+        }
         return Ok(if holder.id == user.id { Ok(holder) } else { Err(CreateUserError::UsernameTaken) });
     }
     if let Some(id) = &user.external_id
@@ -236,6 +270,16 @@ async fn create<D: Dialect>(
     }
     // Whoever was in the way may have been deleted in between.
     Err(Failure::Contended)
+}
+
+/// The event of a change that ends nothing, and of which the ledger does not tell.
+fn event(kind: EventKind, user: UserId, origin: &Origin) -> NewEvent {
+    NewEvent::new(kind, Actor::System, origin).about(user)
+}
+
+/// The event of a user who is there from now on.
+fn named(kind: EventKind, user: &NewUser, origin: &Origin) -> NewEvent {
+    event(kind, user.id, origin).named(user.username.as_str())
 }
 
 /// The user with this external id.
@@ -262,6 +306,7 @@ async fn set_attributes<D: Dialect>(
     change: &Attributes,
     id: UserId,
     cause: Cause,
+    origin: &Origin,
     connection: &mut Connection<D>,
 ) -> Result<Result<Option<Revocation>, SetAttributesError>, Failure> {
     let wanted = change.external_id.as_ref();
@@ -283,5 +328,7 @@ async fn set_attributes<D: Dialect>(
         return Ok(Ok(None));
     }
     let entry = (RevocationScope::UserChanged { user: id }, cause);
-    Ok(Ok(ledger::append(connection, &[entry]).await?.pop()))
+    let row = ledger::append(connection, &[entry]).await?.pop();
+    audit::note(connection, &[ledger::event(EventKind::UserUpdated, id, cause, origin)]).await?;
+    Ok(Ok(row))
 }

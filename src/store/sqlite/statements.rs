@@ -2,8 +2,8 @@
 
 use crate::store::sql::Statements;
 use crate::store::sql::dialect::{
-    ledger_columns, service_account_columns, service_key_columns, session_columns, token_key_columns,
-    user_columns,
+    event_columns, ledger_columns, service_account_columns, service_key_columns, session_columns,
+    token_key_columns, user_columns,
 };
 
 pub(super) const STATEMENTS: Statements = Statements {
@@ -177,6 +177,59 @@ pub(super) const STATEMENTS: Statements = Statements {
         "
         DELETE FROM ledger WHERE seq IN (
             SELECT seq FROM ledger WHERE matters_until < ?1 AND seq < (SELECT seq FROM ledger_head) LIMIT ?2)",
+
+    advance_audit_head: Some(
+        "UPDATE audit_head SET seq = seq + ?1, mark = ?2, written_at = max(written_at, ?3) WHERE only_row = 1",
+    ),
+    append_events: "
+        INSERT INTO audit_events (seq, mark, written_at, kind, actor, user_id, session_id, facts)
+        SELECT h.seq - ?1 + (r.value ->> 'n'), r.value ->> 'mark', h.written_at, r.value ->> 'kind',
+               r.value ->> 'actor', unhex(r.value ->> 'user_id'), unhex(r.value ->> 'session_id'),
+               r.value ->> 'facts'
+        FROM audit_head AS h, json_each(?2) AS r",
+    audit_head: "SELECT seq, mark FROM audit_head WHERE only_row = 1",
+    lock_audit_head: "UPDATE audit_head SET seq = seq WHERE only_row = 1",
+    event_marked: "SELECT seq FROM audit_events WHERE seq > ?1 AND mark = ?2 LIMIT 1",
+    event_since: "SELECT seq FROM audit_events WHERE written_at >= ?1 ORDER BY written_at, seq LIMIT 1",
+    events_before: concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM audit_events AS e WHERE e.seq < ?1 AND e.seq >= ?2 ORDER BY e.seq DESC LIMIT ?3"
+    ),
+    events_of_kind: concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM audit_events AS e WHERE e.kind = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
+    ),
+    events_by_actor: concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM audit_events AS e WHERE e.actor = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
+    ),
+    events_about_user: concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM audit_events AS e WHERE e.user_id = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
+    ),
+    events_of_session: concat!(
+        "SELECT ",
+        event_columns!(),
+        " FROM audit_events AS e WHERE e.session_id = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
+    ),
+    events_after: concat!(
+        "SELECT h.seq AS head_seq, h.mark AS head_mark,
+                CASE ?1 WHEN h.seq THEN h.mark ELSE (SELECT a.mark FROM audit_events AS a WHERE a.seq = ?2) END
+                    AS cursor_mark, ",
+        event_columns!(),
+        " FROM audit_head AS h
+          LEFT JOIN (SELECT * FROM audit_events WHERE seq > ?3 ORDER BY seq LIMIT ?4) AS e ON TRUE
+          WHERE h.only_row = 1 ORDER BY e.seq"
+    ),
+    purge_events: "
+        DELETE FROM audit_events WHERE seq IN (
+            SELECT seq FROM audit_events WHERE seq < (
+                SELECT seq FROM audit_events WHERE written_at < ?1 ORDER BY written_at DESC, seq DESC LIMIT 1)
+            ORDER BY seq LIMIT ?2)",
 
     key_head: concat!(
         "SELECT revision, holder, lease_until, ",

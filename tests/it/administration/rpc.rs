@@ -1,6 +1,7 @@
 //! Every administrative method, to be called about somebody by anybody.
 
 use countersign::grpc::proto::v1;
+use countersign::grpc::proto::v1::audit_service_client::AuditServiceClient;
 use countersign::grpc::proto::v1::service_account_service_client::ServiceAccountServiceClient;
 use countersign::grpc::proto::v1::session_service_client::SessionServiceClient;
 use countersign::grpc::proto::v1::user_service_client::UserServiceClient;
@@ -39,6 +40,8 @@ rpcs!(
     ListSessions,
     RevokeSessions,
     ExplainSession,
+    ListEvents,
+    WatchEvents,
     CreateServiceAccount,
     GetServiceAccount,
     ListServiceAccounts,
@@ -88,6 +91,7 @@ impl Rpc {
         }
         let user = Some(named(name));
         let mut users = UserServiceClient::new(channel.clone());
+        let mut audit = AuditServiceClient::new(channel.clone());
         let mut sessions = SessionServiceClient::new(channel);
         match self {
             Self::CreateUser => outcome(users.create_user(with(by, new_user(name, &[]))).await),
@@ -119,6 +123,10 @@ impl Rpc {
             Self::DisableUser => outcome(users.disable_user(with(by, v1::DisableUserRequest { user })).await),
             Self::EnableUser => outcome(users.enable_user(with(by, v1::EnableUserRequest { user })).await),
             Self::DeleteUser => outcome(users.delete_user(with(by, v1::DeleteUserRequest { user })).await),
+            Self::ListEvents => outcome(audit.list_events(with(by, v1::ListEventsRequest::default())).await),
+            Self::WatchEvents => {
+                outcome(audit.watch_events(with(by, v1::WatchEventsRequest::default())).await)
+            }
             Self::ListSessions => {
                 let ask = v1::ListSessionsRequest { user, ..v1::ListSessionsRequest::default() };
                 outcome(sessions.list_sessions(with(by, ask)).await)
@@ -190,6 +198,10 @@ impl Rpc {
         self as usize >= Self::CreateServiceAccount as usize
     }
 
+    pub(super) fn is_about_events(self) -> bool {
+        matches!(self, Self::ListEvents | Self::WatchEvents)
+    }
+
     pub(super) fn is_about_sessions(self) -> bool {
         matches!(self, Self::ListSessions | Self::RevokeSessions | Self::ExplainSession)
     }
@@ -203,7 +215,9 @@ impl Rpc {
     pub(super) fn is_for(self, role: &str) -> bool {
         match role {
             ADMIN => true,
-            USERS => !self.is_about_sessions() && !self.is_about_service_accounts(),
+            USERS => {
+                !self.is_about_sessions() && !self.is_about_events() && !self.is_about_service_accounts()
+            }
             SESSIONS => self.is_about_sessions(),
             AUDITOR => matches!(
                 self,
@@ -211,6 +225,8 @@ impl Rpc {
                     | Self::ListUsers
                     | Self::ListSessions
                     | Self::ExplainSession
+                    | Self::ListEvents
+                    | Self::WatchEvents
                     | Self::GetServiceAccount
                     | Self::ListServiceAccounts
                     | Self::ListKeys

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::{MS, OPERATOR, POLICY, SETTLED, World, new_session, new_user, presentation, session_id};
 
 /// What so many calls answer that are made at the same time.
-async fn at_once<F>(calls: usize, mut call: impl FnMut(usize) -> F) -> Vec<F::Output>
+pub(super) async fn at_once<F>(calls: usize, mut call: impl FnMut(usize) -> F) -> Vec<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
 {

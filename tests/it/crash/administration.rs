@@ -1,12 +1,12 @@
-//! kill −9 in the middle of what is done to users: each change has happened wholly or not at all, and what was acknowledged
-//! holds.
+//! kill −9 in the middle of what is done to users: each change has happened wholly or not at all, what was acknowledged
+//! holds, and the audit log has an event, one, of what has happened and of nothing else.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use countersign::grpc::proto::v1::{InvalidReason, Tokens};
+use countersign::grpc::proto::v1::{Event, EventType, InvalidReason, Tokens};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -45,6 +45,18 @@ impl Change {
         Self::Disable,
         Self::Delete,
     ];
+
+    /// The event of it.
+    const fn event(self) -> EventType {
+        match self {
+            Self::SetRoles => EventType::UserUpdated,
+            Self::SetPassword | Self::OwnPassword => EventType::PasswordChanged,
+            Self::ResetPassword => EventType::PasswordReset,
+            Self::RevokeSessions => EventType::SessionRevoked,
+            Self::Disable => EventType::UserDisabled,
+            Self::Delete => EventType::UserDeleted,
+        }
+    }
 
     /// What can be seen of the user once it has happened.
     fn after(self) -> Seen {
@@ -150,12 +162,13 @@ async fn every_change_to_a_user_happens_wholly_or_not_at_all() {
     let kills = std::env::var("KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let data = tempfile::tempdir().unwrap();
     start(data.path()).kill();
-    let roles = ["countersign:users", "countersign:sessions"];
+    let roles = ["countersign:users", "countersign:sessions", "countersign:auditor"];
     let key = service_key(|arguments| on_data(data.path(), arguments, ""), &roles);
     let mut seed = 0x2545_F491_4F6C_DD1D_u64;
     let mut left = BTreeMap::<String, Stage>::new();
     let mut held = BTreeMap::<Change, [usize; 3]>::new();
     let mut created = [0; 2];
+    let mut since = None;
     for kill in 0..=kills {
         let dev = start(data.path());
         let mut judge = Work {
@@ -164,8 +177,11 @@ async fn every_change_to_a_user_happens_wholly_or_not_at_all() {
             users: Users::default(),
             acknowledged: Arc::default(),
         };
+        let events = judge.administrator.events(since).await;
+        since = events.first().and_then(|newest| newest.time).or(since);
+        let events = Events::of(&events);
         for (name, stage) in left {
-            judge.look(&name, stage, &mut held, &mut created).await;
+            judge.look(&name, stage, &events, &mut held, &mut created).await;
         }
         if kill == kills {
             break;
@@ -191,6 +207,27 @@ async fn every_change_to_a_user_happens_wholly_or_not_at_all() {
     assert!(held.values().map(|[acknowledged, ..]| acknowledged).sum::<usize>() >= kills);
 }
 
+/// How many events of each type there are of each user, by the name that they were created with.
+struct Events(BTreeMap<(String, i32), usize>);
+
+impl Events {
+    fn of(events: &[Event]) -> Self {
+        let created = events.iter().filter(|event| event.r#type() == EventType::UserCreated);
+        let names: BTreeMap<_, _> = created.map(|event| (&event.user_id, &event.name)).collect();
+        let mut counts = BTreeMap::new();
+        for event in events {
+            if let Some(name) = names.get(&event.user_id) {
+                *counts.entry(((*name).clone(), event.r#type)).or_default() += 1;
+            }
+        }
+        Self(counts)
+    }
+
+    fn count(&self, name: &str, of: EventType) -> usize {
+        self.0.get(&(name.to_owned(), of.into())).copied().unwrap_or_default()
+    }
+}
+
 fn start(data: &Path) -> Dev {
     Dev::start_with_env(
         data,
@@ -208,18 +245,22 @@ impl Work {
         &mut self,
         name: &str,
         stage: Stage,
+        events: &Events,
         held: &mut BTreeMap<Change, [usize; 3]>,
         created: &mut [usize; 2],
     ) {
+        let created_once = events.count(name, EventType::UserCreated);
         match stage {
             Stage::Creating => {
                 let found = self.administrator.get(name).await.ok();
+                assert_eq!(created_once, usize::from(found.is_some()), "{name}");
                 created[usize::from(found.is_none())] += 1;
                 let again = self.administrator.create(name, PASSWORDS[0], &["editor"], name).await.unwrap();
                 assert!(found.is_none_or(|found| found == again), "{name}: one request, one user");
                 assert_eq!(self.logs_in(name).await, [true, false], "{name}");
             }
             Stage::Created => {
+                assert_eq!(created_once, 1, "{name}");
                 assert_eq!(self.administrator.get(name).await.unwrap().roles, ["editor"], "{name}");
                 assert_eq!(self.logs_in(name).await, [true, false], "{name}");
             }
@@ -227,10 +268,13 @@ impl Work {
                 let seen = self.see(name, &tokens).await;
                 let (before, after) = (Seen::before(), change.after());
                 assert!(seen == before || seen == after, "{name}: {change:?} happened in part: {seen:?}");
+                let happened = usize::from(seen == after);
+                assert_eq!(events.count(name, change.event()), happened, "{name}: {change:?}");
                 held.entry(change).or_default()[if seen == after { 1 } else { 2 }] += 1;
             }
             Stage::Changed(change, tokens, new) => {
                 assert_eq!(self.see(name, &tokens).await, change.after(), "{name}: {change:?} was undone");
+                assert_eq!(events.count(name, change.event()), 1, "{name}: {change:?} is one event");
                 if let Some(new) = new {
                     self.client
                         .refresh(&new.refresh_token)

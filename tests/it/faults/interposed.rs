@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use countersign::model::{NewSession, Position, Revocation, Session, SessionId, UnixMillis, UserId};
+use countersign::model::{NewSession, Origin, Position, Revocation, Session, SessionId, UnixMillis, UserId};
 use countersign::store::{
     Created, Ending, Ledger, LedgerPoll, LedgerSnapshot, Lived, Presentation, Rotation, SessionPolicy,
     SessionRevocation, SessionStore, Standing, StoreError,
@@ -29,9 +29,12 @@ pub(super) struct Interposed<S: ?Sized, M>(pub(super) Arc<S>, pub(super) Arc<M>)
 
 #[async_trait]
 impl<M: Meanwhile> Ledger for Interposed<dyn Ledger, M> {
-    async fn revoke_sessions(&self, sessions: &[SessionRevocation]) -> Result<Vec<Revocation>, StoreError> {
+    async fn revoke_from(
+        &self,
+        sessions: &[(SessionRevocation, Arc<Origin>)],
+    ) -> Result<Vec<Revocation>, StoreError> {
         self.1.before_revocation().await;
-        self.0.revoke_sessions(sessions).await
+        self.0.revoke_from(sessions).await
     }
 
     async fn standing(&self, user: UserId, session: SessionId) -> Result<Standing, StoreError> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::auth::{
-    AuthError, Authenticate as _, Authenticator, CallContext, LoginRequest, LogoutRequest, LogoutToken,
-    Parts, Policy, RefreshRequest, ServiceTokens, Verification, VerifyRequest,
+    AuthError, Authenticate as _, Authenticator, CallContext, EventRecorder, LoginRequest, LogoutRequest,
+    LogoutToken, Parts, Policy, RefreshRequest, ServiceTokens, Verification, VerifyRequest,
 };
 use countersign::config::Algorithm;
 use countersign::model::{ClientFacts, Clock, ManualClock, Monotonic, NewUser, SessionLimit, UserId};
@@ -110,6 +110,7 @@ impl World {
             password_policy: Arc::default(),
             service_tokens: ServiceTokens::new(self.accounts.clone(), clock.clone()),
             throttle: None,
+            events: EventRecorder::default(),
             clock,
         };
         Replica { auth: Authenticator::new(parts, policy(self.limit)), clock: self.clock.clone() }
@@ -201,6 +202,6 @@ impl Replica {
 
     fn context(&self) -> CallContext {
         let deadline = Monotonic(self.clock.monotonic().0 + DEADLINE);
-        CallContext { deadline, peer: None }
+        CallContext { deadline, peer: None, request_id: String::new() }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::auth::{Authenticator, CallContext, Parts, Policy, ServiceTokens, UserAdmin};
+use countersign::auth::{Authenticator, CallContext, EventRecorder, Parts, Policy, ServiceTokens, UserAdmin};
 use countersign::model::{Actor, Clock, ManualClock, Monotonic, RevocationReason, SessionId, UserId};
 use countersign::password::{HashParameters, HashingPool, PoolOptions};
 use countersign::readiness::Readiness;
@@ -52,6 +52,7 @@ impl Service {
             password_policy: Arc::default(),
             service_tokens: ServiceTokens::new(stores.accounts.clone(), clock.clone()),
             throttle: None,
+            events: EventRecorder::default(),
             clock,
         };
         Self { auth: Authenticator::new(parts, policy()), keys, stores, revocations, follower }
@@ -65,7 +66,8 @@ impl Service {
     /// asked for after all else. The session that it ends is nobody's. Says whether the ledger could be written.
     pub(super) async fn settle(&self, clock: &ManualClock, users: impl Iterator<Item = UserId>) -> bool {
         let (session, user) = (session_id(), UserId::from_bytes(secret::random()));
-        let written = self.revocations.revoke_session(revocation(session, user, clock)).await.is_ok();
+        let written =
+            self.revocations.revoke_session(revocation(session, user, clock), Arc::default()).await.is_ok();
         for user in users {
             self.stores.sessions.find(user, session_id()).await.ok();
         }
@@ -89,7 +91,7 @@ pub(super) fn operator(users: Arc<dyn UserStore>, clock: Arc<ManualClock>) -> Us
 
 pub(super) fn call(clock: &ManualClock) -> CallContext {
     let deadline = Monotonic(clock.monotonic().0 + HOUR);
-    CallContext { deadline, peer: None }
+    CallContext { deadline, peer: None, request_id: String::new() }
 }
 
 fn hashing(clock: Arc<ManualClock>) -> HashingPool {

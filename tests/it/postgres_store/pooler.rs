@@ -38,6 +38,7 @@ async fn fresh(mode: &'static str, clock: Arc<ManualClock>) -> Option<Stores> {
         ledger: store.clone(),
         accounts: store.clone(),
         keys: store.clone(),
+        audit: store.clone(),
         sessions: store,
         keep: Box::new(()),
     })

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use countersign::grpc::proto::v1;
+use countersign::grpc::proto::v1::audit_service_client::AuditServiceClient;
 use countersign::grpc::proto::v1::session_service_client::SessionServiceClient;
 use countersign::grpc::proto::v1::user_service_client::UserServiceClient;
 use tonic::Request;
@@ -15,6 +16,7 @@ use super::client::Refused;
 pub(crate) struct Administrator {
     users: UserServiceClient<Channel>,
     sessions: SessionServiceClient<Channel>,
+    audit: AuditServiceClient<Channel>,
     bearer: String,
 }
 
@@ -25,8 +27,10 @@ fn named(username: &str) -> v1::UserRef {
 impl Administrator {
     pub(crate) fn connect(address: SocketAddr, credential: &str) -> Self {
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
-        let (users, sessions) = (UserServiceClient::new(channel.clone()), SessionServiceClient::new(channel));
-        Self { users, sessions, bearer: format!("Bearer {credential}") }
+        let (users, sessions) =
+            (UserServiceClient::new(channel.clone()), SessionServiceClient::new(channel.clone()));
+        let audit = AuditServiceClient::new(channel);
+        Self { users, sessions, audit, bearer: format!("Bearer {credential}") }
     }
 
     fn ask<T>(&self, message: T) -> Request<T> {
@@ -50,6 +54,21 @@ impl Administrator {
             ..Default::default()
         };
         Ok(self.users.create_user(self.ask(message)).await?.into_inner().user.unwrap())
+    }
+
+    /// Every event of the audit log that was written then or later, the newest first.
+    pub(crate) async fn events(&mut self, since: Option<prost_types::Timestamp>) -> Vec<v1::Event> {
+        let (mut events, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let filter = Some(v1::EventFilter { since, ..Default::default() });
+            let message = v1::ListEventsRequest { filter, page_size: 1000, page_token };
+            let page = self.audit.list_events(self.ask(message)).await.unwrap().into_inner();
+            events.extend(page.events);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return events;
+            }
+        }
     }
 
     pub(crate) async fn get(&mut self, username: &str) -> Result<v1::User, Refused> {

@@ -64,11 +64,13 @@ pub(crate) trait Server: Send + Sync + Sized + 'static {
 }
 
 /// The tables of the service, each with what reads all of it.
-pub(crate) const TABLES: [(&str, &str); 4] = [
+pub(crate) const TABLES: [(&str, &str); 6] = [
     ("users", "SELECT * FROM users"),
     ("ledger_head", "SELECT * FROM ledger_head"),
     ("ledger", "SELECT * FROM ledger"),
     ("sessions", "SELECT * FROM sessions"),
+    ("audit_head", "SELECT * FROM audit_head"),
+    ("audit_events", "SELECT * FROM audit_events"),
 ];
 
 /// Every value of a row, as it came over the network.

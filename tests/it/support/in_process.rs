@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::auth::{Authenticator, Parts, Policy, ServiceTokens};
+use countersign::auth::{Authenticator, EventRecorder, Parts, Policy, ServiceTokens};
 use countersign::grpc::proto::v1::auth_service_client::AuthServiceClient;
 use countersign::grpc::{self, GrpcOptions, Health, Peer, Published};
 use countersign::listener::{self, Limits};
@@ -249,6 +249,7 @@ pub(crate) fn parts(
         password_policy: Arc::default(),
         service_tokens: ServiceTokens::new(store.clone(), clock.clone()),
         throttle: None,
+        events: EventRecorder::default(),
         clock,
     }
 }

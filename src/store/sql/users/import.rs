@@ -3,8 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Failure, values};
-use crate::model::{Epoch, ExternalId, Identity, ImportedUser, UnixMillis, User, UserId};
+use super::{Failure, audit, named, values};
+use crate::model::{
+    Epoch, EventKind, ExternalId, Identity, ImportedUser, NewEvent, Origin, UnixMillis, User, UserId,
+};
 use crate::store::ImportAnswer;
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::pool::Connection;
@@ -81,6 +83,7 @@ pub(super) async fn look_up<D: Dialect>(
 /// Inserts whoever can be, and answers for each. Must be in a transaction.
 pub(super) async fn insert<D: Dialect>(
     users: &[ImportedUser],
+    origin: &Origin,
     connection: &mut Connection<D>,
 ) -> Result<Vec<ImportAnswer>, Failure> {
     let identities: Vec<Identity> = users.iter().map(|user| Identity::from(&user.new)).collect();
@@ -96,9 +99,12 @@ pub(super) async fn insert<D: Dialect>(
         answers.push(answer);
     }
     if !wanted.is_empty() {
+        let event = |user: &&ImportedUser| named(EventKind::UserImported, &user.new, origin);
+        let events: Vec<NewEvent> = wanted.iter().map(event).collect();
         let rows = rows::imported_json(wanted.into_iter());
         let time = connection.time();
         connection.execute(D::STATEMENTS.import_users, vec![rows.into(), time]).await?;
+        audit::note(connection, &events).await?;
     }
     Ok(answers)
 }
