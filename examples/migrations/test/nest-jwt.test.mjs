@@ -73,6 +73,11 @@ describe("nest-jwt", { skip: missing(system) ?? false, timeout: 300_000 }, () =>
       await until("the token is refused", async () => (await statusWith(stage, "/api/orders", stolen)) === 401);
       assert.equal(await refreshWith(stage, refreshToken), 401);
     });
+    await t.test("a logout is seen in the other tabs", async () => {
+      await tabs[1].page.bringToFront();
+      await tabs[1].page.click("#load");
+      await tabs[1].page.waitForSelector("#login");
+    });
     await t.test("while Countersign is away everyone stays logged in", async () => {
       assert.equal(await tab.logIn("ada", "a third horse battery"), "");
       await spoilAccessToken(tab, "access_token");

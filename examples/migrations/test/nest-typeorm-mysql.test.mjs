@@ -34,7 +34,7 @@ describe("nest-typeorm-mysql", { skip: missing(system) ?? false, timeout: 300_00
       assert.equal(await tab.load(), ADAS_ORDERS);
     });
     await t.test("three requests at once refresh once", async () => {
-      await spoilAccessToken(tab, "access_token");
+      await refuseThree(tab);
       assert.equal(await tab.load(), ADAS_ORDERS);
       assert.equal(tab.countAnswers(REFRESH, 200), 1);
     });
@@ -79,6 +79,10 @@ describe("nest-typeorm-mysql", { skip: missing(system) ?? false, timeout: 300_00
       await tab.logOut();
       assert.equal(await statusWith(stage, "/orders", stolen), 401);
     });
+    await t.test("a logout is seen in the other tabs", async () => {
+      assert.equal(await tabs[1].load(), "please log in again");
+      assert.ok(!(await tabs[1].isLoggedIn()));
+    });
     await t.test("a short password from before goes on", async () => {
       assert.equal(await tab.logIn(...GRACE), "");
       assert.equal(await tab.load(), GRACES_ORDERS);
@@ -111,9 +115,11 @@ async function before(stage, browser) {
   assert.equal(await tab.logIn("grace", "wrong"), "wrong password");
   assert.equal(await tab.logIn(...GRACE), "");
   assert.equal(await tab.load(), GRACES_ORDERS);
-  await spoilAccessToken(tab, "access_token");
+  await refuseThree(tab);
   assert.equal(await tab.load(), GRACES_ORDERS);
   assert.equal(tab.countAnswers(REFRESH, 200), 1, "three requests, one refresh");
+  await spoilAccessToken(tab, "access_token");
+  assert.equal(await tab.load(), GRACES_ORDERS);
 
   await spoilAccessToken(tab, "access_token");
   await tab.loseNextAnswer(REFRESH);
@@ -128,6 +134,25 @@ async function before(stage, browser) {
   assert.equal(await signUp(tab, "margaret", "123456"), "");
   assert.match(await tab.load(), /^user (4[3-9]), margaret: first order of user \1, no news$/);
   await context.close();
+}
+
+/** The next three requests are refused together, and the refresh is answered after that. */
+async function refuseThree(tab) {
+  const held = [];
+  let over;
+  const refused = new Promise((resolve) => (over = resolve));
+  const refuse = async (route) => {
+    held.push(route);
+    if (held.length < 3) return;
+    await Promise.all(held.map((it) => it.fulfill({ status: 401, json: { message: "token expired" } })));
+    over();
+  };
+  const answerLate = async (route) => {
+    await refused;
+    await route.continue();
+  };
+  await tab.page.route(({ pathname }) => ["/user/me", "/orders", "/news"].includes(pathname), refuse, { times: 3 });
+  await tab.page.route(({ pathname }) => pathname === REFRESH, answerLate, { times: 1 });
 }
 
 async function signUp(tab, username, password) {

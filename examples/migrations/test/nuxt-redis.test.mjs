@@ -74,6 +74,10 @@ describe("nuxt-redis", { skip: missing(system) ?? false, timeout: 600_000 }, () 
       await tab.logOut();
       await until("the token is refused", async () => (await codeWith(stage, stolen)) === 1003);
     });
+    await t.test("a logout is seen in the other tabs", async () => {
+      assert.equal(await tabs[1].load(), "please log in again");
+      await tabs[1].page.waitForSelector("#login");
+    });
     await t.test("while Countersign is away everyone stays logged in", async () => {
       assert.equal(await tab.logIn("ada", "a third horse battery"), "");
       await hold(tab, expired);
@@ -83,9 +87,9 @@ describe("nuxt-redis", { skip: missing(system) ?? false, timeout: 600_000 }, () 
       assert.equal(await tab.load(), ADAS_ORDERS);
     });
     await t.test("the hundred-and-first request of a minute has the old number", async () => {
-      const codes = new Set();
-      await until("the limit is reached", async () => codes.add(await post(stage, REFRESH, {})).has(4001));
-      assert.deepEqual([...codes], [3001, 4001]);
+      const form = await formOf(stage);
+      const codes = await Promise.all(Array.from({ length: 200 }, () => send(stage, form, REFRESH, {})));
+      assert.deepEqual([...new Set(codes)].sort(), [3001, 4001]);
     });
   });
 });
@@ -132,18 +136,21 @@ async function codeWith(stage, accessToken) {
   return codeOf(await fetch(`${stage.origin}/api/v1/orders`, { headers }));
 }
 
-/** Posts with the CSRF token that the page has been given, unless another is said. */
-async function post(stage, path, body, headers = {}) {
+/** What a page has been given against forged requests: the token in its <meta>, and the cookie. */
+async function formOf(stage) {
   const page = await fetch(`${stage.origin}/login`);
   const csrf = (await page.text()).match(/name="csrf-token" content="([^"]+)"/)[1];
-  const cookie = page.headers.get("set-cookie").split(";")[0];
-  return codeOf(
-    await fetch(`${stage.origin}${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json", "x-csrf-token": csrf, cookie, ...headers },
-      body: JSON.stringify(body),
-    }),
-  );
+  return { "x-csrf-token": csrf, cookie: page.headers.get("set-cookie").split(";")[0] };
+}
+
+async function send(stage, form, path, body) {
+  const headers = { "content-type": "application/json", ...form };
+  return codeOf(await fetch(`${stage.origin}${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
+}
+
+/** Posts as a page does, but for these headers. */
+async function post(stage, path, body, headers = {}) {
+  return send(stage, { ...(await formOf(stage)), ...headers }, path, body);
 }
 
 async function codeOf(answer) {

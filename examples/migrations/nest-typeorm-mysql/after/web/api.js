@@ -56,7 +56,7 @@ http.interceptors.response.use(undefined, async (error) => {
     for (const { config: other, resolve } of waiting) resolve(http(other));
   } catch (failure) {
     for (const { reject } of waiting) reject(failure);
-    if (ENDED.includes(failure.response?.data.reason)) forget("please log in again");
+    if (!isLoggedIn() || ENDED.includes(failure.response?.data.reason)) forget("please log in again");
     throw failure;
   } finally {
     refreshing = false;

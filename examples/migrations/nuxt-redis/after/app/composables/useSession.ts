@@ -46,7 +46,7 @@ async function refresh() {
     localStorage.setItem("refreshToken", data.tokens.refreshToken);
     localStorage.setItem("accessExpiresAt", data.tokens.accessExpiresAt);
   } catch (error) {
-    if ([1001, 1003, 1005].includes((error as ApiError).code)) await leave("please log in again");
+    if (!isLoggedIn() || [1001, 1003, 1005].includes((error as ApiError).code)) await leave("please log in again");
     throw error;
   }
 }
