@@ -113,7 +113,8 @@ impl Authenticator {
         user: &User,
         audiences: Vec<String>,
     ) -> Result<Login, AuthError> {
-        let call = CallContext { deadline: self.parts.clock.monotonic(), peer: None };
+        let deadline = self.parts.clock.monotonic();
+        let call = CallContext { deadline, peer: None, request_id: String::new() };
         let client = crate::model::ClientFacts::default();
         login::begin_session(self, user, audiences, client, &self.policy.session, &call).await
     }

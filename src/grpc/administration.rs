@@ -158,13 +158,22 @@ impl Service {
     }
 }
 
+/// Whom an access token speaks for.
+pub(super) fn token_actor(token: &VerifiedToken) -> Actor {
+    match token.subject_kind {
+        SubjectKind::User => Actor::User(token.subject),
+        SubjectKind::Service => Actor::Service(ServiceAccountId::of_subject(token.subject)),
+    }
+}
+
 /// The event of a caller who was let in and is refused all the same.
 fn refusal(admitted: &Admitted, why: Reason, peer: Option<IpAddr>, request_id: &RequestId) -> NewEvent {
     let actor = match &admitted.right {
         Right::Certificate(names) => format!("certificate:{}", names.join(" ")),
         // Whose key it is, or would be, is not known.
         Right::Key(_) => String::new(),
-        Right::Token(token) => Actor::User(token.subject).to_string(),
+        Right::Anybody => Actor::Operator.to_string(),
+        Right::Token(token) => token_actor(token).to_string(),
     };
     let mut event = call::refusal(&admitted.path, &actor, why, peer, request_id);
     if let Right::Key(key) = &admitted.right {
@@ -178,10 +187,7 @@ fn name_of(right: &Right) -> String {
     match right {
         Right::Certificate(names) => names.join(" "),
         Right::Anybody => Actor::Operator.to_string(),
-        Right::Token(token) => match token.subject_kind {
-            SubjectKind::User => Actor::User(token.subject).to_string(),
-            SubjectKind::Service => Actor::Service(ServiceAccountId::of_subject(token.subject)).to_string(),
-        },
+        Right::Token(token) => token_actor(token).to_string(),
         Right::Key(key) => format!("service_key:{}", key.id),
     }
 }

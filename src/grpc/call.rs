@@ -19,6 +19,7 @@ use tonic::service::AxumBody;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
+use super::administration::token_actor;
 use super::allow::{Admission, AllowList, is_administrative};
 use super::deadline;
 use super::status;
@@ -26,7 +27,7 @@ use crate::auth::{
     AuthError, Authenticate, CallContext, EventRecorder, PresentedKey, ServiceKeys, VerifiedToken,
     VerifyRequest,
 };
-use crate::model::{Actor, Clock, EventKind, Monotonic, NewEvent, Origin, UserId};
+use crate::model::{Actor, Clock, EventKind, Monotonic, NewEvent, Origin};
 use crate::reason::{Language, Reason};
 use crate::transport::{
     Deadlines, Panicked, Peer, PeerNames, RequestId, TrustedProxies, bearer_of, bearer_token, carry_through,
@@ -96,13 +97,13 @@ impl Call {
 /// Somebody who may not use a method.
 struct Unadmitted {
     error: AuthError,
-    /// The user, where it is known that it is them.
-    user: Option<UserId>,
+    /// Who called, where it is known that it is them.
+    by: Option<Actor>,
 }
 
 impl From<AuthError> for Unadmitted {
     fn from(error: AuthError) -> Self {
-        Self { error, user: None }
+        Self { error, by: None }
     }
 }
 
@@ -242,8 +243,8 @@ impl<S> CallService<S> {
             Ok(Right::Token(token))
         } else {
             let error = AuthError::from(Reason::CallerNotAllowed);
-            let error = error.caused_by(format!("user {} lacks a role", token.subject));
-            Err(Unadmitted { error, user: Some(token.subject) })
+            let by = token_actor(&token);
+            Err(Unadmitted { error: error.caused_by(format!("{by} lacks a role")), by: Some(by) })
         }
     }
 
@@ -268,10 +269,10 @@ impl<S> CallService<S> {
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         let peer = peer.map(|peer| self.layer.trusted_proxies.client(peer, request.headers()));
         let context = CallContext { deadline, peer, request_id: request_id.as_str().to_owned() };
-        let admitted = self.admit(request, &context).map_err(|Unadmitted { error, user }| {
+        let admitted = self.admit(request, &context).map_err(|Unadmitted { error, by }| {
             let names = request.extensions().get::<PeerNames>().map(|names| names.0.join(" "));
-            let actor = match (user, names) {
-                (Some(user), _) => Actor::User(user).to_string(),
+            let actor = match (by, names) {
+                (Some(by), _) => by.to_string(),
                 (None, Some(names)) => format!("certificate:{names}"),
                 (None, None) => String::new(),
             };

@@ -243,7 +243,7 @@ impl Minter {
                 until: Until::At(claims.expires_at),
             };
             let revocation = SessionRevocation { session: login.session.id, user: user.id, cause };
-            Some(self.revocations.revoke_session(revocation).await?)
+            Some(self.revocations.revoke_session(revocation, Arc::default()).await?)
         } else {
             None
         };
@@ -309,7 +309,7 @@ impl Minter {
             until: Until::At(session.expires_at),
         };
         let revocation = SessionRevocation { session: session.id, user: session.user, cause };
-        Ok(self.revocations.revoke_session(revocation).await?)
+        Ok(self.revocations.revoke_session(revocation, Arc::default()).await?)
     }
 
     /// A key that was published, and then withdrawn: the same for every token that asks for one.

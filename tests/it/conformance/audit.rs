@@ -137,8 +137,9 @@ pub(crate) async fn what_is_not_changed_is_no_event(world: World) {
     assert!(users.delete(nobody, OPERATOR).await.unwrap().is_none());
     assert!(users.revoke_all(nobody, OPERATOR).await.unwrap().is_none());
     let accounts = world.accounts.attributed_to(origin());
-    assert!(!accounts.delete(new_service_account_id()).await.unwrap());
-    assert!(!accounts.revoke_key(new_service_account_id(), new_service_key_id()).await.unwrap());
+    let nobody = new_service_account_id();
+    assert!(accounts.delete(nobody, OPERATOR).await.unwrap().is_none());
+    assert!(accounts.revoke_key(nobody, new_service_key_id(), OPERATOR).await.unwrap().is_none());
     let keys = world.keys.attributed_to(origin());
     assert!(
         keys.change(7, vec![KeyChange::End("x".to_owned(), KeyEnd::Withdrawn)], Actor::System)
@@ -232,25 +233,28 @@ pub(crate) async fn each_change_of_a_key_or_a_service_account_is_one_event(world
     let account = accounts.create(new.clone()).await.unwrap();
     accounts.create(new).await.unwrap();
     let roles = Some(Role::parse_all(["ops"]).unwrap());
-    let change = |change| accounts.change(account.id, change, None);
+    let change = |change| accounts.change(account.id, change, None, OPERATOR);
     change(ServiceAccountChange { roles, ..ServiceAccountChange::default() }).await.unwrap();
     change(ServiceAccountChange { disabled: Some(true), ..ServiceAccountChange::default() }).await.unwrap();
     let now = change(ServiceAccountChange { disabled: Some(false), ..ServiceAccountChange::default() });
-    let now = now.await.unwrap().unwrap();
+    let (now, _) = now.await.unwrap().unwrap();
     let key = NewServiceKey {
         id: new_service_key_id(),
         account: account.id,
         digest: ServiceKeyDigest::from_bytes([7; 32]),
+        session: session_id(),
         label: Note::parse("till").unwrap(),
         created_by: "operator".to_owned(),
         ttl: HOUR,
         unchanged_since: now.updated_at,
         most: 3,
+        cause: OPERATOR,
     };
     accounts.create_key(key.clone()).await.unwrap();
     accounts.create_key(key.clone()).await.unwrap();
-    assert!(accounts.revoke_key(account.id, key.id).await.unwrap());
-    assert!(accounts.delete(account.id).await.unwrap());
+    accounts.end_tokens(account.id, key.session, OPERATOR).await.unwrap();
+    assert!(accounts.revoke_key(account.id, key.id, OPERATOR).await.unwrap().is_some());
+    assert!(accounts.delete(account.id, OPERATOR).await.unwrap().is_some());
     let events = tail.events().await;
     let told: Vec<_> = events
         .iter()
@@ -266,6 +270,7 @@ pub(crate) async fn each_change_of_a_key_or_a_service_account_is_one_event(world
             (Kind::ServiceAccountEnabled, "shop", ""),
             (Kind::ServiceKeyCreated, "till", id.as_str()),
             (Kind::ServiceKeyReplaced, "till", id.as_str()),
+            (Kind::Logout, "", ""),
             (Kind::ServiceKeyRevoked, "", id.as_str()),
             (Kind::ServiceAccountDeleted, "", ""),
         ]
