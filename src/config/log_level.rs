@@ -65,7 +65,7 @@ const CRATES: [&str; 31] = [
 ];
 
 /// What this crate logs as: its modules, and `audit` and `trace`.
-const MODULES: [&str; 25] = [
+const MODULES: [&str; 26] = [
     "app",
     "audit",
     "auth",
@@ -87,6 +87,7 @@ const MODULES: [&str; 25] = [
     "spelling",
     "store",
     "telemetry",
+    "testing",
     "text",
     "token",
     "trace",

@@ -126,6 +126,23 @@ async fn worlds_do_not_see_each_other_and_one_can_be_made_anew() {
     one.delete().await.unwrap();
 }
 
+/// More tests than the server keeps worlds for, one after the other.
+#[tokio::test]
+async fn the_worlds_of_tests_that_are_over_are_deleted() {
+    let two = Options { arguments: ["--max-worlds", "3"].map(str::to_owned).to_vec(), ..options() };
+    let server = TestServer::start(&two).unwrap();
+    for _ in 0..8 {
+        let world = server.world();
+        // The one before is deleted while this one is made.
+        let made = async {
+            while world.create_user("ada", PASSWORD, &[]).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(8), made).await.expect("there is room");
+    }
+}
+
 #[tokio::test]
 async fn the_metadata_names_a_world_of_a_client_that_is_made_elsewhere() {
     use countersign::grpc::proto::v1::VerifyAccessTokenRequest;

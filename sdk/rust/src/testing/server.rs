@@ -5,13 +5,16 @@ use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{OnceLock, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tonic::transport::{Channel, Endpoint};
 
 use super::World;
+use crate::client::proto::test_v1::DeleteWorldRequest;
+use crate::client::proto::test_v1::test_service_client::TestServiceClient;
 
 /// How the server is started.
 #[derive(Debug, Clone)]
@@ -55,8 +58,12 @@ pub struct TestServer {
     /// The server ends when this is closed, which the operating system does when this process ends.
     _input: Option<ChildStdin>,
     announcement: Announcement,
-    worlds: AtomicU64,
+    numbers: AtomicU64,
+    worlds: Given,
 }
+
+/// The worlds that tests were given, each with whether anybody has it still.
+type Given = Arc<Mutex<Vec<(String, Weak<()>)>>>;
 
 /// What the server says when it is ready.
 #[derive(Debug, Deserialize)]
@@ -97,7 +104,13 @@ impl TestServer {
         match announced(&mut child, options.patience) {
             Ok(announcement) => {
                 let input = child.stdin.take();
-                Ok(Self { child, _input: input, announcement, worlds: AtomicU64::new(0) })
+                Ok(Self {
+                    child,
+                    _input: input,
+                    announcement,
+                    numbers: AtomicU64::new(0),
+                    worlds: Given::default(),
+                })
             }
             Err(what) => {
                 let _ = child.kill();
@@ -107,10 +120,25 @@ impl TestServer {
         }
     }
 
-    /// A world for a test, which no other test has. Call it within a Tokio runtime.
+    /// A world for a test, which no other test has. Call it within a Tokio runtime. The worlds of tests that are over are
+    /// deleted on this occasion.
     pub fn world(&self) -> World {
-        let number = self.worlds.fetch_add(1, Ordering::Relaxed);
-        self.world_named(&format!("rust-{}-{number}", std::process::id()))
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let world = self.world_named(&format!("rust-{}-{number}", std::process::id()));
+        let over: Vec<_> = {
+            let mut given = self.worlds.lock().unwrap_or_else(PoisonError::into_inner);
+            let (kept, over): (Vec<_>, Vec<_>) =
+                given.drain(..).partition(|(_, held)| held.strong_count() > 0);
+            *given = kept;
+            given.push((world.name().to_owned(), world.held()));
+            over
+        };
+        if !over.is_empty() {
+            // In the world of calls that name none: there may be no room for another one yet.
+            let channel = plain_endpoint(self.grpc()).connect_lazy();
+            tokio::spawn(delete(over, TestServiceClient::new(channel), Arc::clone(&self.worlds)));
+        }
+        world
     }
 
     /// The world of this name: 1 to 63 of `a-z 0-9 -`.
@@ -146,6 +174,20 @@ impl TestServer {
     /// Its process.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+}
+
+/// The server's address, which it has said itself.
+pub(super) fn plain_endpoint(address: &str) -> Endpoint {
+    Endpoint::from_shared(format!("http://{address}")).expect("the server's address")
+}
+
+/// Deletes worlds; those that could not be are left for the next time.
+async fn delete(over: Vec<(String, Weak<()>)>, mut server: TestServiceClient<Channel>, given: Given) {
+    for (name, held) in over {
+        if server.delete_world(DeleteWorldRequest { name: name.clone() }).await.is_err() {
+            given.lock().unwrap_or_else(PoisonError::into_inner).push((name, held));
+        }
     }
 }
 

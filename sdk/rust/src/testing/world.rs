@@ -1,12 +1,13 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use http::Uri;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use super::server::plain_endpoint;
 use super::{Mint, TestServer};
 use crate::client::proto::test_v1 as v1;
 use crate::client::proto::test_v1::test_service_client::TestServiceClient;
@@ -52,7 +53,7 @@ impl WorldClock {
 }
 
 /// A service of its own within the server: users, sessions, keys, revocations, clock, failures and streams that no other world
-/// has. The server forgets it when nobody has called it for ten minutes.
+/// has. When its test is over, it is deleted as the next one is made.
 #[derive(Clone)]
 pub struct World {
     name: String,
@@ -64,14 +65,14 @@ pub struct World {
     clock: Arc<WorldClock>,
     verifiers: Arc<Mutex<Vec<Box<dyn Fn() -> bool + Send + Sync>>>>,
     stalled: Arc<AtomicBool>,
+    held: Arc<()>,
 }
 
 impl World {
     pub(super) fn new(server: &TestServer, name: &str) -> Self {
-        let endpoint = Endpoint::from_shared(format!("http://{}", server.grpc()));
         let origin = format!("http://{name}.localhost").parse::<Uri>();
-        // What the server has said of itself is an address, and a name with other characters names nothing.
-        let endpoint = endpoint.expect("the server's address").origin(origin.expect("the name of a world"));
+        // A name with other characters than it may have names nothing.
+        let endpoint = plain_endpoint(server.grpc()).origin(origin.expect("the name of a world"));
         Self {
             name: name.to_owned(),
             http: server.http().to_owned(),
@@ -82,6 +83,7 @@ impl World {
             clock: Arc::new(WorldClock { machine: SystemClock::new(), ahead_millis: AtomicU64::new(0) }),
             verifiers: Arc::default(),
             stalled: Arc::default(),
+            held: Arc::default(),
         }
     }
 
@@ -269,6 +271,11 @@ impl World {
     pub async fn delete(self) -> Result<(), Status> {
         let request = v1::DeleteWorldRequest { name: self.name.clone() };
         self.test_service().delete_world(request).await.map(drop)
+    }
+
+    /// Tells whether anybody has the world still.
+    pub(super) fn held(&self) -> Weak<()> {
+        Arc::downgrade(&self.held)
     }
 
     pub(super) fn test_service(&self) -> TestServiceClient<Channel> {
