@@ -278,25 +278,30 @@ pub(super) const STATEMENTS: Statements = Statements {
         event_columns!(),
         " FROM audit_events AS e WHERE e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
     ),
+    // The planner would look for what is rare among all.
     events_of_kind: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.kind = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
+        " FROM audit_events AS e FORCE INDEX (audit_events_of_kind)
+          WHERE e.kind = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
     ),
     events_by_actor: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.actor = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
+        " FROM audit_events AS e FORCE INDEX (audit_events_by_actor)
+          WHERE e.actor = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
     ),
     events_about_user: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.user_id = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
+        " FROM audit_events AS e FORCE INDEX (audit_events_about_user)
+          WHERE e.user_id = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
     ),
     events_of_session: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.session_id = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
+        " FROM audit_events AS e FORCE INDEX (audit_events_of_session)
+          WHERE e.session_id = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
     ),
     events_after: concat!(
         "SELECT h.seq AS head_seq, h.mark AS head_mark,

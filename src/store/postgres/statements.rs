@@ -239,25 +239,34 @@ pub(super) const STATEMENTS: Statements = Statements {
         event_columns!(),
         " FROM audit_events AS e WHERE e.seq < $1 AND e.seq >= $2 ORDER BY e.seq DESC LIMIT $3"
     ),
+    // Compared as rows, so that no other index has the order: of what is rare the planner would look for it among all.
     events_of_kind: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.kind = $1 AND e.seq < $2 AND e.seq >= $3 ORDER BY e.seq DESC LIMIT $4"
+        " FROM audit_events AS e
+          WHERE (e.kind, e.seq) < ($1, $2) AND (e.kind, e.seq) >= ($1, $3)
+          ORDER BY e.kind DESC, e.seq DESC LIMIT $4"
     ),
     events_by_actor: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.actor = $1 AND e.seq < $2 AND e.seq >= $3 ORDER BY e.seq DESC LIMIT $4"
+        " FROM audit_events AS e
+          WHERE (e.actor, e.seq) < ($1, $2) AND (e.actor, e.seq) >= ($1, $3)
+          ORDER BY e.actor DESC, e.seq DESC LIMIT $4"
     ),
     events_about_user: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.user_id = $1 AND e.seq < $2 AND e.seq >= $3 ORDER BY e.seq DESC LIMIT $4"
+        " FROM audit_events AS e
+          WHERE (e.user_id, e.seq) < ($1, $2) AND (e.user_id, e.seq) >= ($1, $3) AND e.user_id IS NOT NULL
+          ORDER BY e.user_id DESC, e.seq DESC LIMIT $4"
     ),
     events_of_session: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.session_id = $1 AND e.seq < $2 AND e.seq >= $3 ORDER BY e.seq DESC LIMIT $4"
+        " FROM audit_events AS e
+          WHERE (e.session_id, e.seq) < ($1, $2) AND (e.session_id, e.seq) >= ($1, $3) AND e.session_id IS NOT NULL
+          ORDER BY e.session_id DESC, e.seq DESC LIMIT $4"
     ),
     events_after: concat!(
         "SELECT h.seq AS head_seq, h.mark AS head_mark,
@@ -268,12 +277,13 @@ pub(super) const STATEMENTS: Statements = Statements {
           LEFT JOIN (SELECT * FROM audit_events WHERE seq > $3 ORDER BY seq LIMIT $4) AS e ON TRUE
           WHERE h.only_row = 1 ORDER BY e.seq"
     ),
-    // The rows are locked as they are found: replicas that purge at once do not wait for each other.
+    // The rows are locked as they are found: replicas that purge at once do not wait for each other. As an array, so that the
+    // index is used whatever the planner takes the limit for.
     purge_events: "
-        DELETE FROM audit_events WHERE seq IN (
+        DELETE FROM audit_events WHERE seq = ANY (ARRAY (
             SELECT seq FROM audit_events WHERE seq < (
                 SELECT seq FROM audit_events WHERE written_at < $1 ORDER BY written_at DESC, seq DESC LIMIT 1)
-            ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED))",
 
     key_head: concat!(
         "SELECT revision, holder, lease_until, ",

@@ -196,25 +196,30 @@ pub(super) const STATEMENTS: Statements = Statements {
         event_columns!(),
         " FROM audit_events AS e WHERE e.seq < ?1 AND e.seq >= ?2 ORDER BY e.seq DESC LIMIT ?3"
     ),
+    // The planner would look for what is rare among all.
     events_of_kind: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.kind = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
+        " FROM audit_events AS e INDEXED BY audit_events_of_kind
+          WHERE e.kind = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
     ),
     events_by_actor: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.actor = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
+        " FROM audit_events AS e INDEXED BY audit_events_by_actor
+          WHERE e.actor = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
     ),
     events_about_user: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.user_id = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
+        " FROM audit_events AS e INDEXED BY audit_events_about_user
+          WHERE e.user_id = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
     ),
     events_of_session: concat!(
         "SELECT ",
         event_columns!(),
-        " FROM audit_events AS e WHERE e.session_id = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
+        " FROM audit_events AS e INDEXED BY audit_events_of_session
+          WHERE e.session_id = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
     ),
     events_after: concat!(
         "SELECT h.seq AS head_seq, h.mark AS head_mark,
