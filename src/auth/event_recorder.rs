@@ -3,6 +3,7 @@
 //! Nobody waits for it. While the database does not answer, events wait in a queue; when that is full, more are lost, counted,
 //! and told as an event of their own as soon as the database answers again.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -162,12 +163,12 @@ impl Writer {
     }
 
     async fn gather(&mut self, events: &mut Vec<NewEvent>) {
-        let until = tokio::time::Instant::now() + GATHER;
+        let mut gathered = pin!(tokio::time::sleep(GATHER));
         while events.len() < BATCH {
             let more = tokio::select! {
                 biased;
                 more = self.inbox.recv() => more,
-                () = tokio::time::sleep_until(until) => return,
+                () = &mut gathered => return,
                 () = self.shared.closing.cancelled() => self.inbox.try_recv().ok(),
             };
             match more {
@@ -329,7 +330,7 @@ mod tests {
         (log.clone(), EventRecorder::start(log, clock))
     }
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn events_are_written_together_and_what_waits_at_the_end_is_written_too() {

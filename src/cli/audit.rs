@@ -108,7 +108,7 @@ pub struct Follow {
 /// Which events: those of which everything that is given is true.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// Of this type, such as LOGIN_FAILED; may be given more than once
+    /// Of this type, such as `LOGIN_FAILED`; may be given more than once
     #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
     pub kinds: Vec<EventKind>,
     /// By this actor, as an event has it: operator, user:ID, service:ID

@@ -295,7 +295,7 @@ pub(super) fn refusal(
     let request_id = request_id.as_str().to_owned();
     let origin = Origin { peer, request_id, ..Origin::default() };
     let mut event = NewEvent::new(EventKind::CallerRefused, actor, &origin).because(why.name());
-    event.facts.method = method[..method.floor_char_boundary(LONGEST_PATH)].to_owned();
+    method[..method.floor_char_boundary(LONGEST_PATH)].clone_into(&mut event.facts.method);
     event
 }
 

@@ -39,6 +39,7 @@ fn answer<T>(call: &Call, outcome: Result<T, AuthError>) -> Result<Response<T>, 
     outcome.map(Response::new).map_err(|error| status::refuse(&error, call.language))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "an error, as it comes")]
 fn invalid(field: &str, what: impl ToString) -> AuthError {
     AuthError::invalid_field(field, what.to_string())
 }

@@ -252,6 +252,7 @@ pub const ACTOR_MAX_BYTES: usize = 255;
 
 impl NewEvent {
     /// An event whose actor is the one that the origin names, or else this one.
+    #[expect(clippy::needless_pass_by_value, reason = "an actor, or how it is written, as it comes")]
     pub fn new(kind: EventKind, actor: impl ToString, origin: &Origin) -> Self {
         let mut actor = origin.actor.clone().unwrap_or_else(|| actor.to_string());
         actor.truncate(actor.floor_char_boundary(ACTOR_MAX_BYTES));

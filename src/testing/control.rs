@@ -76,7 +76,9 @@ impl Control {
         }
         if let Some(keeper) = &self.parts.keeper {
             let rows = keeper.step().await.map_err(AuthError::internal)?;
-            rows.iter().for_each(|row| self.parts.revocations.announce(row));
+            for row in &rows {
+                self.parts.revocations.announce(row);
+            }
         }
         self.parts.revocations.learn_store_time().await?;
         let polled = tokio::time::timeout(SETTLE_WITHIN, self.parts.revocations.poll()).await;

@@ -85,7 +85,9 @@ impl House {
     /// Forgets every world.
     pub(super) fn close(&self) {
         let rooms = std::mem::take(&mut *self.rooms());
-        rooms.into_values().for_each(|room| self.retire(&room));
+        for room in rooms.into_values() {
+            self.retire(&room);
+        }
     }
 
     /// The room of a world, which has one more in it as long as the stay is held.
@@ -124,8 +126,8 @@ impl House {
             });
             made.await.cloned()
         };
-        let made = self.runtime.spawn(make).await;
-        made.unwrap_or_else(|panicked| Err(StartError::World(panicked.into())))
+        let outcome = self.runtime.spawn(make).await;
+        outcome.unwrap_or_else(|panicked| Err(StartError::World(panicked.into())))
     }
 
     /// Forgets the world that was called longest ago, if that is long enough ago.

@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::Service;
@@ -18,7 +17,7 @@ use crate::grpc::proto::v1;
 use crate::grpc::proto::v1::audit_service_server::AuditService;
 use crate::grpc::{convert, status};
 use crate::model::audit::ACTOR_MAX_BYTES;
-use crate::model::{Event, EventFilter, EventKind, Position};
+use crate::model::{Clock as _, Event, EventFilter, EventKind, Monotonic, Position, SystemClock};
 use crate::reason::Reason;
 
 /// The path of the stream.
@@ -46,7 +45,7 @@ impl AuditService for Service {
         let (call, message) = Call::split(request);
         let page = self.run(&call, async move |administration, _| {
             let size = page_size(message.page_size, EVENTS_ON_A_PAGE)?;
-            let filter = filter(message.filter.unwrap_or_default())?;
+            let filter = filter(&message.filter.unwrap_or_default())?;
             let before = place(&message.page_token)?;
             Ok(administration.events.page(filter, before, size).await?)
         });
@@ -82,7 +81,7 @@ impl AuditService for Service {
             Ok((log, filter, from))
         });
         let (log, filter, position) = begun.await?;
-        let end = self.end.reached();
+        let (end, clock) = (self.end.reached(), SystemClock::new());
         let watch = Watch {
             service: self.clone(),
             call,
@@ -90,7 +89,8 @@ impl AuditService for Service {
             filter,
             position,
             told: None,
-            checked: Instant::now(),
+            checked: clock.monotonic(),
+            clock,
             over: false,
             _permit: permit,
         };
@@ -113,9 +113,10 @@ struct Watch {
     /// Up to where everything was told; `None` before the oldest event.
     position: Option<Position>,
     /// When something was told last.
-    told: Option<Instant>,
+    told: Option<Monotonic>,
     /// When it was last looked at whether the caller may.
-    checked: Instant,
+    checked: Monotonic,
+    clock: SystemClock,
     over: bool,
     _permit: OwnedSemaphorePermit,
 }
@@ -136,9 +137,9 @@ impl Watch {
             return Ok(self.message(Vec::new(), position));
         }
         loop {
-            if self.checked.elapsed() >= HEARTBEAT_EVERY {
+            if self.clock.monotonic().since(self.checked) >= HEARTBEAT_EVERY {
                 self.service.run(&self.call, async |_, _| Ok(())).await?;
-                self.checked = Instant::now();
+                self.checked = self.clock.monotonic();
             }
             let read = self.log.after(self.position, EVENTS_IN_A_MESSAGE).await;
             let refuse = |error: AuthError| status::refuse(&error, self.call.language);
@@ -148,7 +149,7 @@ impl Watch {
             };
             let (read, full) = (events.len(), events.len() == EVENTS_IN_A_MESSAGE as usize);
             let events: Vec<_> = events.into_iter().filter(|event| self.filter.admits(event)).collect();
-            let silent = self.told.is_none_or(|told| told.elapsed() >= HEARTBEAT_EVERY);
+            let silent = self.told.is_none_or(|told| self.clock.monotonic().since(told) >= HEARTBEAT_EVERY);
             if !events.is_empty() || silent {
                 return Ok(self.message(events, position));
             }
@@ -160,7 +161,7 @@ impl Watch {
     }
 
     fn message(&mut self, events: Vec<Event>, position: Position) -> v1::WatchEventsResponse {
-        (self.position, self.told) = (Some(position), Some(Instant::now()));
+        (self.position, self.told) = (Some(position), Some(self.clock.monotonic()));
         let events = events.into_iter().map(Into::into).collect();
         v1::WatchEventsResponse { events, position: position.to_string() }
     }
@@ -174,7 +175,7 @@ enum From {
 }
 
 fn asked(message: v1::WatchEventsRequest) -> Result<(EventFilter, From), AuthError> {
-    let filter = filter(message.filter.unwrap_or_default())?;
+    let filter = filter(&message.filter.unwrap_or_default())?;
     if filter.since.is_some() || filter.until.is_some() {
         let what = "must be without since and until: the position says where to begin";
         return Err(AuthError::invalid_field("filter", what));
@@ -195,7 +196,7 @@ fn asked(message: v1::WatchEventsRequest) -> Result<(EventFilter, From), AuthErr
     Ok((filter, from))
 }
 
-fn filter(filter: v1::EventFilter) -> Result<EventFilter, AuthError> {
+fn filter(filter: &v1::EventFilter) -> Result<EventFilter, AuthError> {
     let bad = |field: &str, what: &str| AuthError::invalid_field(format!("filter.{field}"), what);
     if filter.types.len() > MOST_TYPES {
         return Err(bad("types", "must be at most 32"));

@@ -79,18 +79,15 @@ async fn append<D: Dialect>(
     let mut advance = values![count, last_mark.cast_signed()];
     advance.push(connection.time());
     let append = values![count, json];
-    let written = match D::STATEMENTS.advance_audit_head {
-        Some(statement) => {
-            if connection.execute(statement, advance).await? != 1 {
-                return Err(NO_HEAD);
-            }
-            connection.execute(D::STATEMENTS.append_events, append).await?
+    let written = if let Some(statement) = D::STATEMENTS.advance_audit_head {
+        if connection.execute(statement, advance).await? != 1 {
+            return Err(NO_HEAD);
         }
+        connection.execute(D::STATEMENTS.append_events, append).await?
+    } else {
         // One statement does both.
-        None => {
-            let both = advance.into_iter().chain(append).collect();
-            connection.execute(D::STATEMENTS.append_events, both).await?
-        }
+        let both = advance.into_iter().chain(append).collect();
+        connection.execute(D::STATEMENTS.append_events, both).await?
     };
     if written == count { Ok(()) } else { Err(Failure::Corrupt("the audit log did not take the events")) }
 }

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::dialect::Dialect;
 use super::failure::Failure;
 use super::pool::{Connection, Pool};
 use super::{Mode, TimeSource, Work, attempt, reset};
+use crate::model::{Clock as _, Monotonic, SystemClock};
 
 /// The most members of a group: a bound for how long the first of them waits for the last.
 const MOST: usize = 64;
@@ -27,6 +28,7 @@ pub(super) struct Groups<D: Dialect> {
     time: TimeSource,
     /// How long a group may take.
     deadline: Duration,
+    clock: SystemClock,
     queue: Mutex<Queue<D>>,
 }
 
@@ -40,11 +42,15 @@ type Step<'c, T> = Pin<Box<dyn Future<Output = T> + Send + 'c>>;
 
 /// A write that waits for a connection, or for its commit.
 trait Member<D: Dialect>: Send {
-    /// Does the work in the transaction that is open. The answer waits for the commit.
-    fn in_group<'c>(&'c mut self, connection: &'c mut Connection<D>) -> Step<'c, Result<(), Failure>>;
+    /// Does the work in the transaction that is open, unless it is too late for that. The answer waits for the commit.
+    fn in_group<'c>(
+        &'c mut self,
+        connection: &'c mut Connection<D>,
+        now: Monotonic,
+    ) -> Step<'c, Result<(), Failure>>;
 
-    /// Does the work by itself, and has its answer.
-    fn alone<'c>(&'c mut self, pool: &'c Pool<D>, time: &'c TimeSource) -> Step<'c, ()>;
+    /// Does the work by itself, unless it is too late for that, and has its answer.
+    fn alone<'c>(&'c mut self, pool: &'c Pool<D>, time: &'c TimeSource, now: Monotonic) -> Step<'c, ()>;
 
     /// Has failed.
     fn fail(&mut self, failure: Failure);
@@ -58,7 +64,7 @@ struct Piece<A, D: Dialect, T> {
     arguments: A,
     work: Work<A, D, T>,
     /// Later than this nothing is begun.
-    until: Instant,
+    until: Monotonic,
     limit: Duration,
     outcome: Option<Result<T, Failure>>,
     answer: oneshot::Sender<Result<T, Failure>>,
@@ -66,8 +72,8 @@ struct Piece<A, D: Dialect, T> {
 
 impl<A, D: Dialect, T> Piece<A, D, T> {
     /// Whether it must not be begun any more. A timeout alone does not see to that: it looks at the time after the first step.
-    fn is_late(&self) -> bool {
-        self.until <= Instant::now()
+    fn is_late(&self, now: Monotonic) -> bool {
+        self.until <= now
     }
 }
 
@@ -77,9 +83,13 @@ where
     D: Dialect,
     T: Send,
 {
-    fn in_group<'c>(&'c mut self, connection: &'c mut Connection<D>) -> Step<'c, Result<(), Failure>> {
+    fn in_group<'c>(
+        &'c mut self,
+        connection: &'c mut Connection<D>,
+        now: Monotonic,
+    ) -> Step<'c, Result<(), Failure>> {
         Box::pin(async move {
-            if self.is_late() {
+            if self.is_late(now) {
                 self.fail(Failure::Late(self.limit));
                 return Ok(());
             }
@@ -88,13 +98,13 @@ where
         })
     }
 
-    fn alone<'c>(&'c mut self, pool: &'c Pool<D>, time: &'c TimeSource) -> Step<'c, ()> {
+    fn alone<'c>(&'c mut self, pool: &'c Pool<D>, time: &'c TimeSource, now: Monotonic) -> Step<'c, ()> {
         Box::pin(async move {
-            if self.is_late() {
+            if self.is_late(now) {
                 return self.fail(Failure::Late(self.limit));
             }
             let work = attempt(pool, time, self.mode, &self.arguments, self.work);
-            let outcome = timeout_at(self.until, work).await;
+            let outcome = timeout(self.until.since(now), work).await;
             self.outcome = Some(outcome.unwrap_or(Err(Failure::Late(self.limit))));
         })
     }
@@ -112,7 +122,7 @@ where
 impl<D: Dialect> Groups<D> {
     pub(super) fn new(pool: Pool<D>, time: TimeSource, deadline: Duration) -> Arc<Self> {
         let queue = Queue { waiting: VecDeque::new(), taken_from: false };
-        Arc::new(Self { pool, time, deadline, queue: Mutex::new(queue) })
+        Arc::new(Self { pool, time, deadline, clock: SystemClock::new(), queue: Mutex::new(queue) })
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<D>> {
@@ -132,7 +142,7 @@ impl<D: Dialect> Groups<D> {
         T: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let until = Instant::now() + limit;
+        let until = Monotonic(self.clock.monotonic().0.saturating_add(limit));
         let member = Box::new(Piece { mode, arguments, work, until, limit, outcome: None, answer });
         let begin = {
             let mut queue = self.queue();
@@ -143,7 +153,7 @@ impl<D: Dialect> Groups<D> {
             let groups = Arc::clone(self);
             tokio::spawn(Taker { groups, is_done: false }.run());
         }
-        match timeout_at(until, answered).await {
+        match timeout(limit, answered).await {
             Ok(answer) => answer.unwrap_or(Err(Failure::Lost)),
             Err(_elapsed) => Err(Failure::Late(limit)),
         }
@@ -173,13 +183,17 @@ impl<D: Dialect> Taker<D> {
     async fn run(mut self) {
         while let Some(mut members) = self.next() {
             match &mut members[..] {
-                [member] => member.alone(&self.groups.pool, &self.groups.time).await,
+                [member] => member.alone(&self.groups.pool, &self.groups.time, self.now()).await,
                 members => self.together(members).await,
             }
             for member in members {
                 member.answer();
             }
         }
+    }
+
+    fn now(&self) -> Monotonic {
+        self.groups.clock.monotonic()
     }
 
     /// Those who wait, in the order in which they came; `None`, and this is over, when nobody does.
@@ -198,7 +212,7 @@ impl<D: Dialect> Taker<D> {
             Err(Broken::BeforeCommit(failure)) => {
                 tracing::debug!(database = D::NAME, %failure, "a group of writes is done one by one");
                 for member in members {
-                    member.alone(&self.groups.pool, &self.groups.time).await;
+                    member.alone(&self.groups.pool, &self.groups.time, self.now()).await;
                 }
             }
             Err(Broken::Forever(failure)) => {
@@ -217,7 +231,7 @@ impl<D: Dialect> Taker<D> {
         let mut done = connection.begin().await;
         for member in members {
             if done.is_ok() {
-                done = member.in_group(&mut connection).await;
+                done = member.in_group(&mut connection, self.now()).await;
             }
         }
         if let Err(failure) = done {

@@ -60,11 +60,11 @@ impl<D: Dialect> KeyStore for SqlStore<D> {
         let change = (revision, changes, actor, events);
         self.run(Mode::Transaction, change, |(revision, changes, actor, events), connection| {
             Box::pin(async move {
-                let changed = self::change(*revision, changes, *actor, connection).await?;
-                if changed.is_some() {
+                let outcome = self::change(*revision, changes, *actor, connection).await?;
+                if outcome.is_some() {
                     audit::note(connection, events).await?;
                 }
-                Ok(changed)
+                Ok(outcome)
             })
         })
         .await

@@ -93,9 +93,10 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
                 }
                 let found = account(connection, D::STATEMENTS.service_account, values![*id]).await?;
                 let Some(changed) = found else { return Ok(None) };
-                let ended = match disables {
-                    true => Some(end(connection, of_account(*id, changed.epoch), *cause).await?),
-                    false => None,
+                let ended = if disables {
+                    Some(end(connection, of_account(*id, changed.epoch), *cause).await?)
+                } else {
+                    None
                 };
                 let event = event(what_changed(change), *id, origin).named(changed.name.as_str());
                 audit::note(connection, &[event]).await?;

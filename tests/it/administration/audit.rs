@@ -46,9 +46,11 @@ const CHANGES: &[(&str, Type)] = &[
     ("KeyService/WithdrawKey", Type::KeyWithdrawn),
 ];
 
-/// Those that change nothing of which somebody would want to know who did it. A Refresh goes on with what was there.
+/// Those that change nothing of which somebody would want to know who did it. A Refresh goes on with what was there, and so does
+/// the token of a service account, whose key has events.
 const READS: &[&str] = &[
     "AuthService/Refresh",
+    "AuthService/IssueServiceToken",
     "AuthService/VerifyAccessToken",
     "AuthService/BatchVerifyAccessTokens",
     "AuthService/VerifyStream",

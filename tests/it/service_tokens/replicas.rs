@@ -283,9 +283,9 @@ async fn a_service_token_administers_as_its_account_may_now() {
         };
         let change = world.asked(change);
         world.accounts.update_service_account(change).await.unwrap();
-        let lost = world.users.list_users(list()).await.unwrap_err();
+        let without = world.users.list_users(list()).await.unwrap_err();
         assert_eq!(
-            reason(&lost),
+            reason(&without),
             "CALLER_NOT_ALLOWED",
             "the role was taken away, though the token tells of it"
         );

@@ -30,6 +30,9 @@ pub enum Failure {
     Code(Code),
 }
 
+/// Whether a verifier knows enough, or is gone.
+type IsFresh = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// The time of a world, for verifiers that check tokens in this process: as far ahead of this machine's as the world's is.
 pub struct WorldClock {
     machine: SystemClock,
@@ -63,7 +66,7 @@ pub struct World {
     endpoint: Endpoint,
     channel: Channel,
     clock: Arc<WorldClock>,
-    verifiers: Arc<Mutex<Vec<Box<dyn Fn() -> bool + Send + Sync>>>>,
+    verifiers: Arc<Mutex<Vec<IsFresh>>>,
     stalled: Arc<AtomicBool>,
     held: Arc<()>,
 }
