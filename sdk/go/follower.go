@@ -78,8 +78,11 @@ func (f *follower) end(why error) {
 // long. It counts as asked once sent is called.
 func (f *follower) ping(c *conversation) (ping *countersignv1.WatchPing, sent func(), err error) {
 	wall, monotonic := f.clock.Now()
-	if err := f.lookAtTheClock(wall, monotonic); err != nil {
-		return nil, nil, err
+	// Before it has begun, the stream is measured by what an earlier one began with.
+	if c.hasBegun {
+		if err := f.lookAtTheClock(wall, monotonic); err != nil {
+			return nil, nil, err
+		}
 	}
 	// For as long as a snapshot comes the server owes no answer: it stands behind it, and a large one takes longer.
 	if len(c.pings) > 0 && monotonic-max(c.pings[0].sent, c.latestPart) > f.patience {

@@ -130,7 +130,10 @@ export class Follower {
    */
   ping(conversation: Conversation): Question {
     const monotonic = this.#clock.monotonic();
-    this.#lookAtTheClock(this.#clock.wall(), monotonic);
+    // Before it has begun, the stream is measured by what an earlier one began with.
+    if (conversation.hasBegun) {
+      this.#lookAtTheClock(this.#clock.wall(), monotonic);
+    }
     const oldest = conversation.pings[0];
     if (oldest !== undefined && monotonic - Math.max(oldest.sent, conversation.latestPart) > this.#patience) {
       throw new StreamEnd("silent", "the server does not answer pings");

@@ -439,7 +439,7 @@ pub(crate) async fn no_event_is_committed_behind_a_reader(world: World) {
         }
     })
     .await;
-    let seen = tokio::time::timeout(Duration::from_secs(60), reader).await.unwrap().unwrap();
+    let seen = tokio::time::timeout(Duration::from_mins(1), reader).await.unwrap().unwrap();
     let numbers: Vec<u64> = seen.iter().map(|event| event.position.seq - birth.seq).collect();
     assert_eq!(numbers, (1..=expected as u64).collect::<Vec<_>>(), "no gap and no event late");
     let users: BTreeSet<_> = seen.iter().map(|event| event.user).collect();

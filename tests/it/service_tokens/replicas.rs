@@ -34,6 +34,7 @@ struct Key {
     secret: String,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as every request has it")]
 fn account(name: &str) -> Option<v1::ServiceAccountRef> {
     Some(v1::ServiceAccountRef { service_account: Some(ServiceAccount::Name(name.to_owned())) })
 }

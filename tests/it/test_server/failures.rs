@@ -1,5 +1,7 @@
 //! Methods fail when a test says so, over gRPC and over HTTP.
 
+#![allow(clippy::disallowed_methods, reason = "what is measured is real time")]
+
 use std::time::{Duration, Instant};
 
 use countersign::grpc::proto::test_v1::fail_method_request::Failure;
@@ -15,6 +17,7 @@ async fn fail(world: &mut World, method: &str, failure: Option<Failure>, times: 
     world.test.fail_method(request).await.unwrap();
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the request has it")]
 fn reason(name: &str) -> Option<Failure> {
     Some(Failure::Reason(name.to_owned()))
 }

@@ -1,5 +1,7 @@
 //! How the process starts, tells where it is, and ends.
 
+#![allow(clippy::disallowed_methods, reason = "what is measured is real time")]
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};

@@ -37,6 +37,8 @@ async fn services(address: std::net::SocketAddr) -> Vec<String> {
 /// The image is built without the feature, which the command, the service and their contract are compiled with.
 #[test]
 fn the_image_is_built_without_the_test_server() {
+    const GATE: &str = "#[cfg(feature = \"test-server\")]\n";
+
     let dockerfile = read("Dockerfile");
     let builds: Vec<_> = dockerfile.lines().filter(|line| line.contains("auditable build")).collect();
     assert_eq!(builds.len(), 2, "the crates alone, and all");
@@ -47,7 +49,6 @@ fn the_image_is_built_without_the_test_server() {
     let features = features.split("\n[features]\n").nth(1).unwrap().split("\n[").next().unwrap();
     assert!(features.contains("default = [\"jemalloc\", \"test-server\"]\n"), "{features}");
     assert!(features.contains("jemalloc = [\"dep:tikv-jemallocator\"]\n"), "it must not bring test-server");
-    const GATE: &str = "#[cfg(feature = \"test-server\")]\n";
     for (file, gated) in [
         ("src/lib.rs", "pub mod testing;"),
         ("src/app.rs", "mod test_server;"),

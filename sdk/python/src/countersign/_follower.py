@@ -143,7 +143,9 @@ class Follower:
         Raises SilentError when the server owes an answer for too long, and ClockSetError.
         """
         wall, monotonic = self._clock.wall(), self._clock.monotonic()
-        self._look_at_the_clock(wall, monotonic)
+        # Before it has begun, the stream is measured by what an earlier one began with.
+        if conversation.has_begun:
+            self._look_at_the_clock(wall, monotonic)
         # For as long as a snapshot comes the server owes no answer: it stands behind it, and a large one takes longer.
         if conversation.pings and monotonic - max(conversation.pings[0][1], conversation.latest_part) > self._patience:
             raise SilentError("the server does not answer pings")

@@ -153,7 +153,10 @@ impl Follower {
         session: &mut Session,
     ) -> Result<(), Ended> {
         let sent = self.options.clock.monotonic();
-        self.look_at_the_clock(sent)?;
+        // Before it has begun, the stream is measured by what an earlier one began with.
+        if session.incarnation.is_some() {
+            self.look_at_the_clock(sent)?;
+        }
         // For as long as a snapshot comes the server owes no answer: it stands behind it, and a large one takes longer.
         let owed_since =
             session.pings.front().map(|&(_, first)| session.latest_part.map_or(first, |it| it.max(first)));

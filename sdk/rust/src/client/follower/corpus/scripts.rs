@@ -100,6 +100,11 @@ pub(super) const ALL: &[Script] = &[
         clock_step,
     ),
     (
+        "clock-stays-set",
+        "After a step the next stream is measured from its own beginning, so that the view heals.",
+        clock_stays_set,
+    ),
+    (
         "clock-drift",
         "A clock that is corrected slowly: loaded again, and answered from meanwhile.",
         clock_drift,
@@ -474,6 +479,21 @@ fn clock_step(play: &mut Play) {
         play.ask(&["bob"]);
         play.lose();
     }
+}
+
+fn clock_stays_set(play: &mut Play) {
+    at(play, 5);
+    play.step_wall_clock(600_000);
+    play.ping();
+    play.ask(&["bob"]);
+    play.connect();
+    play.ping();
+    play.tell(begin(1, false));
+    play.tell(keys(&[key("k1", 0)]));
+    play.tell(revoked(&[], &[], 5));
+    play.tell(beat(1, 5, 0));
+    play.ask(&["bob"]);
+    play.ping();
 }
 
 fn clock_drift(play: &mut Play) {
