@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::oauth_code;
+use super::refusal::{TOKEN_ERRORS, oauth_code};
 use super::routes::{Caller, Gives, Operation, Takes};
 use super::{ErrorShape, HttpOptions, RefreshTransport, body, captcha, cookie, csrf, token};
 use crate::auth::bounds;
@@ -188,7 +188,7 @@ fn responses(operation: &Operation, options: &HttpOptions, schemas: &mut Schemas
     for (status, reasons) in by_status {
         let reasons: Vec<_> = reasons.into_iter().collect();
         let response = match options.errors {
-            _ if oauth => oauth_error(&reasons),
+            _ if oauth => oauth_error(&reasons, operation.caller == Caller::ServiceAccount),
             ErrorShape::Problem => problem(&reasons),
             ErrorShape::Status => schema::status(&reasons),
         };
@@ -253,9 +253,13 @@ fn problem(reasons: &[&str]) -> Value {
     json!({ "description": reasons.join(", "), "content": { PROBLEM: { "schema": schema } } })
 }
 
-fn oauth_error(reasons: &[&str]) -> Value {
+fn oauth_error(reasons: &[&str], of_tokens: bool) -> Value {
     let of = |name: &&str| Reason::all().find(|reason| reason.name() == *name).map(oauth_code);
-    let errors: BTreeSet<_> = reasons.iter().filter_map(of).collect();
+    let mut errors: BTreeSet<_> = reasons.iter().filter_map(of).collect();
+    // What is wrong with a request for a token has names of its own.
+    if of_tokens && reasons.contains(&Reason::InvalidRequest.name()) {
+        errors.extend(TOKEN_ERRORS);
+    }
     let restricted = json!({ "properties": { "error": { "enum": errors }, "reason": { "enum": reasons } } });
     let schema = json!({ "allOf": [reference("OAuthError"), restricted] });
     json!({ "description": reasons.join(", "), "content": { body::JSON: { "schema": schema } } })

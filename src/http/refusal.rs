@@ -103,14 +103,18 @@ fn details(error: &AuthError) -> Value {
     details
 }
 
+/// What is wrong with the grant, the scope and the audience of a request for a token.
+pub(super) const TOKEN_ERRORS: [&str; 3] = ["unsupported_grant_type", "invalid_scope", "invalid_target"];
+
 fn oauth_error(error: &AuthError, number: u32) -> Value {
     let reason = error.reason;
     let wrong = error.violations.first();
     // RFC 6749 §5.2, and RFC 8707 §2 for a token's audience.
+    let [grant_type, scope, target] = TOKEN_ERRORS;
     let code = match wrong.map(|wrong| wrong.field.as_str()) {
-        Some("grant_type") => "unsupported_grant_type",
-        Some("scope") => "invalid_scope",
-        Some(field) if field.starts_with("audiences") => "invalid_target",
+        Some("grant_type") => grant_type,
+        Some("scope") => scope,
+        Some(field) if field.starts_with("audiences") => target,
         _ => oauth_code(reason),
     };
     let description = match wrong {
