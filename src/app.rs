@@ -1,6 +1,7 @@
 //! Puts the service together: the only place that names concrete stores.
 
 mod administration;
+mod assembly;
 mod background;
 mod check;
 mod edge;
@@ -18,25 +19,22 @@ pub use stores::Stores;
 pub use test_server::{TestServer, TestServerOptions, WORLD_HEADER};
 pub use tls::ListenersTls;
 
+use assembly::{Assembly, Ground};
 use gauges::Gauges;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use countersign_verifier::Rules;
 
-use crate::auth::{
-    Authenticate, Authenticator, EventRecorder, KeeperError, KeyKeeper, Parts, Policy, ServiceKeys,
-    ServiceTokens, UserAdmin,
-};
+use crate::auth::{KeeperError, Policy, UserAdmin};
 use crate::config::{Config, OnStale, Problem};
 use crate::cores::Cores;
-use crate::grpc::{self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, Health, InvalidRule, Published};
+use crate::grpc::{self, Allow, AllowList, Deadlines, ExtAuthz, GrpcOptions, InvalidRule, Published};
 use crate::lifecycle::Lifecycle;
 use crate::listener::tls::TlsError;
 use crate::listener::{self, Budget, Limits, Port};
@@ -47,7 +45,6 @@ use crate::password::{
     PasswordPolicy, PoolOptions,
 };
 use crate::readiness::Readiness;
-use crate::revocation::Revocations;
 use crate::revocation::follower::Follower;
 use crate::store::SessionPolicy;
 use crate::store::redis::InvalidRedisUrl;
@@ -163,95 +160,6 @@ pub struct App {
     trusted_proxies: TrustedProxies,
     cores: Arc<Cores>,
     allow: AllowList,
-}
-
-/// What the background tasks and the listeners share.
-struct Assembly {
-    config: Config,
-    clock: Arc<dyn Clock>,
-    stores: Stores,
-    keys: Arc<Keyring>,
-    /// What keeps them where those in the database are, when they are there.
-    keeper: Option<Arc<KeyKeeper>>,
-    revocations: Revocations,
-    readiness: Readiness,
-    health: Health,
-    authenticator: Arc<dyn Authenticate>,
-    passwords: Arc<HashingPool>,
-    password_policy: Arc<PasswordPolicy>,
-    service_keys: Arc<ServiceKeys>,
-    metrics: Metrics,
-    /// Takes the events that belong to no change.
-    events: EventRecorder,
-    /// Times that the keys could not be reloaded.
-    key_reload_failures: Arc<AtomicU64>,
-    tls: ListenersTls,
-}
-
-/// What an assembly is put together over.
-struct Ground {
-    clock: Arc<dyn Clock>,
-    stores: Stores,
-    keys: Arc<Keyring>,
-    keeper: Option<Arc<KeyKeeper>>,
-    metrics: Metrics,
-    passwords: Arc<HashingPool>,
-    tls: ListenersTls,
-}
-
-impl Assembly {
-    /// The use cases over their stores, and what keeps them; beside it, the use cases as they are.
-    async fn over(config: Config, ground: Ground) -> Result<(Self, Arc<Authenticator>), StartError> {
-        let Ground { clock, stores, keys, keeper, metrics, passwords, tls } = ground;
-        let password_policy = password_policy(&config)?;
-        let horizon = config.tokens.access_ttl + config.revocation.max_staleness + CLOCK_MARGIN;
-        let revocations =
-            Revocations::new(stores.ledger.clone(), stores.push.clone(), clock.clone(), horizon);
-        let revocations = match &keeper {
-            Some(keeper) => revocations.with_keys(keeper.clone()),
-            None => revocations,
-        };
-        let enforced =
-            (config.revocation.on_stale == OnStale::Fail).then_some(config.revocation.max_staleness);
-        let service_tokens = ServiceTokens::new(stores.service_accounts.clone(), clock.clone());
-        let service_keys = service_tokens.keys();
-        let events = EventRecorder::start(stores.audit.clone(), clock.clone());
-        let parts = Parts {
-            service_tokens,
-            events: events.clone(),
-            users: stores.users.clone(),
-            ledger: stores.ledger.clone(),
-            sessions: stores.sessions.clone(),
-            revocations: revocations.clone(),
-            keys: keys.clone(),
-            passwords: passwords.clone(),
-            password_policy: password_policy.clone(),
-            throttle: stores.throttle.clone(),
-            clock: clock.clone(),
-        };
-        let authenticator = Arc::new(Authenticator::new(parts, policy(&config)));
-        let readiness = Readiness::new(enforced);
-        readiness.set_warning("schema", stores.schema_warning.clone());
-        let parts = Self {
-            authenticator: observed::calls(authenticator.clone(), &metrics),
-            passwords,
-            password_policy,
-            service_keys,
-            metrics,
-            events,
-            key_reload_failures: Arc::default(),
-            clock,
-            stores,
-            keys,
-            keeper,
-            revocations,
-            readiness,
-            health: Health::new().await,
-            tls,
-            config,
-        };
-        Ok((parts, authenticator))
-    }
 }
 
 impl App {

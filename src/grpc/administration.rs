@@ -1,18 +1,16 @@
 //! `countersign.v1.UserService`, `countersign.v1.SessionService`, `countersign.v1.ServiceAccountService`,
 //! `countersign.v1.KeyService` and `countersign.v1.AuditService`: decode, call, encode.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_verifier::SubjectKind;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::allow::AllowList;
-use super::call::{self, Admitted, Call, Right};
+use super::call::Call;
 use super::proto::v1;
 use super::proto::v1::audit_service_server::AuditServiceServer;
 use super::proto::v1::key_service_server::KeyServiceServer;
@@ -23,20 +21,21 @@ use super::stream_end::StreamEnd;
 use super::{MAX_BATCH_RESPONSE_BYTES, convert, status};
 use crate::auth::{
     AuthError, Caller, ChangeUser, CreateUser, EventLog, EventRecorder, KeyAdmin, PasswordResets,
-    RevokedSessions, ServiceAccountAdmin, ServiceAccountError, ServiceAccountRef, ServiceKeys, SessionAdmin,
-    SessionPage, UserAdmin, UserAdminError, UserFilter, UserPage, UserRef, VerifiedToken,
+    RevokedSessions, ServiceAccountAdmin, ServiceKeys, SessionAdmin, SessionPage, UserAdmin, UserFilter,
+    UserPage, UserRef,
 };
-use crate::model::{Actor, NewEvent, Role, ServiceAccount, ServiceAccountId};
 use crate::reason::Reason;
-use crate::transport::RequestId;
 
 mod audit;
+mod caller;
 mod import;
 mod keys;
 pub(super) mod message;
 mod service_accounts;
 
 pub(super) use audit::{PATH as WATCH_EVENTS, kind_of, type_of};
+pub(super) use caller::token_actor;
+use caller::{caller, name_of, refusal};
 pub(super) use import::PATH as IMPORT;
 use message::{page_size, user_ref};
 
@@ -156,100 +155,6 @@ impl Service {
         };
         call.carry_through(&self.tasks, work).await
     }
-}
-
-/// Whom an access token speaks for.
-pub(super) fn token_actor(token: &VerifiedToken) -> Actor {
-    match token.subject_kind {
-        SubjectKind::User => Actor::User(token.subject),
-        SubjectKind::Service => Actor::Service(ServiceAccountId::of_subject(token.subject)),
-    }
-}
-
-/// The event of a caller who was let in and is refused all the same.
-fn refusal(admitted: &Admitted, why: Reason, peer: Option<IpAddr>, request_id: &RequestId) -> NewEvent {
-    let actor = match &admitted.right {
-        Right::Certificate(names) => format!("certificate:{}", names.join(" ")),
-        // Whose key it is, or would be, is not known.
-        Right::Key(_) => String::new(),
-        Right::Anybody => Actor::Operator.to_string(),
-        Right::Token(token) => token_actor(token).to_string(),
-    };
-    let mut event = call::refusal(&admitted.path, &actor, why, peer, request_id);
-    if let Right::Key(key) = &admitted.right {
-        event.facts.key = key.id.to_string();
-    }
-    event
-}
-
-/// What the audit log calls whoever was let in.
-fn name_of(right: &Right) -> String {
-    match right {
-        Right::Certificate(names) => names.join(" "),
-        Right::Anybody => Actor::Operator.to_string(),
-        Right::Token(token) => token_actor(token).to_string(),
-        Right::Key(key) => format!("service_key:{}", key.id),
-    }
-}
-
-/// Who calls, by what the store knows of them now.
-async fn caller(
-    administration: &Administration,
-    allow: &AllowList,
-    admitted: &Admitted,
-    peer: Option<IpAddr>,
-) -> Result<Caller, AuthError> {
-    let permitted = |roles: &[Role]| allow.permits_roles(&admitted.path, roles.iter().map(Role::as_str));
-    let not_allowed = |why: String| AuthError::from(Reason::CallerNotAllowed).caused_by(why);
-    let service = |account: ServiceAccount| {
-        if permitted(&account.roles) {
-            return Ok(Caller::service(&account));
-        }
-        Err(not_allowed(format!("service account {} lacks a role", account.name.as_str())))
-    };
-    let token = match &admitted.right {
-        Right::Certificate(names) => return Ok(Caller::certificate(names)),
-        Right::Anybody => return Ok(Caller::operator()),
-        Right::Key(key) => return service(administration.service_keys.account(key, peer).await?),
-        Right::Token(token) if token.subject_kind == SubjectKind::Service => {
-            return service(service_of(administration, token).await?);
-        }
-        Right::Token(token) => token,
-    };
-    let user = match administration.users.find(&UserRef::Id(token.subject)).await {
-        Ok(user) => user,
-        Err(UserAdminError::NotFound(_)) => return Err(Reason::SessionRevoked.into()),
-        Err(error) => return Err(error.into()),
-    };
-    // The token was looked at by what this replica had read of the ledger; this is the truth.
-    if user.disabled || user.epoch > token.epoch {
-        return Err(Reason::SessionRevoked.into());
-    }
-    if !permitted(&user.roles) {
-        return Err(not_allowed(format!(
-            "user {} has lost the role that their access token tells of",
-            user.id
-        )));
-    }
-    Ok(Caller::user(&user))
-}
-
-/// The service account that a token was made for, by what the store knows of it now.
-async fn service_of(
-    administration: &Administration,
-    token: &VerifiedToken,
-) -> Result<ServiceAccount, AuthError> {
-    let id = ServiceAccountRef::Id(ServiceAccountId::of_subject(token.subject));
-    let account = match administration.service_accounts.find(&id).await {
-        Ok(account) => account,
-        Err(ServiceAccountError::NotFound(_)) => return Err(Reason::SessionRevoked.into()),
-        Err(error) => return Err(error.into()),
-    };
-    // As for users. That the key was revoked is told by the ledger alone, as it is of a user's session.
-    if account.disabled || account.epoch > token.epoch {
-        return Err(Reason::SessionRevoked.into());
-    }
-    Ok(account)
 }
 
 #[tonic::async_trait]
