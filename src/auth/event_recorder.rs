@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::model::{Actor, Clock, EventFacts, EventKind, NewEvent, Origin, Position, UnixMillis};
-use crate::secret;
 use crate::store::{AuditStore, EventBatch, StoreError};
 
 /// The most events that wait: some 4 MiB.
@@ -180,8 +179,7 @@ impl Writer {
 
     /// Writes a batch, again and again until the database has taken it or this ends.
     async fn write(&mut self, events: Vec<NewEvent>) {
-        let mark = u64::from_ne_bytes(secret::random());
-        let mut batch = EventBatch { events, mark, tried_since: None };
+        let mut batch = EventBatch::new(events);
         let mut pauses = PAUSES.into_iter();
         let mut pause = GATHER;
         loop {

@@ -15,7 +15,6 @@ use super::types::{CallContext, ResetPassword};
 use super::user_admin::{UserAdmin, UserRef};
 use crate::model::{EventKind, NewEvent, Position, UnixMillis, User};
 use crate::reason::Reason;
-use crate::secret;
 use crate::store::{AuditStore, EventBatch, Ledger};
 use crate::token::{Keyring, PasswordReset, ResetClaims};
 
@@ -57,8 +56,7 @@ impl PasswordResets {
         let claims = ResetClaims { user: user.id, epoch: user.epoch, expires_at };
         let token = keys.mac.mint_reset(keys.mac.active(now), &claims).map_err(AuthError::internal)?;
         let event = NewEvent::new(EventKind::PasswordResetCreated, by.actor, &by.origin()).about(user.id);
-        let (events, mark) = (vec![event], u64::from_ne_bytes(secret::random()));
-        self.events.write(EventBatch { events, mark, tried_since: None }).await?;
+        self.events.write(EventBatch::new(vec![event])).await?;
         audit::user_changed(user.id, Some(&user.username), "password_reset_created", &by.name);
         Ok((token, expires_at))
     }

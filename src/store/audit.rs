@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::model::{Event, EventFilter, NewEvent, Position, UnixMillis};
+use crate::secret;
 
 /// The most events that one question reads, whatever its filter admits of them.
 pub const EVENTS_READ: u32 = 2_000;
@@ -35,6 +36,13 @@ pub struct EventBatch {
     pub mark: u64,
     /// Where the log ended before this batch was first tried; `None` when it was not tried yet.
     pub tried_since: Option<u64>,
+}
+
+impl EventBatch {
+    /// These events, which were not tried yet.
+    pub fn new(events: Vec<NewEvent>) -> Self {
+        Self { events, mark: u64::from_ne_bytes(secret::random()), tried_since: None }
+    }
 }
 
 /// The audit log. An event's number is its place in commit order, so a reader that has seen number *n* has missed none before

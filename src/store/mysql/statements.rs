@@ -31,6 +31,21 @@ macro_rules! text {
     };
 }
 
+/// Events with one value in a column, along its index: the planner would look for a rare value among all events.
+macro_rules! events_along {
+    ($column:literal, $index:literal) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM audit_events AS e FORCE INDEX (",
+            $index,
+            ") WHERE e.",
+            $column,
+            " = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
+        )
+    };
+}
+
 pub(super) const STATEMENTS: Statements = Statements {
     begin: "START TRANSACTION",
     is_migrated: "
@@ -278,31 +293,10 @@ pub(super) const STATEMENTS: Statements = Statements {
         event_columns!(),
         " FROM audit_events AS e WHERE e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
     ),
-    // The planner would look for what is rare among all.
-    events_of_kind: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e FORCE INDEX (audit_events_of_kind)
-          WHERE e.kind = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
-    ),
-    events_by_actor: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e FORCE INDEX (audit_events_by_actor)
-          WHERE e.actor = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
-    ),
-    events_about_user: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e FORCE INDEX (audit_events_about_user)
-          WHERE e.user_id = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
-    ),
-    events_of_session: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e FORCE INDEX (audit_events_of_session)
-          WHERE e.session_id = ? AND e.seq < ? AND e.seq >= ? ORDER BY e.seq DESC LIMIT ?"
-    ),
+    events_of_kind: events_along!("kind", "audit_events_of_kind"),
+    events_by_actor: events_along!("actor", "audit_events_by_actor"),
+    events_about_user: events_along!("user_id", "audit_events_about_user"),
+    events_of_session: events_along!("session_id", "audit_events_of_session"),
     events_after: concat!(
         "SELECT h.seq AS head_seq, h.mark AS head_mark,
                 CASE ? WHEN h.seq THEN h.mark ELSE (SELECT a.mark FROM audit_events AS a WHERE a.seq = ?) END

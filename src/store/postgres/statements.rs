@@ -13,6 +13,26 @@ macro_rules! time {
     };
 }
 
+/// Events with one value in a column, along its index: compared as rows, so that no other index has the order. The planner would
+/// look for a rare value among all events. The index of a column that may be null is partial, and needs to hear that it is not.
+macro_rules! events_along {
+    ($column:literal $(, $present:literal)?) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM audit_events AS e WHERE (e.",
+            $column,
+            ", e.seq) < ($1, $2) AND (e.",
+            $column,
+            ", e.seq) >= ($1, $3)",
+            $($present,)?
+            " ORDER BY e.",
+            $column,
+            " DESC, e.seq DESC LIMIT $4"
+        )
+    };
+}
+
 pub(super) const STATEMENTS: Statements = Statements {
     begin: "BEGIN",
     is_migrated: "SELECT count(to_regclass('_sqlx_migrations')) AS version",
@@ -239,35 +259,10 @@ pub(super) const STATEMENTS: Statements = Statements {
         event_columns!(),
         " FROM audit_events AS e WHERE e.seq < $1 AND e.seq >= $2 ORDER BY e.seq DESC LIMIT $3"
     ),
-    // Compared as rows, so that no other index has the order: of what is rare the planner would look for it among all.
-    events_of_kind: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e
-          WHERE (e.kind, e.seq) < ($1, $2) AND (e.kind, e.seq) >= ($1, $3)
-          ORDER BY e.kind DESC, e.seq DESC LIMIT $4"
-    ),
-    events_by_actor: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e
-          WHERE (e.actor, e.seq) < ($1, $2) AND (e.actor, e.seq) >= ($1, $3)
-          ORDER BY e.actor DESC, e.seq DESC LIMIT $4"
-    ),
-    events_about_user: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e
-          WHERE (e.user_id, e.seq) < ($1, $2) AND (e.user_id, e.seq) >= ($1, $3) AND e.user_id IS NOT NULL
-          ORDER BY e.user_id DESC, e.seq DESC LIMIT $4"
-    ),
-    events_of_session: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e
-          WHERE (e.session_id, e.seq) < ($1, $2) AND (e.session_id, e.seq) >= ($1, $3) AND e.session_id IS NOT NULL
-          ORDER BY e.session_id DESC, e.seq DESC LIMIT $4"
-    ),
+    events_of_kind: events_along!("kind"),
+    events_by_actor: events_along!("actor"),
+    events_about_user: events_along!("user_id", " AND e.user_id IS NOT NULL"),
+    events_of_session: events_along!("session_id", " AND e.session_id IS NOT NULL"),
     events_after: concat!(
         "SELECT h.seq AS head_seq, h.mark AS head_mark,
                 CASE $1 WHEN h.seq THEN h.mark ELSE (SELECT a.mark FROM audit_events AS a WHERE a.seq = $2) END

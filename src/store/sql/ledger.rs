@@ -162,7 +162,11 @@ pub(super) const fn ended_by(reason: RevocationReason) -> EventKind {
 
 /// The event of a change of a user or of a session of theirs.
 pub(super) fn event(kind: EventKind, user: UserId, cause: Cause, origin: &Origin) -> NewEvent {
-    let event = NewEvent::new(origin.kind.unwrap_or(kind), cause.actor, origin).about(user);
+    caused(NewEvent::new(origin.kind.unwrap_or(kind), cause.actor, origin).about(user), cause)
+}
+
+/// The event of an end, with what callers are told of why.
+pub(super) fn caused(event: NewEvent, cause: Cause) -> NewEvent {
     match cause.reason.end_cause() {
         Some(end) => event.because(end.as_str()),
         None => event,

@@ -176,11 +176,7 @@ impl<D: Dialect> ServiceAccountStore for SqlStore<D> {
                 let ended = end(connection, of_key(account, session), cause).await?;
                 let mut event = NewEvent::new(EventKind::Logout, cause.actor, origin).session(session);
                 event.facts.service_account = account.to_string();
-                let event = match cause.reason.end_cause() {
-                    Some(cause) => event.because(cause.as_str()),
-                    None => event,
-                };
-                audit::note(connection, &[event]).await?;
+                audit::note(connection, &[ledger::caused(event, cause)]).await?;
                 Ok(ended)
             })
         })

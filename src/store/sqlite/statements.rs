@@ -6,6 +6,21 @@ use crate::store::sql::dialect::{
     token_key_columns, user_columns,
 };
 
+/// Events with one value in a column, along its index: the planner would look for a rare value among all events.
+macro_rules! events_along {
+    ($column:literal, $index:literal) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM audit_events AS e INDEXED BY ",
+            $index,
+            " WHERE e.",
+            $column,
+            " = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
+        )
+    };
+}
+
 pub(super) const STATEMENTS: Statements = Statements {
     // The lock is held from the beginning, so that no transaction fails for what it has read.
     begin: "BEGIN IMMEDIATE",
@@ -196,31 +211,10 @@ pub(super) const STATEMENTS: Statements = Statements {
         event_columns!(),
         " FROM audit_events AS e WHERE e.seq < ?1 AND e.seq >= ?2 ORDER BY e.seq DESC LIMIT ?3"
     ),
-    // The planner would look for what is rare among all.
-    events_of_kind: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e INDEXED BY audit_events_of_kind
-          WHERE e.kind = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
-    ),
-    events_by_actor: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e INDEXED BY audit_events_by_actor
-          WHERE e.actor = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
-    ),
-    events_about_user: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e INDEXED BY audit_events_about_user
-          WHERE e.user_id = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
-    ),
-    events_of_session: concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM audit_events AS e INDEXED BY audit_events_of_session
-          WHERE e.session_id = ?1 AND e.seq < ?2 AND e.seq >= ?3 ORDER BY e.seq DESC LIMIT ?4"
-    ),
+    events_of_kind: events_along!("kind", "audit_events_of_kind"),
+    events_by_actor: events_along!("actor", "audit_events_by_actor"),
+    events_about_user: events_along!("user_id", "audit_events_about_user"),
+    events_of_session: events_along!("session_id", "audit_events_of_session"),
     events_after: concat!(
         "SELECT h.seq AS head_seq, h.mark AS head_mark,
                 CASE ?1 WHEN h.seq THEN h.mark ELSE (SELECT a.mark FROM audit_events AS a WHERE a.seq = ?2) END

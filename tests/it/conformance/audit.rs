@@ -9,7 +9,6 @@ use countersign::model::{
     Origin, Position, RevocationReason, Role, SealedKey, ServiceAccountChange, ServiceAccountName,
     ServiceKeyDigest, UnixMillis, UserId, new_service_account_id, new_service_key_id, new_user_id,
 };
-use countersign::secret;
 use countersign::store::{
     AttributeChange, Cause, EVENTS_READ, EventBatch, EventsAfter, KeyChange, NewKeyActivation, NewServiceKey,
     NewTokenKey, SessionRevocation,
@@ -281,7 +280,7 @@ pub(crate) async fn each_change_of_a_key_or_a_service_account_is_one_event(world
 fn batch(kinds: &[EventKind], user: Option<UserId>) -> EventBatch {
     let event = |kind: &EventKind| NewEvent { user, ..NewEvent::new(*kind, "system", &Origin::default()) };
     let events = kinds.iter().map(event).collect();
-    EventBatch { events, mark: u64::from_ne_bytes(secret::random()), tried_since: None }
+    EventBatch::new(events)
 }
 
 pub(crate) async fn a_batch_is_written_once_however_often_it_is_sent(world: World) {

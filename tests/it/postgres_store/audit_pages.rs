@@ -65,8 +65,7 @@ async fn pages_of_a_million_events() {
     let mut middle = None;
     for batch in 0..EVENTS / AT_ONCE {
         let events = (batch * AT_ONCE..(batch + 1) * AT_ONCE).map(event).collect();
-        let batch = EventBatch { events, mark: u64::from_ne_bytes(secret::random()), tried_since: None };
-        let end = store.write(batch).await.unwrap();
+        let end = store.write(EventBatch::new(events)).await.unwrap();
         if end.seq == EVENTS as u64 / 2 {
             middle = Some(end);
         }
@@ -157,9 +156,7 @@ async fn changes_beside_batches_of_logins() {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
                 loop {
-                    let (events, mark) =
-                        ((0..256).map(event).collect(), u64::from_ne_bytes(secret::random()));
-                    store.write(EventBatch { events, mark, tried_since: None }).await.unwrap();
+                    store.write(EventBatch::new((0..256).map(event).collect())).await.unwrap();
                     tokio::time::sleep(pause).await;
                 }
             })
