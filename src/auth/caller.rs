@@ -72,8 +72,7 @@ impl Caller {
 
     fn with_roles(actor: Actor, roles: &[Role]) -> Self {
         let is_administrator = roles.iter().any(|role| role.as_str() == Role::ADMIN);
-        let name = actor.to_string();
-        let origin = Origin { actor: Some(name.clone()), ..Origin::default() };
+        let (name, origin) = (actor.to_string(), Origin::default());
         Self { actor, name, is_administrator, roles: roles.to_vec(), origin }
     }
 

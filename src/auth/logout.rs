@@ -2,9 +2,9 @@
 //!
 //! Idempotent, as RFC 7009 §2.2 asks: a token that is unknown or not ours succeeds, for there is nothing to end.
 
-use countersign_verifier::SubjectKind;
 use std::sync::Arc;
 
+use countersign_verifier::SubjectKind;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::audit;

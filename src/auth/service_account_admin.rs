@@ -54,7 +54,7 @@ impl ServiceAccountAdmin {
     /// Tells the replicas of what it revokes.
     #[must_use]
     pub fn telling(self, push: Option<Arc<dyn Push>>) -> Self {
-        Self { telling: push.map_or(Telling::Nobody, Telling::Replicas), ..self }
+        Self { telling: Telling::from_outside(push), ..self }
     }
 
     /// Is part of a replica, which knows of what it revokes at once and tells the others.

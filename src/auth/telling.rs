@@ -29,6 +29,11 @@ pub(super) enum Telling {
 }
 
 impl Telling {
+    /// The replicas, from outside of them, where there is something to tell them over.
+    pub(super) fn from_outside(push: Option<Arc<dyn Push>>) -> Self {
+        push.map_or(Self::Nobody, Self::Replicas)
+    }
+
     /// Tells whoever is to be told of rows that are committed.
     pub(super) async fn tell(&self, rows: &[Revocation]) -> Reach {
         match self {

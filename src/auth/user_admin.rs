@@ -89,7 +89,7 @@ impl UserAdmin {
     /// Tells the replicas of what it revokes.
     #[must_use]
     pub fn telling(self, push: Option<Arc<dyn Push>>) -> Self {
-        Self { telling: push.map_or(Telling::Nobody, Telling::Replicas), ..self }
+        Self { telling: Telling::from_outside(push), ..self }
     }
 
     /// Is part of a replica, which knows of what it revokes at once and tells the others.

@@ -154,7 +154,7 @@ impl Minter {
         let grant = AccessGrant { user: &user, session: &session, audiences: &audiences, now: made };
         let (token, position) = self.signed(state, &grant, ttl).await?;
         let position = match state {
-            TokenState::Revoked => Some(self.revoke(&session).await?),
+            TokenState::Revoked => Some(self.revoke(user.id, session.id, session.expires_at).await?),
             _ => position,
         };
         Ok(Minted {
@@ -237,13 +237,7 @@ impl Minter {
             _ => good.to_owned(),
         };
         let position = if mint.state == Revoked {
-            let cause = Cause {
-                actor: Actor::Operator,
-                reason: RevocationReason::Operator,
-                until: Until::At(claims.expires_at),
-            };
-            let revocation = SessionRevocation { session: login.session.id, user: user.id, cause };
-            Some(self.revocations.revoke_session(revocation, Arc::default()).await?)
+            Some(self.revoke(user.id, login.session.id, claims.expires_at).await?)
         } else {
             None
         };
@@ -302,13 +296,16 @@ impl Minter {
         }
     }
 
-    async fn revoke(&self, session: &Session) -> Result<Position, AuthError> {
-        let cause = Cause {
-            actor: Actor::Operator,
-            reason: RevocationReason::Operator,
-            until: Until::At(session.expires_at),
-        };
-        let revocation = SessionRevocation { session: session.id, user: session.user, cause };
+    /// Revokes a session that ends at `until` whatever happens.
+    async fn revoke(
+        &self,
+        user: UserId,
+        session: SessionId,
+        until: UnixMillis,
+    ) -> Result<Position, AuthError> {
+        let (actor, reason) = (Actor::Operator, RevocationReason::Operator);
+        let cause = Cause { actor, reason, until: Until::At(until) };
+        let revocation = SessionRevocation { session, user, cause };
         Ok(self.revocations.revoke_session(revocation, Arc::default()).await?)
     }
 
