@@ -114,7 +114,7 @@ impl Authenticator {
         audiences: Vec<String>,
     ) -> Result<Login, AuthError> {
         let deadline = self.parts.clock.monotonic();
-        let call = CallContext { deadline, peer: None, request_id: String::new() };
+        let call = CallContext { deadline, peer: None, request_id: "".into() };
         let client = crate::model::ClientFacts::default();
         login::begin_session(self, user, audiences, client, &self.policy.session, &call).await
     }

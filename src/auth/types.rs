@@ -18,13 +18,13 @@ pub struct CallContext {
     /// The address that the call came from, where the transport has one.
     pub peer: Option<IpAddr>,
     /// The id of the call (`x-request-id`); empty where there is none.
-    pub request_id: String,
+    pub request_id: Arc<str>,
 }
 
 impl CallContext {
     /// Where a change comes from that the call makes.
     pub(super) fn origin(&self) -> Origin {
-        Origin { peer: self.peer, request_id: self.request_id.clone(), ..Origin::default() }
+        Origin { peer: self.peer, request_id: self.request_id.to_string(), ..Origin::default() }
     }
 }
 

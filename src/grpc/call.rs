@@ -89,8 +89,7 @@ impl Call {
 
     /// What the use cases are told of it.
     pub(super) fn context(&self) -> CallContext {
-        let request_id = self.request_id.as_str().to_owned();
-        CallContext { deadline: self.deadline, peer: self.peer, request_id }
+        CallContext { deadline: self.deadline, peer: self.peer, request_id: self.request_id.shared() }
     }
 }
 
@@ -268,7 +267,7 @@ impl<S> CallService<S> {
         let deadline = Monotonic(now.0.saturating_add(budget.unwrap_or(Duration::MAX)));
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         let peer = peer.map(|peer| self.layer.trusted_proxies.client(peer, request.headers()));
-        let context = CallContext { deadline, peer, request_id: request_id.as_str().to_owned() };
+        let context = CallContext { deadline, peer, request_id: request_id.shared() };
         let admitted = self.admit(request, &context).map_err(|Unadmitted { error, by }| {
             let names = request.extensions().get::<PeerNames>().map(|names| names.0.join(" "));
             let actor = match (by, names) {

@@ -50,7 +50,7 @@ impl Edge {
         CallContext {
             deadline: Monotonic(now.0.saturating_add(budget)),
             peer: call.client,
-            request_id: call.request_id.as_str().to_owned(),
+            request_id: call.request_id.shared(),
         }
     }
 

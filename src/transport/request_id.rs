@@ -1,5 +1,7 @@
 //! Request ids: one name for a call, in the caller's log and in ours.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::secret;
@@ -11,7 +13,7 @@ const MAX_BYTES: usize = 64;
 
 /// 1 to 64 of `A-Z a-z 0-9 . _ -`: nothing that could forge a line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(String);
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// The caller's, if it sent one that is well-formed; otherwise a fresh one.
@@ -28,16 +30,21 @@ impl RequestId {
     pub fn parse(value: &[u8]) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let well_formed = (1..=MAX_BYTES).contains(&value.len()) && value.iter().copied().all(allowed);
-        well_formed.then(|| Self(String::from_utf8_lossy(value).into_owned()))
+        well_formed.then(|| Self(String::from_utf8_lossy(value).into()))
     }
 
     fn fresh() -> Self {
-        Self(hex::encode(secret::random::<8>()))
+        Self(hex::encode(secret::random::<8>()).into())
     }
 
     /// The id.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The id, to be kept elsewhere without a copy.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// The id as metadata.

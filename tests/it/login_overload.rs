@@ -68,7 +68,7 @@ impl World {
             client: countersign::model::ClientFacts::default(),
         };
         let deadline = Monotonic(self.clock.monotonic().0 + std::time::Duration::from_mins(1));
-        let call = CallContext { deadline, peer: None, request_id: String::new() };
+        let call = CallContext { deadline, peer: None, request_id: "".into() };
         self.auth.login(call, request).await.map_err(|error| error.reason)
     }
 

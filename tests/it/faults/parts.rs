@@ -202,6 +202,6 @@ impl Replica {
 
     fn context(&self) -> CallContext {
         let deadline = Monotonic(self.clock.monotonic().0 + DEADLINE);
-        CallContext { deadline, peer: None, request_id: String::new() }
+        CallContext { deadline, peer: None, request_id: "".into() }
     }
 }

@@ -91,7 +91,7 @@ pub(super) fn operator(users: Arc<dyn UserStore>, clock: Arc<ManualClock>) -> Us
 
 pub(super) fn call(clock: &ManualClock) -> CallContext {
     let deadline = Monotonic(clock.monotonic().0 + HOUR);
-    CallContext { deadline, peer: None, request_id: String::new() }
+    CallContext { deadline, peer: None, request_id: "".into() }
 }
 
 fn hashing(clock: Arc<ManualClock>) -> HashingPool {
