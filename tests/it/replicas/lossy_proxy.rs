@@ -30,6 +30,7 @@ pub(super) struct Lost {
 }
 
 /// The proxy; it serves until the test ends.
+#[derive(Clone)]
 pub(super) struct LossyProxy {
     pub(super) address: SocketAddr,
     lost: Arc<Mutex<Vec<Lost>>>,
@@ -64,6 +65,12 @@ impl LossyProxy {
     /// Every answer that was thrown away, in order.
     pub(super) fn lost(&self) -> Vec<Lost> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the answer to a refresh with this token was thrown away.
+    pub(super) fn has_lost(&self, presented: &str) -> bool {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.iter().any(|lost| lost.presented == presented)
     }
 }
 
