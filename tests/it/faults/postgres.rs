@@ -97,6 +97,15 @@ async fn postgres_has_no_connection_left() {
     fleet.lives_through("PostgreSQL without a free connection", hurt).await;
 }
 
+/// All at once or none: whoever waits for the second table with the first one locked has a deadlock with the service.
+async fn lock_every_table(other: &mut PgConnection) {
+    let lock = "BEGIN; LOCK TABLE users, ledger, ledger_head IN ACCESS EXCLUSIVE MODE NOWAIT";
+    while let Err(refused) = sqlx::raw_sql(lock).execute(&mut *other).await {
+        assert_eq!(refused.as_database_error().unwrap().code().as_deref(), Some("55P03"), "{refused}");
+        sqlx::raw_sql("ROLLBACK").execute(&mut *other).await.unwrap();
+    }
+}
+
 /// Every connection of the replicas' own pools waits for a lock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_connection_to_postgres_waits_for_a_lock() {
@@ -106,8 +115,7 @@ async fn every_connection_to_postgres_waits_for_a_lock() {
     let hurt = async |clock: &SystemClock| {
         let mut other = postgres.connect(&fleet.database).await;
         let fault = meanwhile(clock, async {
-            let lock = "BEGIN; LOCK TABLE users, ledger, ledger_head IN ACCESS EXCLUSIVE MODE";
-            sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+            lock_every_table(&mut other).await;
             pause(Duration::from_secs(3)).await;
             sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
         })
