@@ -19,7 +19,8 @@ tools: ## install what the tests need beside Rust
 
 .PHONY: test
 test: tools ## run every test
-	cargo test --workspace --locked --quiet
+	@# Most tests wait, for a server to start or for a deadline to pass: three for each processor keep it busy.
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((3 * $$(getconf _NPROCESSORS_ONLN)))} cargo test --workspace --locked --quiet
 	@scripts/test-web
 	@scripts/test-go
 	@scripts/test-node
@@ -63,10 +64,13 @@ format: ## format the code
 	cargo fmt --all
 
 .PHONY: lint
-lint: tools ## format check, clippy with warnings as errors, buf lint, cargo-deny where it is installed
+lint: clippy tools ## format check, clippy with warnings as errors, buf lint, cargo-deny where it is installed
+	@scripts/lint-extras
+
+.PHONY: clippy
+clippy: ## format check and clippy alone
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- --deny warnings
-	@scripts/lint-extras
 
 .PHONY: docs
 docs: ## write the generated documents anew
