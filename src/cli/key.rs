@@ -10,10 +10,13 @@ use serde::Serialize;
 use super::Failure;
 use super::data::Data;
 use super::output::{json_line, rfc3339};
+use super::place::Place;
 use super::program::{BoxError, Program};
+use crate::auth::KeyEntry;
+use crate::auth::bounds::REQUEST_ID_MAX_BYTES;
 use crate::config::duration;
-use crate::model::UnixMillis;
-use crate::token::KeyEncryption;
+use crate::model::{self, Position, UnixMillis};
+use crate::token::{self, KeyEncryption};
 
 /// Lists, makes and withdraws keys.
 #[derive(Debug, Subcommand)]
@@ -43,11 +46,11 @@ pub struct Rotate {
     #[arg(long)]
     pub kind: KeyKind,
     /// The same command again, with the same id, finds the key that it made; at most 128 bytes
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = request_id)]
     pub request_id: Option<String>,
-    /// Which data.
+    /// Where.
     #[command(flatten)]
-    pub data: Data,
+    pub place: Place,
 }
 
 /// Withdraws a key.
@@ -55,9 +58,9 @@ pub struct Rotate {
 pub struct Withdraw {
     /// Its id, as `countersign key list` shows it
     pub id: String,
-    /// Which data.
+    /// Where.
     #[command(flatten)]
-    pub data: Data,
+    pub place: Place,
 }
 
 /// Moves keys from the directory into the database.
@@ -90,9 +93,9 @@ pub struct List {
     /// One JSON object on each line
     #[arg(long)]
     pub json: bool,
-    /// Which data.
+    /// Where.
     #[command(flatten)]
-    pub data: Data,
+    pub place: Place,
 }
 
 /// Makes a key.
@@ -119,6 +122,24 @@ pub enum KeyKind {
     Refresh,
 }
 
+impl From<model::KeyKind> for KeyKind {
+    fn from(kind: model::KeyKind) -> Self {
+        match kind {
+            model::KeyKind::Signing => Self::Signing,
+            model::KeyKind::Refresh => Self::Refresh,
+        }
+    }
+}
+
+impl From<KeyKind> for model::KeyKind {
+    fn from(kind: KeyKind) -> Self {
+        match kind {
+            KeyKind::Signing => Self::Signing,
+            KeyKind::Refresh => Self::Refresh,
+        }
+    }
+}
+
 impl KeyKind {
     const fn as_str(self) -> &'static str {
         match self {
@@ -142,6 +163,18 @@ pub enum KeyState {
     Retired,
     /// It was withdrawn.
     Withdrawn,
+}
+
+impl From<token::KeyState> for KeyState {
+    fn from(state: token::KeyState) -> Self {
+        match state {
+            token::KeyState::Active => Self::Current,
+            token::KeyState::Upcoming => Self::Pending,
+            token::KeyState::VerifyOnly => Self::VerifyOnly,
+            token::KeyState::Retired => Self::Retired,
+            token::KeyState::Withdrawn => Self::Withdrawn,
+        }
+    }
 }
 
 impl KeyState {
@@ -173,23 +206,44 @@ pub struct KeyFacts {
     pub missing_on: Vec<String>,
 }
 
-/// What `countersign key` does.
+impl From<KeyEntry> for KeyFacts {
+    fn from(key: KeyEntry) -> Self {
+        let KeyEntry { id, kind, algorithm, state, activate_at, missing_on, created_at: _, ended_at: _ } =
+            key;
+        Self { kind: kind.into(), id, algorithm, state: state.into(), activate_at, missing_on }
+    }
+}
+
+/// A key was withdrawn, which is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyWithdrawn {
+    /// Where the ledger tells of it.
+    pub position: Position,
+    /// Whether the replicas were told at once; `None` where a service was asked, which tells them itself.
+    pub pushed: Option<bool>,
+}
+
+/// What a running service does with its keys, too, when it is asked.
 #[async_trait]
 pub trait KeyAdministration: Send + Sync {
     /// Every key.
     async fn list(&self) -> Result<Vec<KeyFacts>, BoxError>;
 
+    /// Makes the next key in the database.
+    async fn rotate(&self, kind: KeyKind, request_id: Option<&str>) -> Result<KeyFacts, BoxError>;
+
+    /// Withdraws a key in the database.
+    async fn withdraw(&self, id: &str) -> Result<KeyWithdrawn, BoxError>;
+}
+
+/// What is done only where the keys are kept.
+#[async_trait]
+pub trait KeyKeeping: KeyAdministration {
     /// Makes a key of each kind that is missing, to be used at once, and returns every key there is then.
     async fn init(&self) -> Result<Vec<KeyFacts>, BoxError>;
 
     /// Makes a key that is used from `activate_in` on; when `None`, from when every replica is sure to have it.
     async fn generate(&self, kind: KeyKind, activate_in: Option<Duration>) -> Result<KeyFacts, BoxError>;
-
-    /// Makes the next key in the database.
-    async fn rotate(&self, kind: KeyKind, request_id: Option<&str>) -> Result<KeyFacts, BoxError>;
-
-    /// Withdraws a key in the database. Returns where the ledger tells of it, and whether the replicas were told.
-    async fn withdraw(&self, id: &str) -> Result<(String, bool), BoxError>;
 
     /// Moves the keys of the directory into the database. Returns how many there are.
     async fn move_to_database(&self) -> Result<usize, BoxError>;
@@ -216,8 +270,8 @@ impl Key {
                 let keys = program.keys(&data.load()?).await?.init().await?;
                 write_keys(out, &keys, false)
             }
-            Self::List(List { json, data }) => {
-                let keys = program.keys(&data.load()?).await?.list().await?;
+            Self::List(List { json, place }) => {
+                let keys = place.load()?.keys(program).await?.list().await?;
                 write_keys(out, &keys, json)
             }
             Self::Generate(Generate { kind, activate_in, data }) => {
@@ -226,18 +280,22 @@ impl Key {
                 writeln!(out, "made {kind} key {} ({}), in use from {from}", key.id, key.algorithm)?;
                 Ok(())
             }
-            Self::Rotate(Rotate { kind, request_id, data }) => {
-                let keys = program.keys(&data.load()?).await?;
+            Self::Rotate(Rotate { kind, request_id, place }) => {
+                let keys = place.load()?.keys(program).await?;
                 let key = keys.rotate(kind, request_id.as_deref()).await?;
                 let (kind, state) = (kind.as_str(), key.state.as_str());
                 writeln!(out, "the next {kind} key is {} ({}), {state}", key.id, key.algorithm)?;
                 Ok(())
             }
-            Self::Withdraw(Withdraw { id, data }) => {
-                let (position, pushed) = program.keys(&data.load()?).await?.withdraw(&id).await?;
-                let how =
-                    if pushed { "were told at once" } else { "read of it within revocation.poll_interval" };
-                writeln!(out, "withdrew {id} at position {position}; replicas {how}")?;
+            Self::Withdraw(Withdraw { id, place }) => {
+                let KeyWithdrawn { position, pushed } =
+                    place.load()?.keys(program).await?.withdraw(&id).await?;
+                let how = match pushed {
+                    Some(true) => "replicas were told at once",
+                    Some(false) => "replicas read of it within revocation.poll_interval",
+                    None => "whoever asks with at_least of that position accepts no token of it",
+                };
+                writeln!(out, "withdrew {id} at position {position}; {how}")?;
                 Ok(())
             }
             Self::Move(Move { data }) => {
@@ -263,6 +321,13 @@ impl Key {
             }
         }
     }
+}
+
+fn request_id(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > REQUEST_ID_MAX_BYTES {
+        return Err(format!("must have 1 to {REQUEST_ID_MAX_BYTES} bytes"));
+    }
+    Ok(text.to_owned())
 }
 
 fn write_keys(out: &mut dyn Write, keys: &[KeyFacts], json: bool) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use clap::Args;
 use super::Failure;
 use super::audit::AuditReading;
 use super::data::Data;
+use super::key::KeyAdministration;
 use super::program::Program;
 use super::remote::{Remote, RemoteArgs};
 use super::service_account::ServiceAccountAdministration;
@@ -78,6 +79,14 @@ impl Loaded {
     ) -> Result<Box<dyn ServiceAccountAdministration>, Failure> {
         match self {
             Self::Stores(config) => Ok(program.service_accounts(config).await?),
+            Self::Service(remote) => Ok(Box::new(remote.connect().await?)),
+        }
+    }
+
+    /// Opens what is needed to administer keys.
+    pub(super) async fn keys(&self, program: &dyn Program) -> Result<Box<dyn KeyAdministration>, Failure> {
+        match self {
+            Self::Stores(config) => Ok(program.keys(config).await?),
             Self::Service(remote) => Ok(Box::new(remote.connect().await?)),
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use super::audit::AuditReading;
-use super::key::KeyAdministration;
+use super::key::KeyKeeping;
 use super::service_account::ServiceAccountAdministration;
 use super::session::SessionAdministration;
 use super::user::{UserAdministration, UserTransfer};
@@ -86,5 +86,5 @@ pub trait Program: Send + Sync {
     async fn audit(&self, config: &Config) -> Result<Box<dyn AuditReading>, BoxError>;
 
     /// Opens what is needed to administer keys.
-    async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError>;
+    async fn keys(&self, config: &Config) -> Result<Box<dyn KeyKeeping>, BoxError>;
 }

@@ -16,6 +16,7 @@ use crate::grpc::Administrator;
 use crate::text;
 
 mod audit;
+mod keys;
 mod service_accounts;
 mod sessions;
 mod users;

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::audit::AuditReading;
 use super::dev_banner::{BannerTls, DevBanner};
-use super::key::KeyAdministration;
+use super::key::KeyKeeping;
 use super::place::Ended;
 use super::program::{BoxError, DevData, Page, Program};
 use super::service_account::ServiceAccountAdministration;
@@ -139,7 +139,7 @@ impl Program for Service {
         Ok(Box::new(Administration::open(config).await?.events))
     }
 
-    async fn keys(&self, config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {
+    async fn keys(&self, config: &Config) -> Result<Box<dyn KeyKeeping>, BoxError> {
         if config.keys.store == KeyStore::Directory {
             return Ok(Box::new(DirectoryKeys { keys: config.keys.clone(), clock: SystemClock::new() }));
         }

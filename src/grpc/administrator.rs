@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use tonic_types::StatusExt as _;
 
 use super::proto::v1::audit_service_client::AuditServiceClient;
+use super::proto::v1::key_service_client::KeyServiceClient;
 use super::proto::v1::service_account_service_client::ServiceAccountServiceClient;
 use super::proto::v1::session_service_client::SessionServiceClient;
 use super::proto::v1::user_service_client::UserServiceClient;
@@ -19,6 +20,7 @@ use crate::reason::Reason;
 
 mod answer;
 mod audit;
+mod keys;
 mod service_accounts;
 mod sessions;
 mod users;
@@ -137,6 +139,10 @@ impl Administrator {
 
     fn audit(&self) -> AuditServiceClient<Connection> {
         AuditServiceClient::new(self.connection.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    fn keys(&self) -> KeyServiceClient<Connection> {
+        KeyServiceClient::new(self.connection.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     fn service_accounts(&self) -> ServiceAccountServiceClient<Connection> {

@@ -8,6 +8,7 @@ use countersign::grpc::proto::v1::verify_access_token_response::Result as Answer
 use countersign::token::KeyEncryption;
 use tempfile::TempDir;
 
+use crate::support::cli::{run_with_input, service_key};
 use crate::support::client::Verified;
 use crate::support::replica::{Deployment, PASSWORD};
 
@@ -95,6 +96,58 @@ async fn a_key_is_rotated_and_withdrawn_from_the_command_line() {
     let generate = deployment.command(&["key", "generate", "--kind", "signing"]).output().unwrap();
     let (code, why) = read(&generate);
     assert!(code == Some(1) && why.contains("countersign key rotate"), "{code:?} {why}");
+}
+
+/// From a machine that has neither the database nor the key-encryption key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_rotated_and_withdrawn_from_another_machine() {
+    let (files, url) = database();
+    let deployment = Deployment::on(&url, None)
+        .with("KEYS__STORE", "database")
+        .with("KEYS__ENCRYPTION_KEY", &KeyEncryption::generate())
+        .with("REVOCATION__POLL_INTERVAL", "100ms");
+    deployment.run(&["migrate"], "");
+    deployment.create_user("ada");
+    let replica = deployment.start();
+    let before = replica.client().login("ada", PASSWORD).await.unwrap();
+    let token = files.path().join("token");
+    std::fs::write(&token, service_key(|arguments| deployment.run(arguments, ""), &["countersign:admin"]))
+        .unwrap();
+    let server = format!("http://{}", replica.grpc);
+    let asked = |arguments: &[&str]| {
+        let place = ["--server", &server, "--token-file", token.to_str().unwrap()];
+        run_with_input(&[arguments, &place].concat(), &[], b"")
+    };
+    let run = |arguments: &[&str]| {
+        let outcome = asked(arguments);
+        assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{arguments:?}");
+        outcome.out
+    };
+
+    let listed = run(&["key", "list"]);
+    assert_eq!(listed, deployment.run(&["key", "list"], ""), "the same here and there");
+    assert_eq!(run(&["key", "list", "--json"]), deployment.run(&["key", "list", "--json"], ""));
+    let first = listed.lines().find(|line| line.starts_with("signing")).unwrap();
+    let first = first.split_whitespace().nth(4).unwrap();
+    let refused = asked(&["key", "withdraw", first]);
+    assert!(refused.code == 1 && refused.err.contains("KEY_HAS_NO_SUCCESSOR"), "{}", refused.err);
+    let made = run(&["key", "rotate", "--kind", "signing", "--request-id", "x"]);
+    assert!(made.starts_with("the next signing key is "), "{made}");
+    assert_eq!(run(&["key", "rotate", "--kind", "signing", "--request-id", "x"]), made, "again");
+    let withdrawn = run(&["key", "withdraw", first]);
+    let position = withdrawn.strip_prefix(&format!("withdrew {first} at position ")).unwrap();
+    let position = position.split(';').next().unwrap();
+    let answer = replica.client().verify_at_least(&before.access_token, position).await.unwrap();
+    assert!(matches!(answer, Verified::Invalid(_)), "{answer:?}");
+
+    // What is done where the keys are kept is not asked of a service.
+    for arguments in [&["key", "init"][..], &["key", "move"], &["key", "rewrap"]] {
+        let unknown = asked(arguments);
+        assert!(unknown.code == 2 && unknown.err.contains("--server"), "{arguments:?}: {}", unknown.err);
+    }
+    let long = "x".repeat(129);
+    let refused = asked(&["key", "rotate", "--kind", "signing", "--request-id", &long]);
+    assert!(refused.code == 2 && refused.err.contains("1 to 128 bytes"), "{}", refused.err);
 }
 
 #[test]

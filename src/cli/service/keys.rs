@@ -6,12 +6,11 @@ use async_trait::async_trait;
 
 use super::operator;
 use crate::app::StartError;
-use crate::auth::bounds::REQUEST_ID_MAX_BYTES;
-use crate::auth::{DatabaseKeys, KeyAdminError, KeyEntry};
-use crate::cli::key::{KeyAdministration, KeyFacts, KeyKind, KeyState};
+use crate::auth::{DatabaseKeys, KeyAdminError};
+use crate::cli::key::{KeyAdministration, KeyFacts, KeyKeeping, KeyKind, KeyState, KeyWithdrawn};
 use crate::cli::program::BoxError;
 use crate::config::Keys;
-use crate::model::{self, Clock as _, SystemClock, UnixMillis};
+use crate::model::{Clock as _, SystemClock, UnixMillis};
 use crate::token::{self, Activation, KeyDirectory, KeyInfo};
 
 /// How long a new key waits by default: several times what a replica takes to look for new ones.
@@ -31,6 +30,17 @@ impl KeyAdministration for DirectoryKeys {
         Ok(keys.list(self.clock.now()).into_iter().map(of_file).collect())
     }
 
+    async fn rotate(&self, _: KeyKind, _: Option<&str>) -> Result<KeyFacts, BoxError> {
+        Err(KeyAdminError::InDirectory.into())
+    }
+
+    async fn withdraw(&self, _: &str) -> Result<KeyWithdrawn, BoxError> {
+        Err(KeyAdminError::InDirectory.into())
+    }
+}
+
+#[async_trait]
+impl KeyKeeping for DirectoryKeys {
     async fn init(&self) -> Result<Vec<KeyFacts>, BoxError> {
         let (directory, now) = (&self.keys.directory, self.clock.now());
         KeyDirectory::create_missing(directory, self.keys.algorithm.into(), now)?;
@@ -59,14 +69,6 @@ impl KeyAdministration for DirectoryKeys {
         Ok(KeyFacts { kind, id, algorithm, state, activate_at: Some(activate_at), missing_on })
     }
 
-    async fn rotate(&self, _: KeyKind, _: Option<&str>) -> Result<KeyFacts, BoxError> {
-        Err(KeyAdminError::InDirectory.into())
-    }
-
-    async fn withdraw(&self, _: &str) -> Result<(String, bool), BoxError> {
-        Err(KeyAdminError::InDirectory.into())
-    }
-
     async fn move_to_database(&self) -> Result<usize, BoxError> {
         Err("keys are moved to where the configuration says that they are: give one with keys.store = \"database\", and \
              with keys.directory as it was"
@@ -87,9 +89,21 @@ pub(super) struct StoredKeys {
 #[async_trait]
 impl KeyAdministration for StoredKeys {
     async fn list(&self) -> Result<Vec<KeyFacts>, BoxError> {
-        Ok(self.stored.list().await?.into_iter().map(of_entry).collect())
+        Ok(self.stored.list().await?.into_iter().map(Into::into).collect())
     }
 
+    async fn rotate(&self, kind: KeyKind, request_id: Option<&str>) -> Result<KeyFacts, BoxError> {
+        Ok(self.stored.rotate(&operator(), kind.into(), request_id).await?.into())
+    }
+
+    async fn withdraw(&self, id: &str) -> Result<KeyWithdrawn, BoxError> {
+        let withdrawn = self.stored.withdraw(&operator(), id).await?;
+        Ok(KeyWithdrawn { position: withdrawn.position, pushed: Some(withdrawn.pushed) })
+    }
+}
+
+#[async_trait]
+impl KeyKeeping for StoredKeys {
     async fn init(&self) -> Result<Vec<KeyFacts>, BoxError> {
         self.stored.init(&operator()).await?;
         self.list().await
@@ -97,22 +111,6 @@ impl KeyAdministration for StoredKeys {
 
     async fn generate(&self, _: KeyKind, _: Option<Duration>) -> Result<KeyFacts, BoxError> {
         Err("the keys are in the database: make the next one with `countersign key rotate`".into())
-    }
-
-    async fn rotate(&self, kind: KeyKind, request_id: Option<&str>) -> Result<KeyFacts, BoxError> {
-        if request_id.is_some_and(|id| id.is_empty() || id.len() > REQUEST_ID_MAX_BYTES) {
-            return Err(format!("--request-id must have 1 to {REQUEST_ID_MAX_BYTES} bytes").into());
-        }
-        let kind = match kind {
-            KeyKind::Signing => model::KeyKind::Signing,
-            KeyKind::Refresh => model::KeyKind::Refresh,
-        };
-        Ok(of_entry(self.stored.rotate(&operator(), kind, request_id).await?))
-    }
-
-    async fn withdraw(&self, id: &str) -> Result<(String, bool), BoxError> {
-        let withdrawn = self.stored.withdraw(&operator(), id).await?;
-        Ok((withdrawn.position.to_string(), withdrawn.pushed))
     }
 
     async fn move_to_database(&self) -> Result<usize, BoxError> {
@@ -129,33 +127,11 @@ impl KeyAdministration for StoredKeys {
 
 fn of_file(key: KeyInfo) -> KeyFacts {
     KeyFacts {
-        kind: kind(key.kind),
+        kind: key.kind.into(),
         id: key.name,
         algorithm: key.algorithm.to_owned(),
-        state: state(key.state),
+        state: key.state.into(),
         activate_at: key.activation.and_then(Activation::at),
         missing_on: Vec::new(),
-    }
-}
-
-fn of_entry(key: KeyEntry) -> KeyFacts {
-    let KeyEntry { id, algorithm, activate_at, missing_on, .. } = key;
-    KeyFacts { kind: kind(key.kind), id, algorithm, state: state(key.state), activate_at, missing_on }
-}
-
-const fn kind(kind: model::KeyKind) -> KeyKind {
-    match kind {
-        model::KeyKind::Signing => KeyKind::Signing,
-        model::KeyKind::Refresh => KeyKind::Refresh,
-    }
-}
-
-const fn state(state: token::KeyState) -> KeyState {
-    match state {
-        token::KeyState::Active => KeyState::Current,
-        token::KeyState::Upcoming => KeyState::Pending,
-        token::KeyState::VerifyOnly => KeyState::VerifyOnly,
-        token::KeyState::Retired => KeyState::Retired,
-        token::KeyState::Withdrawn => KeyState::Withdrawn,
     }
 }

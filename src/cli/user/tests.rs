@@ -14,7 +14,7 @@ use crate::auth::{
     UserAdminError, UserRef,
 };
 use crate::cli::audit::AuditReading;
-use crate::cli::key::KeyAdministration;
+use crate::cli::key::KeyKeeping;
 use crate::cli::program::{BoxError, Page};
 use crate::cli::service_account::ServiceAccountAdministration;
 use crate::cli::session::SessionAdministration;
@@ -93,7 +93,7 @@ impl Program for Recorder {
     async fn audit(&self, _config: &Config) -> Result<Box<dyn AuditReading>, BoxError> {
         Err("no audit log here".into())
     }
-    async fn keys(&self, _config: &Config) -> Result<Box<dyn KeyAdministration>, BoxError> {
+    async fn keys(&self, _config: &Config) -> Result<Box<dyn KeyKeeping>, BoxError> {
         Err("no keys here".into())
     }
 }

@@ -70,12 +70,17 @@ fn kind(kind: v1::KeyKind) -> Result<KeyKind, AuthError> {
     }
 }
 
+impl From<KeyKind> for v1::KeyKind {
+    fn from(kind: KeyKind) -> Self {
+        match kind {
+            KeyKind::Signing => Self::Signing,
+            KeyKind::Refresh => Self::Refresh,
+        }
+    }
+}
+
 impl From<KeyEntry> for v1::Key {
     fn from(key: KeyEntry) -> Self {
-        let kind = match key.kind {
-            KeyKind::Signing => v1::KeyKind::Signing,
-            KeyKind::Refresh => v1::KeyKind::Refresh,
-        };
         let state = match key.state {
             KeyState::Upcoming => v1::KeyState::Announced,
             KeyState::Active => v1::KeyState::Active,
@@ -85,7 +90,7 @@ impl From<KeyEntry> for v1::Key {
         };
         Self {
             id: key.id,
-            kind: kind.into(),
+            kind: v1::KeyKind::from(key.kind).into(),
             algorithm: key.algorithm,
             state: state.into(),
             created_at: key.created_at.map(convert::timestamp),

@@ -1,10 +1,10 @@
 //! Answers of the administrative services, read.
 
-use crate::auth::{Explanation, SessionEnd};
+use crate::auth::{Explanation, KeyEntry, KeyState, SessionEnd};
 use crate::grpc::administration::message;
 use crate::grpc::proto::v1;
 use crate::model::{
-    ClientFacts, CustomClaims, EndCause, Epoch, ExternalId, Note, Position, Role, ServiceAccount,
+    ClientFacts, CustomClaims, EndCause, Epoch, ExternalId, KeyKind, Note, Position, Role, ServiceAccount,
     ServiceAccountName, ServiceKeyFacts, SessionFacts, UnixMillis, UserFacts, Username,
 };
 
@@ -106,6 +106,34 @@ pub(super) fn service_key(key: Option<v1::ServiceKey>) -> Result<ServiceKeyFacts
     })
 }
 
+pub(super) fn key(key: Option<v1::Key>) -> Result<KeyEntry, Unreadable> {
+    let key = key.ok_or(Unreadable("key"))?;
+    let kind = match key.kind() {
+        v1::KeyKind::Signing => KeyKind::Signing,
+        v1::KeyKind::Refresh => KeyKind::Refresh,
+        v1::KeyKind::Unspecified => return Err(Unreadable("kind")),
+    };
+    let state = match key.state() {
+        v1::KeyState::Announced => KeyState::Upcoming,
+        v1::KeyState::Active => KeyState::Active,
+        v1::KeyState::VerifyOnly => KeyState::VerifyOnly,
+        v1::KeyState::Retired => KeyState::Retired,
+        v1::KeyState::Withdrawn => KeyState::Withdrawn,
+        v1::KeyState::Unspecified => return Err(Unreadable("state")),
+    };
+    let maybe = |what, at: Option<_>| at.map(|at| time(what, Some(at))).transpose();
+    Ok(KeyEntry {
+        kind,
+        state,
+        created_at: maybe("created_at", key.created_at)?,
+        activate_at: maybe("activate_at", key.activate_at)?,
+        ended_at: maybe("ended_at", key.ended_at)?,
+        id: key.id,
+        algorithm: key.algorithm,
+        missing_on: key.missing_on,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +153,28 @@ mod tests {
             updated_at: UnixMillis(-1),
         };
         assert_eq!(super::user(Some(user.clone().into())), Ok(UserFacts::from(user)));
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_was_written() {
+        let states = [KeyState::Upcoming, KeyState::Active, KeyState::VerifyOnly, KeyState::Retired];
+        for (kind, state) in KeyKind::ALL
+            .into_iter()
+            .flat_map(|kind| states.into_iter().chain([KeyState::Withdrawn]).map(move |state| (kind, state)))
+        {
+            let entry = KeyEntry {
+                id: "20260101T000000Z-0a1b2c3d".to_owned(),
+                kind,
+                algorithm: "EdDSA".to_owned(),
+                state,
+                created_at: Some(UnixMillis(1)),
+                activate_at: None,
+                ended_at: Some(UnixMillis(1_700_000_000_123)),
+                missing_on: vec!["replica-2".to_owned()],
+            };
+            assert_eq!(key(Some(entry.clone().into())), Ok(entry));
+        }
+        assert_eq!(key(Some(v1::Key::default())), Err(Unreadable("kind")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use countersign::grpc::proto::v1;
 use countersign::grpc::proto::v1::audit_service_client::AuditServiceClient;
+use countersign::grpc::proto::v1::key_service_client::KeyServiceClient;
 use countersign::grpc::proto::v1::service_account_service_client::ServiceAccountServiceClient;
 use countersign::grpc::proto::v1::session_service_client::SessionServiceClient;
 use countersign::grpc::proto::v1::user_service_client::UserServiceClient;
@@ -42,6 +43,9 @@ rpcs!(
     ExplainSession,
     ListEvents,
     WatchEvents,
+    ListTokenKeys,
+    RotateKey,
+    WithdrawKey,
     CreateServiceAccount,
     GetServiceAccount,
     ListServiceAccounts,
@@ -88,6 +92,9 @@ impl Rpc {
     pub(super) async fn call_on(self, channel: Channel, by: &str, name: &str) -> String {
         if self.is_about_service_accounts() {
             return self.call_about_service_account(channel, by, name).await;
+        }
+        if self.is_about_token_keys() {
+            return self.call_about_token_keys(channel, by).await;
         }
         let user = Some(named(name));
         let mut users = UserServiceClient::new(channel.clone());
@@ -140,6 +147,24 @@ impl Rpc {
                 let session_id = "AAAAAAAAAAAAAAAAAAAAAA".to_owned();
                 let ask = v1::ExplainSessionRequest { user, session_id };
                 outcome(sessions.explain_session(with(by, ask)).await)
+            }
+        }
+    }
+
+    async fn call_about_token_keys(self, channel: Channel, by: &str) -> String {
+        let mut keys = KeyServiceClient::new(channel);
+        match self {
+            Self::ListTokenKeys => outcome(keys.list_keys(with(by, v1::KeyServiceListKeysRequest {})).await),
+            Self::RotateKey => {
+                let ask = v1::RotateKeyRequest {
+                    kind: v1::KeyKind::Signing.into(),
+                    ..v1::RotateKeyRequest::default()
+                };
+                outcome(keys.rotate_key(with(by, ask)).await)
+            }
+            _ => {
+                let key_id = "20260101T000000Z-0a1b2c3d".to_owned();
+                outcome(keys.withdraw_key(with(by, v1::WithdrawKeyRequest { key_id })).await)
             }
         }
     }
@@ -202,13 +227,21 @@ impl Rpc {
         matches!(self, Self::ListEvents | Self::WatchEvents)
     }
 
+    pub(super) fn is_about_token_keys(self) -> bool {
+        matches!(self, Self::ListTokenKeys | Self::RotateKey | Self::WithdrawKey)
+    }
+
     pub(super) fn is_about_sessions(self) -> bool {
         matches!(self, Self::ListSessions | Self::RevokeSessions | Self::ExplainSession)
     }
 
     /// What comes of it about somebody who is there, for a caller who may.
     pub(super) fn permitted(self) -> &'static str {
-        if self == Self::RevokeKey { "SERVICE_KEY_NOT_FOUND" } else { "OK" }
+        match self {
+            Self::RevokeKey => "SERVICE_KEY_NOT_FOUND",
+            Self::RotateKey | Self::WithdrawKey => "KEYS_IN_DIRECTORY",
+            _ => "OK",
+        }
     }
 
     /// Whether the role is enough for it, where no rule says more.
@@ -216,7 +249,10 @@ impl Rpc {
         match role {
             ADMIN => true,
             USERS => {
-                !self.is_about_sessions() && !self.is_about_events() && !self.is_about_service_accounts()
+                !self.is_about_sessions()
+                    && !self.is_about_events()
+                    && !self.is_about_token_keys()
+                    && !self.is_about_service_accounts()
             }
             SESSIONS => self.is_about_sessions(),
             AUDITOR => matches!(
@@ -227,6 +263,7 @@ impl Rpc {
                     | Self::ExplainSession
                     | Self::ListEvents
                     | Self::WatchEvents
+                    | Self::ListTokenKeys
                     | Self::GetServiceAccount
                     | Self::ListServiceAccounts
                     | Self::ListKeys
