@@ -27,6 +27,7 @@ test: tools ## run every test
 	@scripts/test-python
 	@scripts/test-java
 	@scripts/test-migrations
+	@scripts/test-shop
 
 .PHONY: test-go
 test-go: tools ## run the tests of sdk/go alone
@@ -47,6 +48,10 @@ test-java: tools ## run the tests of sdk/java alone
 .PHONY: test-migrations
 test-migrations: tools ## run the applications of examples/migrations, before and after their move
 	@scripts/test-migrations
+
+.PHONY: test-shop
+test-shop: tools ## run the services of examples/shop, and log their customer out
+	@scripts/test-shop
 
 .PHONY: sdk
 sdk: tools ## build, test and check the packages of the SDKs; every rule is broken once, and must be noticed
